@@ -1,0 +1,88 @@
+import { z } from 'zod'
+import { Id, Name, NamespaceName, pageOf, Timestamp, InputTime, Cursor, Limit } from './common.js'
+
+export const ROLES = ['viewer', 'operator', 'admin'] as const
+/** viewer reads; operator also runs, cancels, retries; admin also defines jobs, users and tokens. Each includes the ones before it. */
+export const Role = z.enum(ROLES)
+export type Role = z.infer<typeof Role>
+/** Every namespace, also those yet to be made. */
+export const ALL_NAMESPACES = '*'
+/** Role by namespace; `*` stands for every namespace. */
+export const Grants = z.record(z.union([NamespaceName, z.literal(ALL_NAMESPACES)]), Role)
+export type Grants = z.infer<typeof Grants>
+
+const Password = z.string().min(10, 'must have at least 10 characters').max(200)
+
+export const Login = z.strictObject({ username: z.string().min(1).max(63), password: z.string().min(1).max(200) })
+export type Login = z.infer<typeof Login>
+export const Session = z.object({ accessToken: z.string(), expiresAt: Timestamp })
+export type Session = z.infer<typeof Session>
+export const Me = z.object({ kind: z.enum(['user', 'token']), name: z.string(), grants: Grants })
+export type Me = z.infer<typeof Me>
+
+export const CreateUser = z.strictObject({ username: Name, password: Password, grants: Grants.default({}) })
+export type CreateUser = z.infer<typeof CreateUser>
+export const ChangeUser = z.strictObject({ password: Password.optional(), grants: Grants.optional(), disabled: z.boolean().optional() })
+export type ChangeUser = z.infer<typeof ChangeUser>
+export const UserView = z.object({ id: Id, username: z.string(), grants: Grants, disabled: z.boolean(), createdAt: Timestamp })
+export type UserView = z.infer<typeof UserView>
+export const UserPage = pageOf(UserView)
+export type UserPage = z.infer<typeof UserPage>
+
+export const CreateNamespace = z.strictObject({ name: NamespaceName, description: z.string().max(2_000).default('') })
+export type CreateNamespace = z.infer<typeof CreateNamespace>
+export const NamespaceView = z.object({ name: z.string(), description: z.string(), createdAt: Timestamp })
+export type NamespaceView = z.infer<typeof NamespaceView>
+export const NamespacePage = pageOf(NamespaceView)
+export type NamespacePage = z.infer<typeof NamespacePage>
+
+/** An API token acts in one namespace with one role, never above its maker's. */
+export const CreateApiToken = z.strictObject({ namespace: NamespaceName, name: Name, role: Role, expiresAt: InputTime.optional() })
+export type CreateApiToken = z.infer<typeof CreateApiToken>
+export const ApiTokenView = z.object({ id: Id, namespace: z.string(), name: z.string(), role: Role, createdAt: Timestamp, expiresAt: Timestamp.nullable(), revokedAt: Timestamp.nullable(), lastUsedAt: Timestamp.nullable() })
+export type ApiTokenView = z.infer<typeof ApiTokenView>
+/** `token` is shown this once; only its hash is stored. */
+export const ApiTokenCreated = ApiTokenView.extend({ token: z.string() })
+export type ApiTokenCreated = z.infer<typeof ApiTokenCreated>
+export const ApiTokenPage = pageOf(ApiTokenView)
+export type ApiTokenPage = z.infer<typeof ApiTokenPage>
+
+/** Lets workers of a namespace connect; with `group`, only workers of that group. */
+export const CreateWorkerToken = z.strictObject({ namespace: NamespaceName, name: Name, group: Name.optional() })
+export type CreateWorkerToken = z.infer<typeof CreateWorkerToken>
+export const WorkerTokenView = z.object({ id: Id, namespace: z.string(), name: z.string(), group: z.string().nullable(), createdAt: Timestamp, revokedAt: Timestamp.nullable() })
+export type WorkerTokenView = z.infer<typeof WorkerTokenView>
+export const WorkerTokenCreated = WorkerTokenView.extend({ token: z.string() })
+export type WorkerTokenCreated = z.infer<typeof WorkerTokenCreated>
+export const WorkerTokenPage = pageOf(WorkerTokenView)
+export type WorkerTokenPage = z.infer<typeof WorkerTokenPage>
+
+export const ListQuery = z.strictObject({ namespace: NamespaceName.optional(), cursor: Cursor.optional(), limit: Limit.default(50) })
+export type ListQuery = z.infer<typeof ListQuery>
+
+/** One change: who, what, when, from where. */
+export const AuditRecord = z.object({
+  id: Id,
+  at: Timestamp,
+  actor: z.string(),
+  action: z.string(),
+  namespace: z.string().nullable(),
+  target: z.object({ kind: z.string(), id: z.string(), name: z.string().optional() }),
+  ip: z.string().nullable(),
+  requestId: z.string().nullable(),
+  details: z.record(z.string(), z.unknown()),
+})
+export type AuditRecord = z.infer<typeof AuditRecord>
+export const AuditPage = pageOf(AuditRecord)
+export type AuditPage = z.infer<typeof AuditPage>
+export const AuditQuery = z.strictObject({
+  namespace: NamespaceName.optional(),
+  actor: z.string().max(100).optional(),
+  action: z.string().max(100).optional(),
+  targetId: z.string().max(100).optional(),
+  from: InputTime.optional(),
+  to: InputTime.optional(),
+  cursor: Cursor.optional(),
+  limit: Limit.default(50),
+})
+export type AuditQuery = z.infer<typeof AuditQuery>

@@ -1,0 +1,47 @@
+import { z } from 'zod'
+import { Limit, NamespaceName, pageOf, Timestamp, Cursor } from './common.js'
+
+export const WorkerView = z.object({
+  id: z.string(),
+  namespace: z.string(),
+  name: z.string(),
+  group: z.string(),
+  tags: z.array(z.string()),
+  handlers: z.array(z.string()),
+  slots: z.int(),
+  freeSlots: z.int(),
+  running: z.int(),
+  version: z.string(),
+  host: z.string(),
+  serverId: z.string().nullable(),
+  state: z.enum(['connected', 'draining', 'disconnected']),
+  spoolBytes: z.int(),
+  connectedAt: Timestamp,
+  lastHeartbeatAt: Timestamp,
+})
+export type WorkerView = z.infer<typeof WorkerView>
+export const WorkerPage = pageOf(WorkerView)
+export type WorkerPage = z.infer<typeof WorkerPage>
+export const WorkerQuery = z.strictObject({ namespace: NamespaceName.optional(), cursor: Cursor.optional(), limit: Limit.default(200) })
+export type WorkerQuery = z.infer<typeof WorkerQuery>
+
+export const ServerView = z.object({
+  id: z.string(),
+  host: z.string(),
+  version: z.string(),
+  startedAt: Timestamp,
+  lastSeenAt: Timestamp,
+  isScheduling: z.boolean(),
+  isDraining: z.boolean(),
+  workers: z.int(),
+  followers: z.int(),
+  eventLoopDelayMs: z.number(),
+  logLagMs: z.number(),
+})
+export type ServerView = z.infer<typeof ServerView>
+export const ServerPage = pageOf(ServerView)
+export type ServerPage = z.infer<typeof ServerPage>
+
+/** `/health/ready`: each dependency by name. */
+export const Readiness = z.object({ status: z.enum(['ready', 'unavailable', 'draining']), mongodb: z.string(), redis: z.string() })
+export type Readiness = z.infer<typeof Readiness>

@@ -1,0 +1,34 @@
+import { z } from 'zod'
+
+/** A name used in URLs, keys and routes. */
+export const Name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, dot, dash or underscore, start with a letter or digit, and have at most 63 characters')
+export const NamespaceName = Name
+export const Id = z.uuid()
+/** ISO 8601 in UTC with milliseconds, as answers carry it. */
+export const Timestamp = z.iso.datetime({ precision: 3 })
+/** ISO 8601 with any offset, as requests may carry it. */
+export const InputTime = z.iso.datetime({ offset: true })
+export const DurationMs = z.int().min(0).max(366 * 24 * 3_600_000)
+/** Query parameters are text: `limit=50`. */
+export const Limit = z.coerce.number().int().min(1).max(1_000)
+export const Cursor = z.string().min(1).max(500)
+export const QueryFlag = z.enum(['true', 'false']).transform((value) => value === 'true')
+
+/** One page of a list; `next` is the cursor of the following page, null on the last. */
+export const pageOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().nullable() })
+
+/** RFC 9457 problem details, as every error answer has them (application/problem+json). */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string(),
+  detail: z.string(),
+  instance: z.string().optional(),
+  requestId: z.string().optional(),
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+  current: z.unknown().optional(),
+})
+export type Problem = z.infer<typeof Problem>

@@ -1,0 +1,93 @@
+import { z } from 'zod'
+import { ATTEMPT_STATUSES, INSTANCE_STATUSES, LOG_STATES } from '../domain/statuses.js'
+import { LineRange } from '../log/chunk.js'
+import { Cursor, Id, InputTime, Limit, NamespaceName, pageOf, Timestamp } from './common.js'
+
+/** Who or what made an instance. */
+export const InstanceCause = z.object({ kind: z.enum(['schedule', 'api']), by: z.string().nullable() })
+export type InstanceCause = z.infer<typeof InstanceCause>
+
+/** Why an instance waits, in a form for programs (`reason`) and for people (`message`). */
+export const WaitingFor = z.object({
+  reason: z.enum(['due', 'retry', 'concurrency', 'no_worker', 'slots', 'dispatch']),
+  message: z.string(),
+  /** Place in the queue of its route, from 1; only with `slots`. */
+  position: z.int().optional(),
+  until: Timestamp.optional(),
+})
+export type WaitingFor = z.infer<typeof WaitingFor>
+
+/** `lines`, `bytes`: the contiguous prefix that can be read now. `gaps` and `reason` with `interrupted`. */
+export const LogSummary = z.object({
+  state: z.enum(LOG_STATES),
+  lines: z.int(),
+  bytes: z.int(),
+  reason: z.string().optional(),
+  gaps: z.array(LineRange).optional(),
+})
+export type LogSummary = z.infer<typeof LogSummary>
+
+export const AttemptView = z.object({
+  task: z.int(),
+  attempt: z.int(),
+  status: z.enum(ATTEMPT_STATUSES),
+  workerId: z.string(),
+  workerName: z.string(),
+  dispatchedAt: Timestamp,
+  startedAt: Timestamp.nullable(),
+  finishedAt: Timestamp.nullable(),
+  exitCode: z.int().nullable(),
+  signal: z.string().nullable(),
+  error: z.string().nullable(),
+  progress: z.object({ percent: z.number().nullable(), message: z.string().nullable() }).nullable(),
+  log: LogSummary,
+})
+export type AttemptView = z.infer<typeof AttemptView>
+
+export const InstanceView = z.object({
+  id: Id,
+  namespace: z.string(),
+  jobId: Id,
+  jobName: z.string(),
+  revision: z.int(),
+  cause: InstanceCause,
+  status: z.enum(INSTANCE_STATUSES),
+  scheduledFor: Timestamp.nullable(),
+  createdAt: Timestamp,
+  dueAt: Timestamp,
+  startedAt: Timestamp.nullable(),
+  finishedAt: Timestamp.nullable(),
+  /** Number of the latest attempt; 0 before the first. */
+  attempt: z.int(),
+  cancelRequestedAt: Timestamp.nullable(),
+  error: z.string().nullable(),
+})
+export type InstanceView = z.infer<typeof InstanceView>
+
+export const InstanceDetail = InstanceView.extend({
+  params: z.record(z.string(), z.unknown()),
+  result: z.unknown(),
+  waitingFor: WaitingFor.nullable(),
+  attempts: z.array(AttemptView),
+  /** Of the latest attempt. */
+  log: LogSummary,
+})
+export type InstanceDetail = z.infer<typeof InstanceDetail>
+export const InstancePage = pageOf(InstanceView)
+export type InstancePage = z.infer<typeof InstancePage>
+
+/** Newest first. `from`/`to` bound the time of creation; `status` may be several, separated by commas. */
+export const InstanceQuery = z.strictObject({
+  namespace: NamespaceName.optional(),
+  jobId: Id.optional(),
+  status: z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(z.enum(INSTANCE_STATUSES)))
+    .optional(),
+  from: InputTime.optional(),
+  to: InputTime.optional(),
+  cursor: Cursor.optional(),
+  limit: Limit.default(50),
+})
+export type InstanceQuery = z.infer<typeof InstanceQuery>

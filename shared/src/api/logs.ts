@@ -1,0 +1,64 @@
+import { z } from 'zod'
+import { LOG_STATES } from '../domain/statuses.js'
+import { LineRange } from '../log/chunk.js'
+import { QueryFlag, Timestamp } from './common.js'
+
+export const LOG_PAGE_LIMIT = 10_000
+
+/** Which stream of an instance: task 0 and its latest attempt, unless said otherwise. */
+const selection = { task: z.coerce.number().int().min(0).default(0), attempt: z.coerce.number().int().min(1).optional() }
+const side = z.enum(['stdout', 'stderr']).optional()
+
+/** `system` marks lines that Jobtrail wrote: what a limit left out. */
+export const LogLineView = z.object({
+  n: z.int(),
+  ts: Timestamp,
+  stream: z.enum(['stdout', 'stderr', 'system']),
+  attempt: z.int(),
+  task: z.int(),
+  text: z.string(),
+  /** The line was longer than 64 KiB and goes on in the next. */
+  cut: z.literal(true).optional(),
+})
+export type LogLineView = z.infer<typeof LogLineView>
+
+/** `from` is a line number; negative counts from the end. With `stream`, `n` stays the number in the whole log and `limit` counts matching lines. */
+export const LogQuery = z.strictObject({
+  ...selection,
+  from: z.coerce.number().int().default(0),
+  limit: z.coerce.number().int().min(1).max(LOG_PAGE_LIMIT).default(1_000),
+  stream: side,
+  order: z.enum(['asc', 'desc']).default('asc'),
+})
+export type LogQuery = z.infer<typeof LogQuery>
+
+/** What is said of completeness in each log answer. `total`: lines of the contiguous prefix that is stored. */
+const completeness = { state: z.enum(LOG_STATES), total: z.int(), reason: z.string().optional(), gaps: z.array(LineRange).optional() }
+
+/** `next`: the `from` that goes on; null when a sealed log ends here (or, descending, at line 0). An open log always has one. */
+export const LogPage = z.object({ ...completeness, task: z.int(), attempt: z.int(), lines: z.array(LogLineView), next: z.int().nullable() })
+export type LogPage = z.infer<typeof LogPage>
+
+export const RawQuery = z.strictObject({ ...selection, stream: side, timestamps: QueryFlag.default(false) })
+export type RawQuery = z.infer<typeof RawQuery>
+
+export const FollowQuery = z.strictObject({ ...selection, from: z.coerce.number().int().default(0) })
+export type FollowQuery = z.infer<typeof FollowQuery>
+
+/** Data of the event `end` of a followed log. */
+export const FollowEnd = z.object({ ...completeness, task: z.int(), attempt: z.int(), status: z.string() })
+export type FollowEnd = z.infer<typeof FollowEnd>
+
+export const VerifyQuery = z.strictObject(selection)
+export type VerifyQuery = z.infer<typeof VerifyQuery>
+/** `firstBad`: first line of the first chunk that is missing, does not decode, or breaks the digest chain. */
+export const LogVerification = z.object({
+  valid: z.boolean(),
+  state: z.enum(LOG_STATES),
+  lines: z.int(),
+  bytes: z.int(),
+  digest: z.string(),
+  firstBad: z.int().optional(),
+  reason: z.string().optional(),
+})
+export type LogVerification = z.infer<typeof LogVerification>

@@ -1,0 +1,68 @@
+/** States of instances, attempts and log streams, their allowed transitions, and every question asked about them. */
+
+export const INSTANCE_STATUSES = ['WAITING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const
+export type InstanceStatus = (typeof INSTANCE_STATUSES)[number]
+
+/** WAITING again from a final state is a retry, by policy (from RUNNING) or asked for by a user (from a failure). */
+export const INSTANCE_TRANSITIONS: Readonly<Record<InstanceStatus, readonly InstanceStatus[]>> = {
+  WAITING: ['RUNNING', 'CANCELLED'],
+  RUNNING: ['WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'],
+  SUCCEEDED: [],
+  FAILED: ['WAITING'],
+  CANCELLED: ['WAITING'],
+  TIMED_OUT: ['WAITING'],
+}
+
+export const ATTEMPT_STATUSES = ['DISPATCHED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT', 'LOST'] as const
+export type AttemptStatus = (typeof ATTEMPT_STATUSES)[number]
+
+/** DISPATCHED: given to a worker, not yet reported as started. LOST: its lease ran out or its worker no longer knows it. */
+export const ATTEMPT_TRANSITIONS: Readonly<Record<AttemptStatus, readonly AttemptStatus[]>> = {
+  DISPATCHED: ['RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT', 'LOST'],
+  RUNNING: ['SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT', 'LOST'],
+  SUCCEEDED: [],
+  FAILED: [],
+  CANCELLED: [],
+  TIMED_OUT: [],
+  LOST: [],
+}
+
+/** How a worker may report the end of an attempt. */
+export const FINISHED_STATUSES = ['SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const
+export type FinishedStatus = (typeof FINISHED_STATUSES)[number]
+
+export const LOG_STATES = ['open', 'sealed', 'interrupted'] as const
+export type LogState = (typeof LOG_STATES)[number]
+
+export const LOG_TRANSITIONS: Readonly<Record<LogState, readonly LogState[]>> = {
+  open: ['sealed', 'interrupted'],
+  interrupted: ['open', 'sealed'],
+  sealed: [],
+}
+
+/** Attempt statuses in which a worker holds a lease. */
+export const LEASED_ATTEMPT_STATUSES: readonly AttemptStatus[] = ['DISPATCHED', 'RUNNING']
+
+export const isFinalInstance = (status: InstanceStatus): boolean => status !== 'WAITING' && status !== 'RUNNING'
+export const isLeasedAttempt = (status: AttemptStatus): boolean => LEASED_ATTEMPT_STATUSES.includes(status)
+export const isFinalAttempt = (status: AttemptStatus): boolean => !isLeasedAttempt(status)
+/** A user may ask for another attempt of an instance that ended without success. */
+export const canRetryInstance = (status: InstanceStatus): boolean => INSTANCE_TRANSITIONS[status].includes('WAITING') && isFinalInstance(status)
+/** CANCELLED was asked for by a user, so the retry policy does not apply to it. */
+export const isRetriedByPolicy = (status: AttemptStatus): boolean => status === 'FAILED' || status === 'TIMED_OUT' || status === 'LOST'
+
+/** The status that an instance takes when its last attempt ended so and no further attempt follows. */
+export function instanceStatusAfter(attempt: AttemptStatus): InstanceStatus {
+  switch (attempt) {
+    case 'SUCCEEDED':
+    case 'FAILED':
+    case 'CANCELLED':
+    case 'TIMED_OUT':
+      return attempt
+    case 'LOST':
+      return 'FAILED'
+    case 'DISPATCHED':
+    case 'RUNNING':
+      return 'RUNNING'
+  }
+}

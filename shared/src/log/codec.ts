@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto'
+import { brotliCompressSync, brotliDecompressSync, constants, crc32 } from 'node:zlib'
+import type { AttemptKey } from '../domain/attempt-key.js'
+import { type ChunkHeader, COMPRESS_FROM_BYTES, hasNewline, LINE_FLAG_BITS, type LogLine, MAX_CHUNK_BYTES, MAX_CHUNK_LINES, MAX_LINE_BYTES } from './chunk.js'
+
+/**
+ * A chunk's body: the varints `(delta ms << 4) | flags` of its lines, one after another (delta to the line before, the first to `firstAt`, never negative),
+ * then the lines' bytes, each ended by \n (also where the process wrote none: the flags say so). Lines contain no \n, so the split is unambiguous.
+ * All integers are unsigned LEB128.
+ */
+
+const NEWLINE = 0x0a
+const MAX_BODY_BYTES = MAX_CHUNK_BYTES + MAX_LINE_BYTES + MAX_CHUNK_LINES * 8
+
+/** The digest before a stream's first chunk: ties a chain to its stream. */
+export function genesisDigest(key: AttemptKey): string {
+  return createHash('sha256').update(`jobtrail/1 ${key.instanceId} ${key.task} ${key.attempt}`).digest('hex')
+}
+
+/** digest(k) = SHA-256(digest(k-1) ‖ "n count bytes offset firstAt\n" ‖ body uncompressed). */
+export function chainDigest(previous: string, header: Pick<ChunkHeader, 'n' | 'count' | 'bytes' | 'offset' | 'firstAt'>, body: Uint8Array): string {
+  return createHash('sha256')
+    .update(Buffer.from(previous, 'hex'))
+    .update(`${header.n} ${header.count} ${header.bytes} ${header.offset} ${header.firstAt}\n`)
+    .update(body)
+    .digest('hex')
+}
+
+/** Compresses a body where that pays; returns the bytes to send and their encoding and checksum. */
+export function packBody(body: Buffer): { data: Buffer; encoding: ChunkHeader['encoding']; checksum: number } {
+  if (body.length < COMPRESS_FROM_BYTES) return { data: body, encoding: 'plain', checksum: crc32(body) }
+  const data = brotliCompressSync(body, {
+    params: { [constants.BROTLI_PARAM_QUALITY]: 1, [constants.BROTLI_PARAM_LGWIN]: 18, [constants.BROTLI_PARAM_SIZE_HINT]: body.length },
+  })
+  return { data, encoding: 'br', checksum: crc32(data) }
+}
+
+/** The inverse of {@link packBody}. Throws on bytes that do not decode or grow beyond a chunk's limit. */
+export function unpackBody(encoding: ChunkHeader['encoding'], data: Buffer): Buffer {
+  return encoding === 'plain' ? data : brotliDecompressSync(data, { maxOutputLength: MAX_BODY_BYTES })
+}
+
+export const isChecksumRight = (header: Pick<ChunkHeader, 'checksum' | 'size'>, data: Buffer): boolean => data.length === header.size && crc32(data) === header.checksum
+
+/** Appends an unsigned LEB128 number to `out` at `at`; returns the next free position. */
+export function writeVarint(out: Buffer, at: number, value: number): number {
+  while (value >= 0x80) {
+    out[at++] = (value % 0x80) | 0x80
+    value = Math.floor(value / 0x80)
+  }
+  out[at++] = value
+  return at
+}
+
+/** Where the text begins and each line's varint. Throws when the body is shorter than `count` says. */
+function readMeta(body: Buffer, count: number): { metas: number[]; textAt: number } {
+  const metas: number[] = []
+  let at = 0
+  for (let i = 0; i < count; i++) {
+    let value = 0
+    let scale = 1
+    for (;;) {
+      const byte = body[at++]
+      if (byte === undefined || scale > 2 ** 49) throw new RangeError('Chunk body: broken line table')
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) break
+      scale *= 0x80
+    }
+    metas.push(value)
+  }
+  return { metas, textAt: at }
+}
+
+/** Decodes an uncompressed body into lines. Throws RangeError when it does not hold exactly `count` lines. */
+export function decodeLines(header: Pick<ChunkHeader, 'n' | 'count' | 'firstAt'>, body: Buffer): LogLine[] {
+  const { metas, textAt } = readMeta(body, header.count)
+  const lines: LogLine[] = []
+  let from = textAt
+  let at = header.firstAt
+  for (let i = 0; i < header.count; i++) {
+    const meta = metas[i] ?? 0
+    const end = body.indexOf(NEWLINE, from)
+    if (end < 0) throw new RangeError(`Chunk body: ${i} lines where ${header.count} were promised`)
+    at += Math.floor(meta / (1 << LINE_FLAG_BITS))
+    lines.push({ n: header.n + i, at, flags: meta % (1 << LINE_FLAG_BITS), text: body.subarray(from, end) })
+    from = end + 1
+  }
+  if (from !== body.length) throw new RangeError('Chunk body: bytes after the last line')
+  return lines
+}
+
+/** The bytes that the process wrote, from an uncompressed body. Without flags on any line this is a view, with no copy and no work per line. */
+export function rawText(header: Pick<ChunkHeader, 'n' | 'count' | 'firstAt'>, body: Buffer): Buffer {
+  const { metas, textAt } = readMeta(body, header.count)
+  if (metas.every((meta) => hasNewline(meta % (1 << LINE_FLAG_BITS)))) return body.subarray(textAt)
+  return joinLines(decodeLines(header, body))
+}
+
+/** Lines as bytes again: each with the newline that the process wrote, or none. */
+export function joinLines(lines: readonly LogLine[]): Buffer {
+  const parts: Buffer[] = []
+  for (const line of lines) {
+    parts.push(line.text)
+    if (hasNewline(line.flags)) parts.push(NEWLINE_BUFFER)
+  }
+  return Buffer.concat(parts)
+}
+
+const NEWLINE_BUFFER = Buffer.from([NEWLINE])

@@ -1,0 +1,209 @@
+import { z } from 'zod'
+import { AttemptKey } from '../domain/attempt-key.js'
+import { FINISHED_STATUSES, LOG_STATES } from '../domain/statuses.js'
+import { ChunkHeader, LineRange, StreamTotals } from '../log/chunk.js'
+import { LogLimits, Processor } from '../api/jobs.js'
+
+/**
+ * The worker protocol: socket.io namespace `/worker`, websocket only, token in the handshake's `auth.token`.
+ * Every message is answered by an acknowledgement of the shape `Reply`; every wait has a deadline (ACK_TIMEOUT_MS). Messages carry lists, so that many
+ * small events cost one round trip; a reply's `results` are in the order of the request's list. Prose and sequence diagrams: docs/protocol.md.
+ */
+export const PROTOCOL_VERSION = 1
+export const WORKER_NAMESPACE = '/worker'
+export const ACK_TIMEOUT_MS = 10_000
+/** Upper bounds of lists in one message. */
+export const MAX_BATCH = 500
+export const MAX_CHUNKS_PER_MESSAGE = 64
+/** A message's summed chunk bodies stay below this, unless it holds a single chunk. */
+export const MAX_LOG_MESSAGE_BYTES = 1024 * 1024
+/** What a socket.io server has to accept in one frame. */
+export const MAX_FRAME_BYTES = 8 * 1024 * 1024
+
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'letters, digits, dot, dash, underscore; at most 63')
+
+/** worker → server, first after each connect. `attempts`: every attempt that it runs or whose end it has not yet delivered. */
+export const Hello = z.strictObject({
+  protocol: z.int(),
+  workerId: z.uuid(),
+  name: z.string().min(1).max(120),
+  group: name,
+  tags: z.array(name).max(50),
+  handlers: z.array(z.string().min(1).max(200)).max(1000),
+  slots: z.int().min(1).max(10_000),
+  version: z.string().max(50),
+  host: z.string().max(255),
+  pid: z.int().min(1),
+  startedAt: z.int().min(0),
+  attempts: z.array(AttemptKey).max(20_000),
+})
+export type Hello = z.infer<typeof Hello>
+
+/** `stop`: attempts of the list that are not (any more) this worker's to run: kill them; their logs are still welcome. */
+export const Welcome = z.object({
+  serverId: z.string(),
+  leaseMs: z.int().min(1),
+  heartbeatMs: z.int().min(1),
+  stop: z.array(AttemptKey),
+})
+export type Welcome = z.infer<typeof Welcome>
+
+/** worker → server: what is stored of these streams (after a reconnect or restart), to send only the rest. */
+export const Resume = z.strictObject({ streams: z.array(AttemptKey).min(1).max(MAX_BATCH) })
+export type Resume = z.infer<typeof Resume>
+/** `unknown`: no such attempt (its instance was removed): the worker drops the stream from its spool. */
+export const Resumed = z.object({
+  results: z.array(z.object({ state: z.enum([...LOG_STATES, 'unknown']), ranges: z.array(LineRange) })),
+})
+export type Resumed = z.infer<typeof Resumed>
+
+/** One attempt to run, with everything that the worker needs for it. */
+export const Assignment = AttemptKey.extend({
+  namespace: z.string(),
+  jobId: z.string(),
+  jobName: z.string(),
+  revision: z.int(),
+  scheduledFor: z.string().nullable(),
+  processor: Processor,
+  params: z.record(z.string(), z.unknown()),
+  /** Environment of the process; every value of it is masked in the log. */
+  secrets: z.record(z.string(), z.string()),
+  /** 0: no limit. */
+  timeoutMs: z.int().min(0),
+  /** Between SIGTERM and SIGKILL. */
+  killGraceMs: z.int().min(0),
+  log: LogLimits,
+})
+export type Assignment = z.infer<typeof Assignment>
+
+/** server → worker. A slot is taken for each accepted attempt; the lease runs from the moment of acceptance. */
+export const Run = z.object({ attempts: z.array(Assignment).min(1).max(MAX_BATCH) })
+export type Run = z.infer<typeof Run>
+export const RunReply = z.object({ results: z.array(z.enum(['accepted', 'refused'])) })
+export type RunReply = z.infer<typeof RunReply>
+
+/** worker → server: left out for an attempt that ends within the same batch (`finished` carries `startedAt`). */
+export const Started = z.strictObject({ attempts: z.array(AttemptKey.extend({ startedAt: z.int().min(0) })).min(1).max(MAX_BATCH) })
+export type Started = z.infer<typeof Started>
+
+/** `fenced`: the attempt is not (any more) this worker's; a worker that reads this kills what it runs and forgets the result. */
+export const AttemptReply = z.object({ results: z.array(z.enum(['ok', 'fenced'])) })
+export type AttemptReply = z.infer<typeof AttemptReply>
+
+/** How an attempt ended. `log`: the stream's totals at its end, so that a lost seal is noticed. */
+export const AttemptEnd = AttemptKey.extend({
+  status: z.enum(FINISHED_STATUSES),
+  /** Null when it ended before it started. */
+  startedAt: z.int().min(0).nullable(),
+  finishedAt: z.int().min(0),
+  exitCode: z.int().nullable(),
+  signal: z.string().max(20).nullable(),
+  /** What went wrong, for people. */
+  error: z.string().max(8_192).nullable(),
+  /** JSON that a handler returned, at most 64 KiB as text. */
+  result: z.unknown(),
+  log: StreamTotals,
+})
+export type AttemptEnd = z.infer<typeof AttemptEnd>
+export const Finished = z.strictObject({ attempts: z.array(AttemptEnd).min(1).max(MAX_BATCH) })
+export type Finished = z.infer<typeof Finished>
+
+/** worker → server, with one binary argument: the bodies of the chunks, one after another, `size` bytes each. */
+export const LogMessage = z.strictObject({ chunks: z.array(ChunkHeader).min(1).max(MAX_CHUNKS_PER_MESSAGE) })
+export type LogMessage = z.infer<typeof LogMessage>
+/**
+ * `ok` stored by a majority · `dup` was stored already, by a majority · `busy` not stored: send again after a pause · `conflict` another chunk has that place:
+ * never sent again, reported · `refused` not this worker's stream or a broken checksum: never sent again, reported.
+ */
+export const CHUNK_RESULTS = ['ok', 'dup', 'busy', 'conflict', 'refused'] as const
+export type ChunkResult = (typeof CHUNK_RESULTS)[number]
+export const LogReply = z.object({ results: z.array(z.enum(CHUNK_RESULTS)) })
+export type LogReply = z.infer<typeof LogReply>
+
+/** worker → server, when every chunk of an ended stream is acknowledged. Idempotent. */
+export const Seal = z.strictObject({ streams: z.array(AttemptKey.extend({ totals: StreamTotals })).min(1).max(MAX_BATCH) })
+export type Seal = z.infer<typeof Seal>
+/** `missing`: send these lines again from the spool, then seal again · `conflict`: sums or digest differ: reported, the stream stays unsealed · `unknown`: as in Resumed. */
+export const SealReply = z.object({
+  results: z.array(z.object({ state: z.enum(['sealed', 'missing', 'conflict', 'unknown']), missing: z.array(LineRange) })),
+})
+export type SealReply = z.infer<typeof SealReply>
+
+/** worker → server, every `heartbeatMs`: renews the leases of these attempts. */
+export const Heartbeat = z.strictObject({
+  attempts: z.array(AttemptKey).max(20_000),
+  freeSlots: z.int().min(0),
+  isDraining: z.boolean(),
+  spoolBytes: z.int().min(0),
+})
+export type Heartbeat = z.infer<typeof Heartbeat>
+/** `stop`: as in Welcome. `cancel`: a user asked for it (the safety net of the `cancel` message). */
+export const HeartbeatReply = z.object({ stop: z.array(AttemptKey), cancel: z.array(AttemptKey) })
+export type HeartbeatReply = z.infer<typeof HeartbeatReply>
+
+/** worker → server: the newest progress of running attempts. */
+export const Progress = z.strictObject({
+  attempts: z
+    .array(AttemptKey.extend({ percent: z.number().min(0).max(100).nullable(), message: z.string().max(1_000).nullable() }))
+    .min(1)
+    .max(MAX_BATCH),
+})
+export type Progress = z.infer<typeof Progress>
+
+/** server → worker: SIGTERM to the process group (abort signal for a handler), SIGKILL after the job's grace time; ends as CANCELLED. */
+export const Cancel = z.object({ attempts: z.array(AttemptKey).min(1).max(MAX_BATCH) })
+export type Cancel = z.infer<typeof Cancel>
+/** server → worker. `fenced`: SIGKILL these, their results are not wanted. */
+export const Fenced = z.object({ attempts: z.array(AttemptKey).min(1).max(MAX_BATCH) })
+export type Fenced = z.infer<typeof Fenced>
+/** server → worker. `reconnect`: this server is leaving: connect again (to another one) once what is in flight is answered. `drain`: take no new work. */
+export const Config = z.object({ reconnect: z.boolean().optional(), drain: z.boolean().optional() })
+export type Config = z.infer<typeof Config>
+
+export const Empty = z.object({})
+export type Empty = z.infer<typeof Empty>
+
+/** Each acknowledgement: the answer, or a refusal with its reason. The connection lives on either way. */
+export type Reply<T> = { ok: true; value: T } | { ok: false; code: string; message: string }
+export const replyOf = <T extends z.ZodType>(value: T) =>
+  z.discriminatedUnion('ok', [z.object({ ok: z.literal(true), value }), z.object({ ok: z.literal(false), code: z.string(), message: z.string() })])
+
+type Ack<T> = (reply: Reply<T>) => void
+
+/** socket.io event maps; the same on both sides. */
+export interface WorkerToServer {
+  hello: (message: Hello, ack: Ack<Welcome>) => void
+  resume: (message: Resume, ack: Ack<Resumed>) => void
+  started: (message: Started, ack: Ack<AttemptReply>) => void
+  finished: (message: Finished, ack: Ack<AttemptReply>) => void
+  log: (message: LogMessage, bodies: Buffer, ack: Ack<LogReply>) => void
+  seal: (message: Seal, ack: Ack<SealReply>) => void
+  heartbeat: (message: Heartbeat, ack: Ack<HeartbeatReply>) => void
+  progress: (message: Progress, ack: Ack<Empty>) => void
+}
+export interface ServerToWorker {
+  run: (message: Run, ack: Ack<RunReply>) => void
+  cancel: (message: Cancel, ack: Ack<Empty>) => void
+  fenced: (message: Fenced, ack: Ack<Empty>) => void
+  config: (message: Config, ack: Ack<Empty>) => void
+}
+
+/** What a worker may send: request and reply schema by event name. */
+export const WORKER_MESSAGES = {
+  hello: { request: Hello, reply: Welcome },
+  resume: { request: Resume, reply: Resumed },
+  started: { request: Started, reply: AttemptReply },
+  finished: { request: Finished, reply: AttemptReply },
+  log: { request: LogMessage, reply: LogReply },
+  seal: { request: Seal, reply: SealReply },
+  heartbeat: { request: Heartbeat, reply: HeartbeatReply },
+  progress: { request: Progress, reply: Empty },
+} as const
+
+/** What a server may send: request and reply schema by event name. */
+export const SERVER_MESSAGES = {
+  run: { request: Run, reply: RunReply },
+  cancel: { request: Cancel, reply: Empty },
+  fenced: { request: Fenced, reply: Empty },
+  config: { request: Config, reply: Empty },
+} as const
