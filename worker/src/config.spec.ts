@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest'
+import { helpText, parseConfig, readCommandLine, SETTINGS } from './config.js'
+
+const required = { JOBTRAIL_SERVER: 'http://lb:7700', JOBTRAIL_TOKEN: 'secret-token' }
+const configOf = (args: string[], env: Record<string, string> = required) => {
+  const line = readCommandLine(args, env)
+  if (line.kind !== 'run') throw new Error(`unexpected ${line.kind}`)
+  return line.config
+}
+
+describe('configuration', () => {
+  it('takes what is missing from the defaults', () => {
+    const config = configOf([])
+    expect(config).toMatchObject({ server: ['http://lb:7700'], group: 'default', tags: [], spoolLimitBytes: 1_073_741_824, drainTimeoutMs: 60_000, logLevel: 'info' })
+    expect(config.slots).toBeGreaterThan(0)
+    expect(config.spoolDir).toMatch(/^\/.*\.jobtrail-spool$/)
+    expect(Object.isFrozen(config)).toBe(true)
+  })
+
+  it('prefers the command line to the environment and takes lists in both forms', () => {
+    const config = configOf(['--server', 'http://a:1,https://b', '--server=http://c', '--tags', 'gpu, linux', '--slots', '3'], { ...required, JOBTRAIL_SLOTS: '9', JOBTRAIL_TAGS: 'x' })
+    expect(config.server).toEqual(['http://a:1', 'https://b', 'http://c'])
+    expect(config.tags).toEqual(['gpu', 'linux'])
+    expect(config.slots).toBe(3)
+  })
+
+  it('names a wrong value and what would be right', () => {
+    expect(() => configOf(['--slots', 'many'])).toThrow('--slots (JOBTRAIL_SLOTS): "many" is wrong; must be a whole number from 1 to 10000')
+    expect(() => configOf(['--slots', '0'])).toThrow('must be a whole number from 1 to 10000')
+    expect(() => configOf([], { JOBTRAIL_TOKEN: 't', JOBTRAIL_SERVER: 'lb:7700' })).toThrow('--server (JOBTRAIL_SERVER): "lb:7700" is wrong; must be the URL')
+    expect(() => configOf(['--log-level', 'loud'])).toThrow('must be one of trace, debug')
+    expect(() => configOf(['--group', 'a b'])).toThrow('--group (JOBTRAIL_GROUP)')
+    expect(() => configOf(['--nonsense'])).toThrow('--nonsense')
+  })
+
+  it('says what is missing, all at once, and never shows the token', () => {
+    expect(() => configOf([], {})).toThrow(/--server \(JOBTRAIL_SERVER\): missing[\s\S]*--token \(JOBTRAIL_TOKEN\): missing/)
+    expect(() => parseConfig({ server: 'http://a', token: 12345 })).toThrow(/--token \(JOBTRAIL_TOKEN\): wrong/)
+  })
+
+  it('lists every setting in the help', () => {
+    for (const { flag, env } of Object.values(SETTINGS)) expect(helpText()).toMatch(new RegExp(`--${flag} .*${env}`))
+    expect(readCommandLine(['-h'], {}).kind).toBe('help')
+    expect(readCommandLine(['--version'], {}).kind).toBe('version')
+  })
+})

@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs'
+import { availableParallelism, hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import { ConfigError } from './errors.js'
+
+const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
+const NAME_RULE = 'letters, digits, dot, dash and underscore, starting with a letter or digit, at most 63'
+
+const isHttpUrl = (text: string): boolean => URL.canParse(text) && ['http:', 'https:'].includes(new URL(text).protocol)
+
+/** A list as text with commas, or as an array of such texts (a repeated option). */
+const list = z.union([z.string(), z.array(z.string())]).transform((value) =>
+  [value]
+    .flat()
+    .flatMap((text) => text.split(','))
+    .map((text) => text.trim())
+    .filter((text) => text !== ''),
+)
+const wholeNumber = (min: number, max: number) =>
+  z
+    .union([z.number(), z.string().regex(/^\s*\d+\s*$/).transform(Number)], { error: `must be a whole number from ${min} to ${max}` })
+    .refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, { error: `must be a whole number from ${min} to ${max}` })
+
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
+
+/** What a worker can be told, from the command line, the environment or the SDK. */
+const WorkerConfig = z.strictObject({
+  server: list.refine((urls) => urls.length > 0 && urls.every(isHttpUrl), { error: 'must be the URL of the load balancer, such as http://localhost:7700' }),
+  token: z.string({ error: 'must be a worker token of the namespace' }).min(1, 'must be a worker token of the namespace'),
+  group: z.string().regex(NAME_PATTERN, `must be a name: ${NAME_RULE}`).default('default'),
+  tags: list
+    .refine((tags) => tags.length <= 50 && tags.every((tag) => NAME_PATTERN.test(tag)), { error: `must be at most 50 names with commas between: ${NAME_RULE}` })
+    .default([]),
+  slots: wholeNumber(1, 10_000).default(() => availableParallelism()),
+  spoolDir: z.string().min(1, 'must be a folder that only this worker uses').default('./.jobtrail-spool').transform((path) => resolve(path)),
+  spoolLimitBytes: wholeNumber(1_048_576, Number.MAX_SAFE_INTEGER).default(1_073_741_824),
+  name: z.string().min(1).max(120, 'must have at most 120 characters').default(() => hostname().slice(0, 120) || 'worker'),
+  drainTimeoutMs: wholeNumber(0, 86_400_000).default(60_000),
+  logLevel: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
+})
+export type WorkerConfig = Readonly<z.infer<typeof WorkerConfig>>
+export type WorkerConfigInput = z.input<typeof WorkerConfig>
+type ConfigKey = keyof WorkerConfig
+
+/** How each setting is written outside; the README's table follows it. */
+export const SETTINGS: Readonly<Record<ConfigKey, { flag: string; env: string; value: string; help: string }>> = {
+  server: { flag: 'server', env: 'JOBTRAIL_SERVER', value: 'URL', help: 'load balancer in front of the servers; several with commas or by repeating' },
+  token: { flag: 'token', env: 'JOBTRAIL_TOKEN', value: 'TOKEN', help: 'worker token of the namespace; better given by the environment, where ps does not show it' },
+  group: { flag: 'group', env: 'JOBTRAIL_GROUP', value: 'NAME', help: 'group that jobs are routed to (default)' },
+  tags: { flag: 'tags', env: 'JOBTRAIL_TAGS', value: 'A,B', help: 'tags that jobs may require (none)' },
+  slots: { flag: 'slots', env: 'JOBTRAIL_SLOTS', value: 'N', help: 'attempts at once (number of cores)' },
+  spoolDir: { flag: 'spool-dir', env: 'JOBTRAIL_SPOOL_DIR', value: 'DIR', help: 'folder for what is not yet acknowledged, one a worker (./.jobtrail-spool)' },
+  spoolLimitBytes: { flag: 'spool-limit-bytes', env: 'JOBTRAIL_SPOOL_LIMIT_BYTES', value: 'N', help: 'bound of the log spool on disk (1073741824)' },
+  name: { flag: 'name', env: 'JOBTRAIL_NAME', value: 'TEXT', help: 'name to show (host name)' },
+  drainTimeoutMs: { flag: 'drain-timeout', env: 'JOBTRAIL_DRAIN_TIMEOUT_MS', value: 'MS', help: 'how long running attempts may go on at a stop (60000)' },
+  logLevel: { flag: 'log-level', env: 'JOBTRAIL_LOG_LEVEL', value: 'LEVEL', help: `of the worker's own log: ${LOG_LEVELS.join(', ')} (info)` },
+}
+const KEYS = Object.keys(SETTINGS).filter((key): key is ConfigKey => key in SETTINGS)
+
+/** Checks settings given by the SDK, or gathered by {@link readCommandLine}. */
+export function parseConfig(input: unknown): WorkerConfig {
+  const parsed = WorkerConfig.safeParse(input)
+  if (parsed.success) return Object.freeze(parsed.data)
+  const problems = parsed.error.issues.map((issue) => {
+    const key = KEYS.find((candidate) => candidate === issue.path[0])
+    if (key === undefined) return issue.message
+    const { flag, env } = SETTINGS[key]
+    const given = typeof input === 'object' && input !== null ? (Object.entries(input).find(([name]) => name === key)?.[1] as unknown) : undefined
+    const shown = given === undefined ? 'missing' : key === 'token' ? 'wrong' : `${JSON.stringify(given)} is wrong`
+    return `--${flag} (${env}): ${shown}; ${issue.message}`
+  })
+  throw new ConfigError(problems.join('\n'))
+}
+
+/** What the command line asks for. */
+export type CommandLine = { kind: 'help' } | { kind: 'version' } | { kind: 'run'; config: WorkerConfig; handlersModule: string | undefined }
+
+/** Reads arguments over environment variables; an empty variable counts as unset. Throws ConfigError. */
+export function readCommandLine(args: readonly string[], env: Readonly<Record<string, string | undefined>>): CommandLine {
+  const { values } = parseArguments(args)
+  if (values['help'] !== undefined) return { kind: 'help' }
+  if (values['version'] !== undefined) return { kind: 'version' }
+  const input: Record<string, unknown> = {}
+  for (const key of KEYS) {
+    const { flag, env: variable } = SETTINGS[key]
+    const fromEnv = env[variable]
+    const value = values[flag] ?? (fromEnv === '' ? undefined : fromEnv)
+    if (value !== undefined) input[key] = value
+  }
+  const handlers = values['handlers'] ?? env['JOBTRAIL_HANDLERS']
+  return { kind: 'run', config: parseConfig(input), handlersModule: typeof handlers === 'string' && handlers !== '' ? handlers : undefined }
+}
+
+function parseArguments(args: readonly string[]): { values: Record<string, unknown> } {
+  const options: NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']> = {
+    help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean', short: 'v' },
+    handlers: { type: 'string' },
+  }
+  for (const key of KEYS) options[SETTINGS[key].flag] = { type: 'string', multiple: key === 'server' || key === 'tags' }
+  try {
+    return parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
+  } catch (error) {
+    throw new ConfigError(`${error instanceof Error ? error.message : String(error)} (--help lists the options)`, error)
+  }
+}
+
+/** The text of --help. */
+export function helpText(): string {
+  const rows = KEYS.map((key) => {
+    const { flag, env, value, help } = SETTINGS[key]
+    return `  --${`${flag} ${value}`.padEnd(24)} ${env.padEnd(28)} ${help}`
+  })
+  rows.push(`  --${'handlers FILE'.padEnd(24)} ${'JOBTRAIL_HANDLERS'.padEnd(28)} module whose exported functions are handlers, by name`)
+  return `jobtrail-worker: runs the jobs of a Jobtrail namespace\n\nOption, environment variable, meaning (default):\n${rows.join('\n')}\n  --help, --version\n`
+}
+
+/** The version of this package. */
+export function workerVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version
+}
