@@ -1,0 +1,24 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const root = fileURLToPath(new URL('.', import.meta.url));
+
+// Unit tests: logic without I/O. They read the sources of the other packages, so they need no build.
+export default defineConfig({
+  root,
+  resolve: {
+    alias: [
+      { find: /^@jobtrail\/shared\/(.+)$/, replacement: `${root}shared/src/$1.ts` },
+      { find: /^@jobtrail\/deploy\/(.+)$/, replacement: `${root}deploy/local/$1.ts` },
+    ],
+  },
+  test: {
+    name: 'unit',
+    include: ['{shared,server,worker,console}/src/**/*.spec.{ts,tsx}', 'deploy/local/**/*.spec.ts'],
+    pool: 'forks',
+    // Loading Nest anew for each file would take most of the time; these tests share no state.
+    isolate: false,
+    maxWorkers: 2,
+    testTimeout: 20_000,
+  },
+});
