@@ -1,0 +1,61 @@
+import type { NestExpressApplication } from '@nestjs/platform-express'
+import type { NextFunction, Request, Response } from 'express'
+import { AppError } from '@jobtrail/shared/domain/errors'
+import { CONFIG, type Config } from '../../config/config.js'
+import { Logger } from '../logging.js'
+import { Metrics } from '../metrics.js'
+import { setupOpenApi } from './openapi.js'
+import { ProblemFilter } from './problem.filter.js'
+import { requestContext } from './request-context.js'
+import { staticFiles } from './static-files.js'
+import { RequestValidationPipe } from './validation.js'
+
+/** To be given to `NestFactory.create`: {@link configureHttp} brings its own body parser. */
+export const HTTP_OPTIONS = { bodyParser: false } as const
+
+const BODY_LIMIT = '1mb'
+
+/** All that every route has in common. Called once, before the application is initialised; controllers name their full path (`api/…`). */
+export function configureHttp(app: NestExpressApplication): void {
+  const config = app.get<Config>(CONFIG)
+  const logger = app.get(Logger)
+  app.set('trust proxy', config.trustProxy)
+  // No answer is ever "not modified": a log may have grown.
+  app.set('etag', false)
+  app.disable('x-powered-by')
+  const server = app.getHttpServer()
+  // Longer than load balancers keep idle connections (nginx: 60 s), so that they end them, not we under a request.
+  server.keepAliveTimeout = 75_000
+  server.headersTimeout = 80_000
+  server.requestTimeout = 60_000
+
+  app.use(requestContext(logger, app.get(Metrics)))
+  app.use(commonHeaders)
+  app.use('/api', noStore)
+  app.use('/api', requireJson)
+  app.useBodyParser('json', { limit: BODY_LIMIT })
+  app.useGlobalPipes(new RequestValidationPipe())
+  app.useGlobalFilters(new ProblemFilter(logger))
+  setupOpenApi(app)
+  if (config.staticDir !== undefined) app.use(...staticFiles(config.staticDir, logger))
+}
+
+function commonHeaders(_request: Request, response: Response, next: NextFunction): void {
+  response.setHeader('X-Content-Type-Options', 'nosniff')
+  response.setHeader('X-Frame-Options', 'DENY')
+  response.setHeader('Referrer-Policy', 'no-referrer')
+  next()
+}
+
+/** Nothing of the API is kept by anyone on the way: not a page, not an empty result. */
+function noStore(_request: Request, response: Response, next: NextFunction): void {
+  response.setHeader('Cache-Control', 'no-store')
+  next()
+}
+
+/** A body of another type would look like no body at all to the schemas behind. */
+function requireJson(request: Request, _response: Response, next: NextFunction): void {
+  const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0
+  const isJson = hasBody && request.is('application/json') !== false
+  next(hasBody && !isJson ? new AppError('VALIDATION_FAILED', 'The body must be JSON, with Content-Type: application/json') : undefined)
+}

@@ -1,0 +1,59 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Db, MongoServerError } from 'mongodb'
+import { Logger } from '../logging.js'
+
+/** A change of stored data. It may run again after a crash half-way, so running it twice has to be the same as once. */
+export type Migration = { name: string; run: (db: Db) => Promise<void> }
+
+/** In order; never change or remove one that was released. Collections and indexes are not made here, but by their repositories. */
+export const MIGRATIONS: readonly Migration[] = []
+
+type MigrationDocument = { _id: string; appliedAt: Date }
+type LockDocument = { _id: string; owner: string; expiresAt: Date }
+
+const LEASE_MS = 30_000
+const WAIT_MS = 10 * 60_000
+const LOCK_ID = 'lock'
+
+/** Runs what has not run yet, one server at a time; the others wait for it. Called before anything else touches the data. */
+export async function runMigrations(db: Db, owner: string, logger: Logger, migrations: readonly Migration[] = MIGRATIONS): Promise<void> {
+  const done = db.collection<MigrationDocument>('migrations')
+  const pending = async (): Promise<Migration[]> => {
+    const names = new Set((await done.find().toArray()).map((each) => each._id))
+    return migrations.filter((each) => !names.has(each.name))
+  }
+  const deadline = performance.now() + WAIT_MS
+  while ((await pending()).length > 0) {
+    if (await takeLock(db, owner)) break
+    if (performance.now() > deadline) throw new Error(`Waited ${WAIT_MS / 60_000} minutes for another server to migrate the data`)
+    await sleep(250 + Math.random() * 500)
+  }
+  const renewal = setInterval(() => {
+    takeLock(db, owner).catch((err: unknown) => logger.warn('Could not renew the lock of the migrations', { err }))
+  }, LEASE_MS / 3)
+  try {
+    for (const migration of await pending()) {
+      logger.info('Migrating data', { migration: migration.name })
+      await migration.run(db)
+      await done.updateOne({ _id: migration.name }, { $currentDate: { appliedAt: true } }, { upsert: true })
+    }
+  } finally {
+    clearInterval(renewal)
+    await locks(db).deleteOne({ _id: LOCK_ID, owner })
+  }
+}
+
+const locks = (db: Db) => db.collection<LockDocument>('migration_locks')
+
+/** Takes the lock, or renews it; its time is that of MongoDB, so that no server's clock matters. False: another one has it. */
+async function takeLock(db: Db, owner: string): Promise<boolean> {
+  const isFree = { $or: [{ $eq: ['$owner', owner] }, { $lt: [{ $ifNull: ['$expiresAt', new Date(0)] }, '$$NOW'] }] }
+  try {
+    const result = await locks(db).updateOne({ _id: LOCK_ID, $expr: isFree }, [{ $set: { owner, expiresAt: { $add: ['$$NOW', LEASE_MS] } } }], { upsert: true })
+    return result.matchedCount > 0 || result.upsertedCount > 0
+  } catch (error) {
+    // The document is there but does not match: the upsert collides with it.
+    if (error instanceof MongoServerError && error.code === 11_000) return false
+    throw error
+  }
+}

@@ -1,0 +1,36 @@
+import { MongoBulkWriteError, MongoError, MongoNetworkError, MongoNotConnectedError, MongoOperationTimeoutError, MongoServerError, MongoServerSelectionError, MongoTopologyClosedError } from 'mongodb'
+
+/**
+ * MongoDB says this while it is being stepped down, elected or shut down, or when a write did not reach a majority in time:
+ * HostUnreachable, HostNotFound, MaxTimeMSExpired, WriteConcernFailed, NetworkTimeout, ShutdownInProgress, PrimarySteppedDown, ExceededTimeLimit,
+ * SocketException, NotWritablePrimary, InterruptedAtShutdown, InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary.
+ */
+const MONGODB_AWAY = new Set<unknown>([6, 7, 50, 64, 89, 91, 189, 262, 9001, 10_107, 11_600, 11_602, 13_435, 13_436])
+const REDIS_AWAY = /^(Stream isn't writeable|Connection is closed|Command timed out)/
+
+/** The error says that MongoDB or Redis cannot be reached or did not answer in time: the same call may succeed later. */
+export function isUnavailable(error: unknown): boolean {
+  for (let each = error, depth = 0; each instanceof Error && depth < 5; each = each.cause, depth++) {
+    if (each instanceof MongoError ? isMongoAway(each) : isRedisAway(each)) return true
+  }
+  return false
+}
+
+function isMongoAway(error: MongoError): boolean {
+  if (
+    error instanceof MongoNetworkError ||
+    error instanceof MongoServerSelectionError ||
+    error instanceof MongoOperationTimeoutError ||
+    error instanceof MongoNotConnectedError ||
+    error instanceof MongoTopologyClosedError
+  )
+    return true
+  // A bulk write that was cut off by the network or a step-down arrives without write errors.
+  if (error instanceof MongoBulkWriteError && [error.writeErrors].flat().length === 0) return true
+  if (error.hasErrorLabel('RetryableWriteError')) return true
+  return error instanceof MongoServerError && MONGODB_AWAY.has(error.code)
+}
+
+function isRedisAway(error: Error): boolean {
+  return error.name === 'MaxRetriesPerRequestError' || REDIS_AWAY.test(error.message)
+}
