@@ -1,4 +1,5 @@
-import { Cron } from 'croner'
+import { Cron, CronPattern } from 'croner'
+import { isTimeZone, nextOffsetChange, offsetAt, repetitionEnd } from './time-zone.js'
 
 /** The parts of a trigger that have fire times. */
 export type TimedTrigger =
@@ -13,22 +14,31 @@ export function cronProblem(expression: string, timeZone: string): { field: 'exp
   const fields = expression.trim().split(/\s+/).length
   if (fields !== 5 && fields !== 6) return { field: 'expression', message: `has ${fields} fields; write 5 (minute hour day month weekday) or 6 with seconds first` }
   try {
-    if (parseCron(expression, timeZone).nextRun() === null) return { field: 'expression', message: 'never fires' }
+    if (cronOf(expression).nextWall(0) === undefined) return { field: 'expression', message: 'never fires' }
   } catch (error) {
-    return { field: 'expression', message: error instanceof Error ? error.message : String(error) }
+    const message = error instanceof Error ? error.message : String(error)
+    return { field: 'expression', message: message.replace(/^CronPattern: /, '') }
   }
   return undefined
 }
 
 /**
  * The first fire time strictly after `after` (ms since epoch), or undefined when there is none.
- * Cron follows the wall clock of its zone: a time that DST skips fires at the first moment after the gap, a time that DST repeats fires once (croner's rules).
- * Intervals are fixed-rate: `anchor` + k × everyMs, where the anchor is `startAt` or the time of creation, so lateness never accumulates.
+ *
+ * Cron follows the wall clock of its zone. Where the clock is put forward or back:
+ * - A job of certain hours (at 2:30, every 10 minutes from 1 to 3, every second hour) fires once for each time of the wall clock: a time that is skipped fires
+ *   at the first moment after the gap (several of them together, once), a time that comes twice fires the first time only.
+ * - A job of every hour (every 15 minutes, hourly, every second) goes by time elapsed: it fires in both passes of a repeated hour, for else it would stop for that
+ *   hour; skipped times are not made up for, since it fires right after them anyway.
+ * Croner finds the matching wall-clock times; the zone is applied here, because croner (11.0.1) leaves out or doubles the times of lists, ranges and steps, and
+ * loses those in a gap that ends at midnight (America/Nuuk).
+ *
+ * Intervals are fixed-rate: `anchor` + k × everyMs, where the anchor is `startAt` or the time at which the trigger was set, so lateness never accumulates.
  */
 export function nextFireAfter(trigger: TimedTrigger, after: number, anchor: number): number | undefined {
   switch (trigger.kind) {
     case 'cron':
-      return parseCron(trigger.expression, trigger.timeZone).nextRun(new Date(after))?.getTime()
+      return nextCronTime(cronOf(trigger.expression), trigger.timeZone, after)
     case 'interval': {
       const start = trigger.startAt === undefined ? anchor : Date.parse(trigger.startAt)
       if (after < start) return start
@@ -54,15 +64,45 @@ export function fireTimesBetween(trigger: TimedTrigger, after: number, until: nu
   return times
 }
 
-export function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name })
-    return true
-  } catch {
-    return false
+/** Walks through the stretches of constant offset; in each, wall-clock time is UTC plus the offset. `wall` excludes what was already passed. */
+function nextCronTime(cron: ParsedCron, timeZone: string, after: number): number | undefined {
+  let from = after
+  let offset = offsetAt(timeZone, from)
+  let wall = from + offset
+  if (!cron.isEveryHour) wall = Math.max(wall, (repetitionEnd(timeZone, from) ?? 0) - 1)
+  for (;;) {
+    const match = cron.nextWall(wall)
+    if (match === undefined) return undefined
+    const change = nextOffsetChange(timeZone, from, match - offset)
+    if (change === undefined) return match - offset
+    const nextOffset = offsetAt(timeZone, change)
+    const isSkipped = match < change + nextOffset
+    if (isSkipped && !cron.isEveryHour) return change
+    wall = change + (cron.isEveryHour ? nextOffset : Math.max(offset, nextOffset)) - 1
+    from = change
+    offset = nextOffset
   }
 }
 
-function parseCron(expression: string, timeZone: string): Cron {
-  return new Cron(expression, { timezone: timeZone, paused: true })
+type ParsedCron = {
+  isEveryHour: boolean
+  /** The first matching wall-clock time after `wall`, both as ms as if they were UTC. */
+  nextWall: (wall: number) => number | undefined
+}
+
+/** A parsed expression takes some 80 KB, most of it croner's table of years, and 40 µs. */
+const MAX_PARSED = 64
+const parsed = new Map<string, ParsedCron>()
+
+function cronOf(expression: string): ParsedCron {
+  let found = parsed.get(expression)
+  if (found === undefined) {
+    const cron = new Cron(expression, { utcOffset: 0, paused: true, mode: '5-or-6-parts' })
+    const isEveryHour = new CronPattern(expression).hour.every((hour) => hour === 1)
+    found = { isEveryHour, nextWall: (wall) => cron.nextRun(new Date(wall))?.getTime() }
+    const [oldest] = parsed.keys()
+    if (parsed.size >= MAX_PARSED && oldest !== undefined) parsed.delete(oldest)
+    parsed.set(expression, found)
+  }
+  return found
 }
