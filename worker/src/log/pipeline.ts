@@ -1,15 +1,30 @@
 import type { LogLimits } from '@jobtrail/shared/api/jobs'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import type { StreamTotals } from '@jobtrail/shared/log/chunk'
+import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import { StreamCapture } from './capture.js'
+import { Chunker } from './chunker.js'
+import { FlushClock } from './flush-clock.js'
+import { Pressure } from './pressure.js'
+import { Resumer, type ResumeResult } from './resumer.js'
+import { Sealer } from './sealer.js'
+import { DEFAULT_WINDOW_BYTES, DEFAULT_WINDOW_MESSAGES, Sender } from './sender.js'
+import { Spool } from './spool.js'
+import type { RecoveredStream } from './spool-recovery.js'
 import type { StreamLog } from './stream-log.js'
+import { StreamQueue } from './stream-queue.js'
 import type { LogTransport } from './transport.js'
 
 export type { StreamLog } from './stream-log.js'
 export type { LogTransport } from './transport.js'
 
+const CHECK_STOPPED_MS = 200
+const CLOSE_TIMEOUT_MS = 5_000
+
 export interface LogPipelineOptions {
-  /** The worker's spool folder; the pipeline owns `streams` and `rejected` in it. */
+  /** The worker's spool folder, of no other process; the pipeline owns `streams` and `rejected` in it. */
   dir: string
-  /** Spool limit over all streams; default 1 GiB. */
+  /** Spool limit over all streams. */
   limitBytes: number
   transport: LogTransport
   /** For the logger: something went wrong that the pipeline deals with itself. */
@@ -20,31 +35,224 @@ export interface LogPipelineOptions {
 
 /** Capture → chunker → spool → sender, for all attempts of a worker. */
 export class LogPipeline {
+  private readonly options: LogPipelineOptions
+  private readonly spool: Spool
+  private readonly clock = new FlushClock()
+  private readonly sender: Sender
+  private readonly sealer: Sealer
+  private readonly resumer: Resumer
+  private readonly pressure: Pressure
+  /** Streams with something in the spool. */
+  private readonly queues = new Map<string, StreamQueue>()
+  private readonly captures = new Map<StreamQueue, StreamCapture>()
+  private readonly stopped = new Set<StreamCapture>()
+  private stoppedTimer: NodeJS.Timeout | undefined
+  private drainWaiters: (() => void)[] = []
+
+  private constructor(options: LogPipelineOptions, spool: Spool) {
+    const { transport, onFault } = options
+    this.options = options
+    this.spool = spool
+    this.sender = new Sender({
+      transport,
+      windowMessages: options.windowMessages ?? DEFAULT_WINDOW_MESSAGES,
+      windowBytes: options.windowBytes ?? DEFAULT_WINDOW_BYTES,
+      onFault,
+      onProgress: (queue) => this.progressed(queue),
+      onRefused: (queue, error) => this.setAside(queue, error),
+    })
+    this.sealer = new Sealer({
+      transport,
+      onFault,
+      onSealed: (queue) => this.forget(queue),
+      onMissing: (queue, missing) => {
+        if (queue.rewind(missing, queue.totals?.lines ?? 0)) this.sender.release(queue)
+        else this.setAside(queue, new Error(`${queue.id}: the server misses lines that it had acknowledged and the spool no longer has`))
+      },
+      onConflict: (queue) => this.setAside(queue, new Error(`${queue.id}: the server's sums are not ours`)),
+    })
+    this.resumer = new Resumer({ transport, onFault, onResumed: (queue, result) => this.resumed(queue, result) })
+    this.pressure = new Pressure(spool, this.sender, () => this.captures.size)
+  }
+
   /** Opens the spool (takes recovered streams in: torn tails cut off). Recovered streams that have no end record are ended with what was captured. */
-  static open(_options: LogPipelineOptions): Promise<LogPipeline> {
-    return Promise.reject(new Error('not written yet'))
+  static async open(options: LogPipelineOptions): Promise<LogPipeline> {
+    const { spool, recovered } = await Spool.open(options)
+    const pipeline = new LogPipeline(options, spool)
+    for (const stream of recovered) pipeline.takeRecovered(stream)
+    return pipeline
   }
 
   get spoolBytes(): number {
-    return 0
+    return this.spool.usedBytes
   }
 
-  openStream(_key: AttemptKey, _limits: LogLimits, _secrets: readonly string[]): StreamLog {
-    throw new Error('not written yet')
+  /** The log of one attempt that begins now. It costs no file until there is a line. */
+  openStream(key: AttemptKey, limits: LogLimits, secrets: readonly string[]): StreamLog {
+    let queue: StreamQueue | undefined
+    const chunker = new Chunker(key, limits, this.clock, (chunk) => {
+      queue ??= this.createQueue(key, capture)
+      this.append(queue, chunk)
+    })
+    const capture: StreamCapture = new StreamCapture({
+      chunker,
+      secrets,
+      judge: (current) => this.pressure.judge(queue, limits.onPressure, current),
+      isOverrun: () => this.pressure.isOverrun,
+      onStopped: (stopped) => this.watch(stopped),
+      onEnd: async (totals) => {
+        if (queue !== undefined) await this.ended(queue, totals)
+      },
+      onFault: this.options.onFault,
+    })
+    return capture
   }
 
   /** Called after each successful hello: asks `resume` for streams with unacknowledged or unsealed data (in pages), then sends what is missing. */
-  connected(): void {}
-
-  disconnected(): void {}
-
-  /** Resolves true when every ended stream is sealed, or false after timeoutMs. */
-  drained(_timeoutMs: number): Promise<boolean> {
-    return Promise.resolve(true)
+  connected(): void {
+    for (const queue of this.queues.values()) queue.isHeld = true
+    this.sender.connected()
+    this.sealer.connected()
+    this.resumer.connected([...this.queues.values()])
   }
 
-  /** Flushes, syncs, stops timers. */
-  close(): Promise<void> {
-    return Promise.resolve()
+  disconnected(): void {
+    this.resumer.disconnected()
+    this.sealer.disconnected()
+    this.sender.disconnected()
+  }
+
+  /** Resolves true when every ended stream is sealed, or false after timeoutMs. */
+  drained(timeoutMs: number): Promise<boolean> {
+    if (this.isDrained) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.drainWaiters = this.drainWaiters.filter((waiter) => waiter !== done)
+        resolve(false)
+      }, timeoutMs)
+      const done = (): void => {
+        clearTimeout(timer)
+        resolve(true)
+      }
+      this.drainWaiters.push(done)
+    })
+  }
+
+  /** Puts what is captured on disk (as far as the disk takes it within some seconds), syncs, stops timers. */
+  async close(): Promise<void> {
+    this.clock.close()
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_TIMEOUT_MS)
+    })
+    await Promise.race([Promise.all([...this.queues.values()].map(({ file }) => file.whenWritten())), timeout])
+    clearTimeout(timer)
+    clearTimeout(this.stoppedTimer)
+    this.disconnected()
+    this.sender.close()
+    await this.spool.close()
+  }
+
+  private takeRecovered(stream: RecoveredStream): void {
+    const queue = new StreamQueue(stream.key, this.spool.adoptFile(stream))
+    // Nothing was captured: the server seals it by itself.
+    if (stream.totals.lines === 0) void this.spool.remove(queue.file)
+    else {
+      queue.totals = stream.totals
+      queue.isHeld = true
+      this.queues.set(queue.id, queue)
+    }
+  }
+
+  private createQueue(key: AttemptKey, capture: StreamCapture): StreamQueue {
+    const file = this.spool.createFile(key)
+    const queue = new StreamQueue(key, file)
+    file.onWritten = (chunk) => {
+      this.sender.chunkWritten(queue, chunk)
+      if (capture.isStopped) capture.check()
+    }
+    this.queues.set(attemptKeyString(key), queue)
+    this.captures.set(queue, capture)
+    return queue
+  }
+
+  private append(queue: StreamQueue, chunk: Chunk): void {
+    // Set aside or removed on the server: there is no place for it any more.
+    if (queue.isGone) return
+    queue.unwrittenBytes += chunk.data.length
+    queue.file.append(chunk)
+  }
+
+  private async ended(queue: StreamQueue, totals: StreamTotals): Promise<void> {
+    this.captures.delete(queue)
+    queue.file.appendEnd(totals)
+    await queue.file.whenWritten()
+    queue.totals = totals
+    this.progressed(queue)
+  }
+
+  private resumed(queue: StreamQueue, { state, ranges }: ResumeResult): void {
+    if (state === 'unknown' || (state === 'sealed' && queue.totals !== undefined)) return this.forget(queue)
+    this.sender.skipStored(queue, ranges)
+    this.sender.release(queue)
+    this.progressed(queue)
+  }
+
+  /** Something was acknowledged: drops what the spool needs no more, lets the producer go on, seals. */
+  private progressed(queue: StreamQueue): void {
+    if (queue.isGone) return
+    if (this.spool.usedBytes > this.spool.limitBytes / 2) this.reclaim(queue)
+    const capture = this.captures.get(queue)
+    if (capture?.isStopped === true) capture.check()
+    if (queue.totals !== undefined && queue.isDelivered && !queue.isHeld) this.sealer.add(queue, queue.totals)
+  }
+
+  /** Acknowledged chunks stay in the spool for a seal that misses some, as long as there is room. */
+  private reclaim(queue: StreamQueue): void {
+    if (this.spool.isFull && queue.isDelivered && queue.totals === undefined) queue.file.rotate()
+    queue.file.dropBefore(queue.neededFrom)
+  }
+
+  private setAside(queue: StreamQueue, error: Error): void {
+    this.options.onFault(error, 'log stream set aside')
+    this.letGo(queue)
+    void this.spool.reject(queue.file)
+  }
+
+  private forget(queue: StreamQueue): void {
+    this.letGo(queue)
+    void this.spool.remove(queue.file)
+  }
+
+  private letGo(queue: StreamQueue): void {
+    const capture = this.captures.get(queue)
+    this.sender.drop(queue)
+    this.sealer.remove(queue)
+    this.queues.delete(queue.id)
+    this.captures.delete(queue)
+    capture?.check()
+    if (!this.isDrained) return
+    const waiters = this.drainWaiters
+    this.drainWaiters = []
+    for (const done of waiters) done()
+  }
+
+  private get isDrained(): boolean {
+    for (const queue of this.queues.values()) if (queue.totals !== undefined) return false
+    return true
+  }
+
+  /** Pressure also ends by time (no acknowledgements any more, other streams gone), so stopped producers are looked at now and then. */
+  private watch(capture: StreamCapture): void {
+    this.stopped.add(capture)
+    this.stoppedTimer ??= setInterval(() => {
+      for (const each of this.stopped) {
+        each.check()
+        if (!each.isStopped) this.stopped.delete(each)
+      }
+      if (this.stopped.size > 0) return
+      clearInterval(this.stoppedTimer)
+      this.stoppedTimer = undefined
+    }, CHECK_STOPPED_MS)
   }
 }

@@ -1,0 +1,290 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { StreamTotals } from '@jobtrail/shared/log/chunk'
+import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import { genesisDigest } from '@jobtrail/shared/log/codec'
+import { backoffMs } from './backoff.js'
+import { chunkFrame, endFrame, MAX_FRAME_BYTES, openFrame, readFrames, totalsAfter } from './spool-format.js'
+
+const RETRY_BASE_MS = 200
+const RETRY_MAX_MS = 5_000
+const WRITE_BATCH_BYTES = 1024 * 1024
+const WRITE_BATCH_ITEMS = 128
+
+/** One of the files of a stream, which goes on in the next one from `segmentBytes` on, so that what is acknowledged can be dropped while the stream grows. */
+export interface Segment {
+  readonly seq: number
+  readonly path: string
+  /** Sums of the stream before it. */
+  readonly from: StreamTotals
+  /** Bytes with those still to be written, and bytes written. */
+  size: number
+  written: number
+  /** Bodies in it, written. */
+  chunkBytes: number
+  /** Chunks of it that are in memory to be sent, or sent and not acknowledged. */
+  outstanding: number
+}
+/** A chunk with its place. `end` is the position after its frame. */
+export interface SpooledChunk extends Chunk {
+  segment: Segment
+  end: number
+}
+export interface Cursor {
+  seq: number
+  offset: number
+}
+/** What a file needs of the spool that it is in. */
+export interface SpoolHost {
+  readonly segmentBytes: number
+  pathOf(key: AttemptKey, seq: number): string
+  /** Bytes more (or less) in the spool. */
+  count(bytes: number): void
+  /** Was written to and has to be synced. */
+  markDirty(file: SpoolFile): void
+  pause(ms: number): Promise<void>
+  onFault(error: unknown, what: string): void
+}
+type Item = { segment: Segment; position: number; buffers: Buffer[]; bytes: number; chunk: Chunk | undefined }
+
+/** The spool of one stream: appended to in order, read back by position, in files of bounded size. */
+export class SpoolFile {
+  readonly key: AttemptKey
+  private readonly host: SpoolHost
+  private segments: Segment[]
+  private totals: StreamTotals | undefined
+  private queue: Item[] = []
+  private isWriting = false
+  private failures = 0
+  private handle: FileHandle | undefined
+  private handleSeq = -1
+  private waiters: (() => void)[] = []
+  private isRemoved = false
+  private hasEnd = false
+  /** Called for each chunk once it is in the file, in order. */
+  onWritten: (chunk: SpooledChunk) => void = () => {}
+
+  constructor(host: SpoolHost, key: AttemptKey, recovered: Segment[] = [], totals?: StreamTotals) {
+    this.host = host
+    this.key = key
+    this.segments = recovered
+    this.totals = totals
+  }
+
+  get allSegments(): readonly Segment[] {
+    return this.segments
+  }
+  /** Nothing more will be appended. */
+  get isEnded(): boolean {
+    return this.hasEnd
+  }
+  /** The disk refuses what is to be written. */
+  get isFailing(): boolean {
+    return this.failures > 0
+  }
+
+  append(chunk: Chunk): void {
+    if (this.isRemoved) return
+    const frame = chunkFrame(chunk)
+    const segment = this.segmentFor(frame.length + chunk.data.length)
+    this.enqueue(segment, [frame, chunk.data], chunk)
+    this.totals = totalsAfter(this.currentTotals(), chunk.header)
+  }
+
+  /** Says that the stream is over. A stream without chunks has no file and gets none. */
+  appendEnd(totals: StreamTotals): void {
+    this.hasEnd = true
+    const segment = this.segments.at(-1)
+    if (this.isRemoved || segment === undefined) return
+    this.enqueue(segment, [endFrame(totals)], undefined)
+  }
+
+  /** Resolves when everything appended is in the file (or the file is removed); the disk's faults are retried until then. */
+  whenWritten(): Promise<void> {
+    if (this.queue.length === 0) return Promise.resolve()
+    return new Promise((resolve) => this.waiters.push(resolve))
+  }
+
+  /** Chunks from `cursor` on, as many as one read holds, and where to go on. */
+  async read(cursor: Cursor): Promise<{ chunks: SpooledChunk[]; next: Cursor }> {
+    let { seq, offset } = cursor
+    let segment = this.segments.find((candidate) => candidate.seq >= seq)
+    if (segment === undefined) return { chunks: [], next: cursor }
+    if (segment.seq > seq) offset = 0
+    else if (offset >= segment.written) {
+      const after = this.segments.find((candidate) => candidate.seq > seq)
+      if (after === undefined) return { chunks: [], next: cursor }
+      segment = after
+      offset = 0
+    }
+    seq = segment.seq
+    const length = Math.min(MAX_FRAME_BYTES, segment.written - offset)
+    const bytes = Buffer.allocUnsafeSlow(length)
+    const handle = await open(segment.path, 'r')
+    try {
+      const { bytesRead } = await handle.read(bytes, 0, length, offset)
+      const chunks: SpooledChunk[] = []
+      let end = 0
+      for (const frame of readFrames(bytes.subarray(0, bytesRead))) {
+        end = frame.end
+        if (frame.record.type === 'chunk') chunks.push({ header: frame.record.header, data: frame.body, segment, end: offset + end })
+      }
+      if (end === 0 && length > 0) throw new Error(`Spool file ${segment.path}: broken at byte ${offset}`)
+      return { chunks, next: { seq, offset: offset + end } }
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** The stream goes on in a new file; the ones before may be dropped once that is on disk. */
+  rotate(): void {
+    if (this.segments.length > 0) this.addSegment()
+  }
+
+  /** Drops files in which nothing is left to send, but for the newest. */
+  dropBefore(seq: number): void {
+    const newest = this.segments.at(-1)
+    // A new file that is not written yet must not be the only trace of the stream.
+    if (newest === undefined || newest.written === 0) return
+    const isGone = (segment: Segment): boolean => segment.seq < seq && segment.outstanding === 0 && segment !== newest
+    const gone = this.segments.filter(isGone)
+    if (gone.length === 0) return
+    this.segments = this.segments.filter((segment) => !isGone(segment))
+    for (const segment of gone) {
+      this.host.count(-segment.size)
+      unlink(segment.path).catch((error: unknown) => this.host.onFault(error, `unlink ${segment.path}`))
+    }
+  }
+
+  async sync(): Promise<void> {
+    await this.handle?.datasync()
+  }
+
+  /** Gives the descriptor back; a later write opens the file again. */
+  async closeHandle(): Promise<void> {
+    const handle = this.handle
+    if (handle === undefined || this.isWriting) return
+    this.handle = undefined
+    this.handleSeq = -1
+    await handle.close()
+  }
+
+  /** Nothing is written any more; the files are the caller's, to move or unlink (the newest may not exist yet). Waits for a write under way. */
+  async detach(): Promise<readonly string[]> {
+    if (this.isRemoved) return []
+    this.isRemoved = true
+    for (const segment of this.segments) this.host.count(-segment.size)
+    while (this.isWriting) await new Promise<void>((resolve) => this.waiters.push(resolve))
+    this.queue = []
+    await this.closeHandle()
+    this.wake()
+    return this.segments.map((segment) => segment.path)
+  }
+
+  private currentTotals(): StreamTotals {
+    return this.totals ?? { chunks: 0, lines: 0, bytes: 0, digest: genesisDigest(this.key) }
+  }
+
+  private segmentFor(bytes: number): Segment {
+    const last = this.segments.at(-1)
+    return last !== undefined && last.size + bytes <= this.host.segmentBytes ? last : this.addSegment()
+  }
+
+  private addSegment(): Segment {
+    const seq = (this.segments.at(-1)?.seq ?? -1) + 1
+    const from = this.currentTotals()
+    const segment: Segment = { seq, path: this.host.pathOf(this.key, seq), from, size: 0, written: 0, chunkBytes: 0, outstanding: 0 }
+    this.segments.push(segment)
+    this.enqueue(segment, [openFrame(this.key, from)], undefined)
+    return segment
+  }
+
+  private enqueue(segment: Segment, buffers: Buffer[], chunk: Chunk | undefined): void {
+    const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    this.queue.push({ segment, position: segment.size, buffers, bytes, chunk })
+    segment.size += bytes
+    this.host.count(bytes)
+    if (!this.isWriting) void this.writeAll()
+  }
+
+  /** Never rejects: a fault of the disk is reported once and tried again, with growing pauses, until it works or the stream is removed. */
+  private async writeAll(): Promise<void> {
+    this.isWriting = true
+    // What is appended in the same turn goes into one write.
+    await Promise.resolve()
+    while (this.queue.length > 0 && !this.isRemoved) {
+      const batch = this.nextBatch()
+      try {
+        await this.writeBatch(batch)
+        this.failures = 0
+      } catch (error) {
+        if (this.isRemoved) break
+        if (this.failures++ === 0) this.host.onFault(error, 'spool write')
+        await this.host.pause(backoffMs(this.failures, RETRY_BASE_MS, RETRY_MAX_MS))
+        if (this.isRemoved) break
+        continue
+      }
+      if (this.isRemoved) break
+      this.queue = this.queue.slice(batch.length)
+      this.host.markDirty(this)
+      for (const item of batch) this.settle(item)
+    }
+    this.isWriting = false
+    this.wake()
+  }
+
+  private settle({ segment, position, bytes, chunk }: Item): void {
+    segment.written = position + bytes
+    if (chunk === undefined) return
+    segment.chunkBytes += chunk.data.length
+    this.onWritten({ ...chunk, segment, end: segment.written })
+  }
+
+  private nextBatch(): Item[] {
+    const batch: Item[] = []
+    let bytes = 0
+    for (const item of this.queue) {
+      if (batch.length > 0 && (item.segment !== batch[0]?.segment || bytes + item.bytes > WRITE_BATCH_BYTES || batch.length === WRITE_BATCH_ITEMS)) break
+      batch.push(item)
+      bytes += item.bytes
+    }
+    return batch
+  }
+
+  /** At explicit positions, so that trying again after a part was written repeats the same bytes at the same place. */
+  private async writeBatch(batch: readonly Item[]): Promise<void> {
+    const [first] = batch
+    if (first === undefined) return
+    const handle = await this.handleFor(first.segment)
+    const total = batch.reduce((sum, item) => sum + item.bytes, 0)
+    const { bytesWritten } = await handle.writev(
+      batch.flatMap((item) => item.buffers),
+      first.position,
+    )
+    if (bytesWritten < total) throw new Error(`Spool file ${first.segment.path}: ${bytesWritten} of ${total} bytes written`)
+  }
+
+  private async handleFor(segment: Segment): Promise<FileHandle> {
+    if (this.handle !== undefined && this.handleSeq === segment.seq) return this.handle
+    const former = this.handle
+    this.handle = undefined
+    this.handleSeq = -1
+    if (former !== undefined) {
+      try {
+        await former.datasync()
+      } finally {
+        await former.close()
+      }
+    }
+    this.handle = await open(segment.path, constants.O_WRONLY | constants.O_CREAT, 0o600)
+    this.handleSeq = segment.seq
+    return this.handle
+  }
+
+  private wake(): void {
+    const waiters = this.waiters
+    this.waiters = []
+    for (const resolve of waiters) resolve()
+  }
+}

@@ -1,0 +1,73 @@
+import { crc32 } from 'node:zlib'
+import { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { ChunkHeader, StreamTotals } from '@jobtrail/shared/log/chunk'
+import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import { isChecksumRight } from '@jobtrail/shared/log/codec'
+import { z } from 'zod'
+
+/**
+ * A spool file is a run of frames: length of the record, length of the body, CRC-32 of the record (3 × uint32, little endian), the record as JSON, the body.
+ * A file begins with an `open` record; a body follows `chunk` only and is checked by the header's own checksum.
+ */
+const SpoolRecord = z.discriminatedUnion('type', [
+  /** `from`: the stream's sums before this file. */
+  z.object({ type: z.literal('open'), version: z.literal(1), key: AttemptKey, from: StreamTotals }),
+  z.object({ type: z.literal('chunk'), header: ChunkHeader }),
+  z.object({ type: z.literal('end'), totals: StreamTotals }),
+])
+export type SpoolRecord = z.infer<typeof SpoolRecord>
+export type Frame = { record: SpoolRecord; body: Buffer; /** Where it begins and ends in the bytes given. */ start: number; end: number }
+
+const PREFIX_BYTES = 12
+const MAX_RECORD_BYTES = 4_096
+/** A read of this size holds at least one whole frame. */
+export const MAX_FRAME_BYTES = 1024 * 1024
+
+const encodeFrame = (record: SpoolRecord, bodyBytes: number): Buffer => {
+  const json = Buffer.from(JSON.stringify(record))
+  const frame = Buffer.allocUnsafe(PREFIX_BYTES + json.length)
+  frame.writeUInt32LE(json.length, 0)
+  frame.writeUInt32LE(bodyBytes, 4)
+  frame.writeUInt32LE(crc32(json), 8)
+  json.copy(frame, PREFIX_BYTES)
+  return frame
+}
+
+export const openFrame = (key: AttemptKey, from: StreamTotals): Buffer => encodeFrame({ type: 'open', version: 1, key, from }, 0)
+export const endFrame = (totals: StreamTotals): Buffer => encodeFrame({ type: 'end', totals }, 0)
+/** The frame up to its body, which is the chunk's data. */
+export const chunkFrame = (chunk: Chunk): Buffer => encodeFrame({ type: 'chunk', header: chunk.header }, chunk.data.length)
+
+/** The whole and sound frames from the beginning of `bytes`; stops before the first one that is torn or broken. Bodies are views. */
+export function* readFrames(bytes: Buffer): Generator<Frame, void> {
+  let start = 0
+  while (start + PREFIX_BYTES <= bytes.length) {
+    const recordBytes = bytes.readUInt32LE(start)
+    const end = start + PREFIX_BYTES + recordBytes + bytes.readUInt32LE(start + 4)
+    if (recordBytes > MAX_RECORD_BYTES || end > bytes.length) return
+    const json = bytes.subarray(start + PREFIX_BYTES, start + PREFIX_BYTES + recordBytes)
+    const record = crc32(json) === bytes.readUInt32LE(start + 8) ? parseRecord(json) : undefined
+    if (record === undefined) return
+    const body = bytes.subarray(start + PREFIX_BYTES + recordBytes, end)
+    if (record.type === 'chunk' && !isChecksumRight(record.header, body)) return
+    yield { record, body, start, end }
+    start = end
+  }
+}
+
+function parseRecord(json: Buffer): SpoolRecord | undefined {
+  try {
+    return SpoolRecord.safeParse(JSON.parse(json.toString())).data
+  } catch {
+    // Not JSON: a broken frame, like any other; whoever reads on from it says so.
+    return undefined
+  }
+}
+
+/** Sums after a chunk. */
+export const totalsAfter = (totals: StreamTotals, header: ChunkHeader): StreamTotals => ({
+  chunks: totals.chunks + 1,
+  lines: header.n + header.count,
+  bytes: header.offset + header.bytes,
+  digest: header.digest,
+})
