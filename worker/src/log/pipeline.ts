@@ -246,6 +246,7 @@ export class LogPipeline {
   private watch(capture: StreamCapture): void {
     this.stopped.add(capture)
     this.stoppedTimer ??= setInterval(() => {
+      if (this.spool.isFull) for (const queue of this.queues.values()) this.reclaim(queue)
       for (const each of this.stopped) {
         each.check()
         if (!each.isStopped) this.stopped.delete(each)

@@ -26,6 +26,8 @@ export class Pressure {
   }
 
   judge(queue: StreamQueue | undefined, onPressure: 'block' | 'drop', current: Verdict): Verdict {
+    // Nothing of it is kept any more.
+    if (queue?.isGone === true) return 'go'
     const factor = current === 'go' ? 1 : 0.5
     if (this.isSpoolFull(queue, current)) return onPressure === 'drop' ? 'drop' : 'wait'
     if (queue === undefined) return 'go'

@@ -1,7 +1,7 @@
 import { type ChunkResult, MAX_CHUNKS_PER_MESSAGE, MAX_LOG_MESSAGE_BYTES } from '@jobtrail/shared/protocol/worker'
 import { backoffMs } from './backoff.js'
 import { Fifo } from './fifo.js'
-import type { SpooledChunk } from './spool-file.js'
+import { BrokenSpoolError, type SpooledChunk } from './spool-file.js'
 import type { QueuedChunk, StreamQueue } from './stream-queue.js'
 import type { LogTransport } from './transport.js'
 
@@ -45,6 +45,8 @@ export class Sender {
   private memoryBytes = 0
   private flightBytes = 0
   private reads = 0
+  private readFailures = 0
+  private readTimer: NodeJS.Timeout | undefined
   private failures = 0
   private notBefore = 0
   private timer: NodeJS.Timeout | undefined
@@ -77,6 +79,7 @@ export class Sender {
 
   close(): void {
     this.disconnected()
+    clearTimeout(this.readTimer)
     this.hungry.clear()
   }
 
@@ -123,7 +126,7 @@ export class Sender {
 
   /** Reads backlogs while memory allows, one part of each stream in turn. */
   private readNext(): void {
-    while (this.isUp && this.reads < READS_AT_ONCE && (this.memoryBytes < MEMORY_BUDGET_BYTES || (this.ring.length === 0 && this.messages.size === 0))) {
+    while (this.isUp && this.readTimer === undefined && this.reads < READS_AT_ONCE && (this.memoryBytes < MEMORY_BUDGET_BYTES || (this.ring.length === 0 && this.messages.size === 0))) {
       const [queue] = this.hungry
       if (queue === undefined) return
       this.hungry.delete(queue)
@@ -136,15 +139,27 @@ export class Sender {
   private async read(queue: StreamQueue): Promise<void> {
     try {
       this.memoryBytes += await queue.readBacklog()
+      this.readFailures = 0
       if (queue.isDelivered) this.options.onProgress(queue)
     } catch (error) {
-      if (!queue.isGone) this.options.onRefused(queue, new Error('The spool file cannot be read back', { cause: error }))
+      if (!queue.isGone) this.readFailed(queue, error)
     } finally {
       this.reads--
     }
     this.enlist(queue)
     this.readNext()
     this.pump()
+  }
+
+  /** A broken file is set aside; when the disk or the system refuses (out of descriptors), reading is tried again after a pause. */
+  private readFailed(queue: StreamQueue, error: unknown): void {
+    if (error instanceof BrokenSpoolError) return this.options.onRefused(queue, error)
+    if (this.readFailures++ === 0) this.options.onFault(error, 'read spool')
+    this.hungry.add(queue)
+    this.readTimer ??= setTimeout(() => {
+      this.readTimer = undefined
+      this.readNext()
+    }, backoffMs(this.readFailures, RETRY_BASE_MS, RETRY_MAX_MS))
   }
 
   private pump(): void {

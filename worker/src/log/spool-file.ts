@@ -48,6 +48,9 @@ export interface SpoolHost {
 }
 type Item = { segment: Segment; position: number; buffers: Buffer[]; bytes: number; chunk: Chunk | undefined }
 
+/** What was written cannot be read back. */
+export class BrokenSpoolError extends Error {}
+
 /** The spool of one stream: appended to in order, read back by position, in files of bounded size. */
 export class SpoolFile {
   readonly key: AttemptKey
@@ -130,16 +133,17 @@ export class SpoolFile {
         end = frame.end
         if (frame.record.type === 'chunk') chunks.push({ header: frame.record.header, data: frame.body, segment, end: offset + end })
       }
-      if (end === 0 && length > 0) throw new Error(`Spool file ${segment.path}: broken at byte ${offset}`)
+      if (end === 0 && length > 0) throw new BrokenSpoolError(`Spool file ${segment.path}: broken at byte ${offset}`)
       return { chunks, next: { seq, offset: offset + end } }
     } finally {
       await handle.close()
     }
   }
 
-  /** The stream goes on in a new file; the ones before may be dropped once that is on disk. */
+  /** The stream goes on in a new file, if that is worth it; the ones before may be dropped once that is on disk. */
   rotate(): void {
-    if (this.segments.length > 0) this.addSegment()
+    const last = this.segments.at(-1)
+    if (last !== undefined && last.size > this.host.segmentBytes / 4) this.addSegment()
   }
 
   /** Drops files in which nothing is left to send, but for the newest. */

@@ -150,7 +150,10 @@ export class Spool implements SpoolHost {
     }
     const syncNext = async (): Promise<void> => {
       for (let file = files.pop(); file !== undefined; file = files.pop()) {
-        await file.sync().catch((error: unknown) => this.onFault(error, 'sync spool file'))
+        await file.sync().catch((error: unknown) => {
+          this.dirty.add(file)
+          this.onFault(error, 'sync spool file')
+        })
       }
     }
     await Promise.all(Array.from({ length: SYNCS_AT_ONCE }, syncNext))

@@ -157,7 +157,7 @@ export class StreamQueue {
 
   /** Files before this one hold nothing that is still to be sent. */
   get neededFrom(): number {
-    return this.cursor.seq
+    return this.isDelivered ? Infinity : this.cursor.seq
   }
 
   /** Forgets what is waiting; returns the memory given back. What is in flight gives its own back when answered. */
