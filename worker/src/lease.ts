@@ -21,7 +21,7 @@ export class Lease {
   constructor(private readonly now: () => number = leaseClock) {}
 
   /** An answer arrived to a message sent at `sentAt`. Answers may arrive out of order. */
-  renew(sentAt: number, leaseMs: number): void {
+  renew(sentAt: number, leaseMs = this.leaseMs): void {
     if (this.renewedAt !== undefined && sentAt < this.renewedAt) return
     this.renewedAt = sentAt
     this.leaseMs = leaseMs

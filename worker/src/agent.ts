@@ -1,0 +1,309 @@
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { type Assignment, type Heartbeat, type HeartbeatReply, type Hello, PROTOCOL_VERSION, type Run, type RunReply, type Welcome } from '@jobtrail/shared/protocol/worker'
+import type { Logger } from 'pino'
+import { Attempt, type AttemptDeps } from './attempt.js'
+import { type WorkerConfig, workerVersion } from './config.js'
+import { Connection } from './connection.js'
+import { GuardClient } from './guard/guard-client.js'
+import { holdSpool, type SpoolHold } from './identity.js'
+import { Lease, leaseClock } from './lease.js'
+import { LogPipeline, type LogTransport } from './log/pipeline.js'
+import { Outbox } from './outbox.js'
+import { RecentKeys } from './recent-keys.js'
+import { Reports } from './reports.js'
+import { killLeftovers } from './run/attempt-folder.js'
+import { type Handler, HandlerRunner } from './run/handler.js'
+import { installOutputCapture } from './run/output-capture.js'
+import { ShellRunner } from './run/shell.js'
+import { Slots } from './slots.js'
+
+/** Where a worker can be, and where it goes from there. */
+export const WORKER_TRANSITIONS = { RUNNING: ['DRAINING'], DRAINING: ['DRAINED'], DRAINED: [] } as const
+export type WorkerState = keyof typeof WORKER_TRANSITIONS
+
+/** Beyond so many undelivered ends no work is taken, so that hello and heartbeat can list all (their lists hold 20,000). */
+const MAX_UNDELIVERED = 10_000
+/** How long the last deliveries and seals may take at a stop; what is left stays in the spool for the next start. */
+const DELIVER_TIMEOUT_MS = 15_000
+/** The lease is looked at this often at least: timers do not count the time that a machine sleeps. */
+const LEASE_CHECK_MS = 1_000
+
+/** The worker itself: takes work into its slots, runs it under the lease, and delivers ends and logs. */
+export class Agent {
+  private state: WorkerState = 'RUNNING'
+  private readonly startedAt = Date.now()
+  private readonly version = workerVersion()
+  private readonly slots: Slots
+  private readonly lease = new Lease()
+  private readonly guard: GuardClient
+  private readonly attempts = new Map<string, Attempt>()
+  private readonly recent = new RecentKeys(20_000)
+  private readonly reports: Reports
+  private readonly connection: Connection
+  private readonly deps: AttemptDeps
+  private readonly undoCapture: () => void
+  private readonly waiters = new Set<() => void>()
+  private leaseTimer: NodeJS.Timeout | undefined
+
+  /** Takes the spool folder, clears what a killed predecessor left, and makes ready. Throws ConfigError when the folder cannot be had. */
+  static async open(config: WorkerConfig, handlers: ReadonlyMap<string, Handler>, log: Logger): Promise<Agent> {
+    const hold = holdSpool(config.spoolDir)
+    try {
+      const killed = killLeftovers(join(config.spoolDir, 'runs'))
+      if (killed.length > 0) log.warn({ attempts: killed }, 'cleared attempts that a former process of this worker left')
+      const outbox = Outbox.open(join(config.spoolDir, 'outbox.jsonl'))
+      if (outbox.badLines > 0) log.warn({ lines: outbox.badLines }, 'the outbox file held lines that cannot be read')
+      if (outbox.length > 0) log.info({ ends: outbox.length }, 'ends of a former process of this worker will be delivered')
+      const link: { sender?: Connection } = {}
+      const pipeline = await LogPipeline.open({
+        dir: config.spoolDir,
+        limitBytes: config.spoolLimitBytes,
+        transport: logTransport(link),
+        onFault: (error, what) => log.error({ err: error }, what),
+      })
+      const agent = new Agent(config, handlers, log, hold, pipeline, outbox)
+      link.sender = agent.connection
+      return agent
+    } catch (error) {
+      hold.release()
+      throw error
+    }
+  }
+
+  private constructor(
+    private readonly config: WorkerConfig,
+    private readonly handlers: ReadonlyMap<string, Handler>,
+    private readonly log: Logger,
+    private readonly hold: SpoolHold,
+    private readonly pipeline: LogPipeline,
+    outbox: Outbox,
+  ) {
+    this.slots = new Slots(config.slots)
+    this.guard = new GuardClient(log)
+    this.connection = new Connection({
+      urls: config.server,
+      token: config.token,
+      log,
+      makeHello: () => this.makeHello(),
+      makeHeartbeat: () => this.makeHeartbeat(),
+      onWelcome: (welcome, sentAt) => this.welcomed(welcome, sentAt),
+      onRenewed: (reply, sentAt) => this.renewed(reply, sentAt),
+      onDrain: () => this.drain(),
+      onLost: () => this.pipeline.disconnected(),
+      commands: {
+        run: (message) => this.take(message),
+        cancel: ({ attempts }) => this.cancel(attempts),
+        fenced: ({ attempts }) => this.fence(attempts, 'fenced by the server'),
+      },
+    })
+    this.reports = new Reports({ outbox, sender: this.connection, log, onFenced: (key) => this.fence([key], 'its start was refused') })
+    this.undoCapture = handlers.size > 0 ? installOutputCapture() : () => undefined
+    this.deps = {
+      pipeline,
+      reports: this.reports,
+      log,
+      checkLease: () => this.checkLease(),
+      runners: {
+        shell: new ShellRunner({ runsDir: join(config.spoolDir, 'runs'), guard: this.guard, log, env: process.env }),
+        handler: new HandlerRunner(handlers),
+      },
+    }
+  }
+
+  get workerId(): string {
+    return this.hold.workerId
+  }
+
+  /** Connects, and stays connected until {@link stop}. */
+  start(): void {
+    this.log.info({ workerId: this.workerId, slots: this.slots.total, group: this.config.group, tags: this.config.tags }, 'worker started')
+    this.connection.start()
+  }
+
+  /** No new work from now on; what runs goes on. */
+  drain(): void {
+    if (this.state !== 'RUNNING') return
+    this.state = 'DRAINING'
+    this.log.info({ running: this.attempts.size }, 'draining')
+    this.connection.beatNow()
+  }
+
+  /**
+   * The graceful stop: takes no new work, lets what runs finish for `drainTimeoutMs`, then stops it, delivers ends and seals logs, and disconnects. Each
+   * step is bounded; what could not be delivered stays in the spool.
+   */
+  async stop(): Promise<void> {
+    this.drain()
+    if (!(await this.idle(this.config.drainTimeoutMs))) {
+      this.log.warn({ running: this.attempts.size }, 'the drain time is over; stopping what still runs')
+      for (const attempt of this.attempts.values()) attempt.stop('worker-stopped')
+      const longestGraceMs = Math.max(0, ...[...this.attempts.values()].map((attempt) => attempt.killGraceMs))
+      await this.idle(longestGraceMs + DELIVER_TIMEOUT_MS)
+    }
+    const [areEndsDelivered, areLogsSealed] = await Promise.all([this.reports.drained(DELIVER_TIMEOUT_MS), this.pipeline.drained(DELIVER_TIMEOUT_MS)])
+    if (!areEndsDelivered || !areLogsSealed) this.log.warn({ areEndsDelivered, areLogsSealed }, 'not everything could be delivered; it stays in the spool for the next start')
+    this.state = 'DRAINED'
+    await this.close()
+  }
+
+  /** Ends at once: kills what runs; ends and logs stay in the spool. */
+  async close(): Promise<void> {
+    for (const attempt of this.attempts.values()) attempt.fence('the worker was ended')
+    await this.connection.close()
+    clearTimeout(this.leaseTimer)
+    this.reports.close()
+    await this.pipeline.close()
+    this.guard.close()
+    this.undoCapture()
+    this.hold.release()
+    this.log.info('worker stopped')
+  }
+
+  private take({ attempts }: Run): RunReply {
+    const results = attempts.map((assignment) => this.accept(assignment))
+    return { results }
+  }
+
+  private accept(assignment: Assignment): 'accepted' | 'refused' {
+    const key = attemptKeyString(assignment)
+    // Told twice (the first answer was lost): it runs already, or ran.
+    if (this.attempts.has(key) || this.recent.has(key) || this.reports.has(key)) return 'accepted'
+    if (this.state !== 'RUNNING' || this.lease.isExpired || this.reports.undeliveredCount >= MAX_UNDELIVERED || !this.slots.tryReserve()) return 'refused'
+    const attempt = new Attempt(assignment, this.deps)
+    this.attempts.set(key, attempt)
+    // The answer goes out before the work begins.
+    setImmediate(() => void this.runToEnd(attempt))
+    return 'accepted'
+  }
+
+  private async runToEnd(attempt: Attempt): Promise<void> {
+    try {
+      await attempt.run()
+    } catch (error) {
+      this.log.error({ err: error, attempt: attempt.keyText }, 'an attempt broke inside the worker')
+    } finally {
+      this.recent.add(attempt.keyText)
+      this.attempts.delete(attempt.keyText)
+      this.slots.release()
+      if (this.attempts.size === 0) for (const waiter of [...this.waiters]) waiter()
+    }
+  }
+
+  private cancel(keys: readonly AttemptKey[]): void {
+    for (const key of keys) this.attempts.get(attemptKeyString(key))?.stop('cancelled')
+  }
+
+  private fence(keys: readonly AttemptKey[], reason: string): void {
+    for (const key of keys) {
+      const text = attemptKeyString(key)
+      this.log.warn({ attempt: text, reason }, 'fenced')
+      this.attempts.get(text)?.fence(reason)
+      this.reports.forget(key)
+    }
+  }
+
+  private welcomed(welcome: Welcome, sentAt: number): void {
+    this.renewLease(sentAt, welcome.leaseMs)
+    this.fence(welcome.stop, 'given away while the worker was not connected')
+    this.reports.connected()
+    this.pipeline.connected()
+    if (this.state !== 'RUNNING') this.connection.beatNow()
+  }
+
+  private renewed(reply: HeartbeatReply, sentAt: number): void {
+    this.renewLease(sentAt)
+    this.fence(reply.stop, 'no longer this worker\'s')
+    this.cancel(reply.cancel)
+  }
+
+  private renewLease(sentAt: number, leaseMs?: number): void {
+    // An answer that waited while this process was frozen must not revive what ran out meanwhile.
+    this.checkLease()
+    this.lease.renew(sentAt, leaseMs)
+    if (this.lease.guardDeadline !== undefined) this.guard.lease(this.lease.guardDeadline)
+    this.watchLease()
+  }
+
+  private watchLease(): void {
+    clearTimeout(this.leaseTimer)
+    const { deadline } = this.lease
+    if (deadline === undefined) return
+    const left = deadline - leaseClock()
+    if (left <= 0) this.checkLease()
+    else this.leaseTimer = setTimeout(() => this.watchLease(), Math.min(left, LEASE_CHECK_MS))
+  }
+
+  /** Beyond its lease nothing may run: another worker may already have been given the same task. */
+  private checkLease(): void {
+    if (!this.lease.isExpired) return
+    for (const attempt of this.attempts.values()) {
+      if (attempt.isFenced) continue
+      this.log.warn({ attempt: attempt.keyText }, 'the lease has run out; killed')
+      attempt.fence('the lease has run out')
+    }
+  }
+
+  /** What runs and is still ours, and what has ended without the servers knowing. */
+  private heldKeys(): AttemptKey[] {
+    const running = [...this.attempts.values()].filter((attempt) => !attempt.isFenced && !this.reports.has(attempt.keyText))
+    return [...running.map(({ key }) => key), ...this.reports.undelivered]
+  }
+
+  private makeHello(): Hello {
+    this.checkLease()
+    const { name, group, tags, slots } = this.config
+    return {
+      protocol: PROTOCOL_VERSION,
+      workerId: this.workerId,
+      name,
+      group,
+      tags,
+      handlers: [...this.handlers.keys()],
+      slots,
+      version: this.version,
+      host: hostname().slice(0, 255),
+      pid: process.pid,
+      startedAt: this.startedAt,
+      attempts: this.heldKeys(),
+    }
+  }
+
+  private makeHeartbeat(): Heartbeat {
+    this.checkLease()
+    const isDraining = this.state !== 'RUNNING'
+    return { attempts: this.heldKeys(), freeSlots: isDraining ? 0 : this.slots.free, isDraining, spoolBytes: this.pipeline.spoolBytes }
+  }
+
+  /** True when nothing runs any more, false after `timeoutMs`. */
+  private idle(timeoutMs: number): Promise<boolean> {
+    if (this.attempts.size === 0) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const end = (isIdle: boolean) => {
+        clearTimeout(timer)
+        this.waiters.delete(waiter)
+        resolve(isIdle)
+      }
+      const waiter = () => end(true)
+      const timer = setTimeout(() => end(false), timeoutMs)
+      this.waiters.add(waiter)
+    })
+  }
+}
+
+/** The pipeline is opened before there is a connection, and asks through whichever there is then. */
+function logTransport(link: { readonly sender?: Connection }): LogTransport {
+  const ask = (): Connection => {
+    if (link.sender === undefined) throw new Error('asked before the connection was made')
+    return link.sender
+  }
+  return {
+    get isConnected() {
+      return link.sender?.isConnected ?? false
+    },
+    resume: async (message) => ask().request('resume', message),
+    log: async (message, body) => ask().request('log', message, { body }),
+    seal: async (message) => ask().request('seal', message),
+  }
+}

@@ -1,0 +1,161 @@
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import type { FinishedStatus } from '@jobtrail/shared/domain/statuses'
+import type { StreamTotals } from '@jobtrail/shared/log/chunk'
+import { genesisDigest } from '@jobtrail/shared/log/codec'
+import type { Assignment, AttemptEnd } from '@jobtrail/shared/protocol/worker'
+import type { Logger } from 'pino'
+import type { LogPipeline, StreamLog } from './log/pipeline.js'
+import type { Reports } from './reports.js'
+import { type Execution, failure, type Outcome, type Runner } from './run/runner.js'
+import { describeError } from './errors.js'
+
+/** Why an attempt was asked to end. A stopping worker is a failure, not a cancellation, so that the job's retry policy applies. */
+export type StopReason = 'cancelled' | 'timed-out' | 'worker-stopped'
+
+/** setTimeout takes no more than this. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+const MAX_ERROR_LENGTH = 8_192
+
+export interface AttemptDeps {
+  pipeline: Pick<LogPipeline, 'openStream'>
+  reports: Pick<Reports, 'addStarted' | 'addProgress' | 'addEnd'>
+  runners: Readonly<Record<Assignment['processor']['kind'], Runner>>
+  log: Logger
+  /** Kills and fences everything when the lease has run out; asked before any end is told. */
+  checkLease(): void
+}
+
+/** One attempt from its acceptance to its end: log stream, runner, time-out, and what is told about it. */
+export class Attempt {
+  readonly keyText: string
+  readonly key: AttemptKey
+  private execution: Execution | undefined
+  private stopReason: StopReason | undefined
+  private fencedBecause: string | undefined
+  private startedAt: number | null = null
+  private timer: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly assignment: Assignment,
+    private readonly deps: AttemptDeps,
+  ) {
+    const { instanceId, task, attempt } = assignment
+    this.key = { instanceId, task, attempt }
+    this.keyText = attemptKeyString(assignment)
+  }
+
+  /** No longer this worker's: it is being killed, and its end is told to no one. */
+  get isFenced(): boolean {
+    return this.fencedBecause !== undefined
+  }
+
+  get killGraceMs(): number {
+    return this.assignment.killGraceMs
+  }
+
+  /** Runs it to its end. Never rejects. */
+  async run(): Promise<void> {
+    const stream = this.openStream()
+    const outcome = stream instanceof Error ? failure(describeError(stream)) : await this.execute(stream)
+    clearTimeout(this.timer)
+    const finishedAt = Date.now()
+    const totals = stream instanceof Error ? emptyTotals(this.key) : await this.endStream(stream)
+    this.deps.checkLease()
+    if (this.fencedBecause === undefined) this.deps.reports.addEnd(this.describeEnd(outcome, finishedAt, totals))
+    else this.deps.log.info({ attempt: this.keyText, reason: this.fencedBecause }, 'a fenced attempt has ended')
+    await this.execution?.released
+  }
+
+  /** The first reason counts. */
+  stop(reason: StopReason): void {
+    if (this.stopReason !== undefined || this.isFenced) return
+    if (this.execution?.stop(this.describeStop(reason)) !== false) this.stopReason = reason
+  }
+
+  fence(reason: string): void {
+    if (this.isFenced) return
+    this.fencedBecause = reason
+    this.execution?.kill(reason)
+  }
+
+  private openStream(): StreamLog | Error {
+    try {
+      return this.deps.pipeline.openStream(this.key, this.assignment.log, Object.values(this.assignment.secrets))
+    } catch (error) {
+      this.deps.log.error({ err: error, attempt: this.keyText }, 'no log stream could be opened')
+      return new Error('The worker could not open a log for the attempt', { cause: error })
+    }
+  }
+
+  private async execute(stream: StreamLog): Promise<Outcome> {
+    if (this.isFenced || this.stopReason !== undefined) return failure('Ended before it started')
+    try {
+      const { assignment, key, keyText } = this
+      this.execution = this.deps.runners[assignment.processor.kind].start({
+        assignment,
+        key: keyText,
+        stream,
+        onStarted: () => {
+          this.startedAt = Date.now()
+          this.deps.reports.addStarted(key, this.startedAt)
+        },
+        onProgress: (percent, message) => this.deps.reports.addProgress({ ...key, percent, message }),
+      })
+      if (assignment.timeoutMs > 0) this.armTimeout(Date.now() + assignment.timeoutMs)
+      return await this.execution.done
+    } catch (error) {
+      return failure(describeError(error))
+    }
+  }
+
+  private armTimeout(at: number): void {
+    const left = at - Date.now()
+    this.timer = setTimeout(() => (left > MAX_TIMER_MS ? this.armTimeout(at) : this.stop('timed-out')), Math.min(left, MAX_TIMER_MS))
+  }
+
+  private async endStream(stream: StreamLog): Promise<StreamTotals> {
+    try {
+      return await stream.end(0)
+    } catch (error) {
+      // The end itself must not be lost for its log; the totals do not match, so the log will not be called complete.
+      this.deps.log.error({ err: error, attempt: this.keyText }, 'the log of an attempt could not be brought to its end')
+      return emptyTotals(this.key)
+    }
+  }
+
+  private describeEnd(outcome: Outcome, finishedAt: number, log: StreamTotals): AttemptEnd {
+    const status = statusOf(this.stopReason, outcome)
+    const error = this.stopReason === undefined ? outcome.error : this.describeStop(this.stopReason)
+    return {
+      ...this.key,
+      status,
+      startedAt: this.startedAt,
+      finishedAt,
+      exitCode: outcome.exitCode,
+      signal: outcome.signal,
+      error: error === null ? null : error.slice(0, MAX_ERROR_LENGTH),
+      result: status === 'SUCCEEDED' ? outcome.result : null,
+      log,
+    }
+  }
+
+  private describeStop(reason: StopReason): string {
+    if (reason === 'cancelled') return 'Cancelled'
+    return reason === 'timed-out' ? `Timed out after ${this.assignment.timeoutMs} ms` : 'The worker was stopped before the attempt ended'
+  }
+}
+
+function statusOf(stopReason: StopReason | undefined, outcome: Outcome): FinishedStatus {
+  switch (stopReason) {
+    case 'cancelled':
+      return 'CANCELLED'
+    case 'timed-out':
+      return 'TIMED_OUT'
+    case 'worker-stopped':
+      return 'FAILED'
+    case undefined:
+      return outcome.isSuccess ? 'SUCCEEDED' : 'FAILED'
+  }
+}
+
+const emptyTotals = (key: AttemptKey): StreamTotals => ({ chunks: 0, lines: 0, bytes: 0, digest: genesisDigest(key) })

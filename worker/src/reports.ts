@@ -1,0 +1,177 @@
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptEnd, type AttemptReply, MAX_BATCH, type Progress, type Started } from '@jobtrail/shared/protocol/worker'
+import type { Logger } from 'pino'
+import { BatchLane } from './batch-lane.js'
+import type { RequestSender } from './session.js'
+import type { Outbox, OutboxEntry } from './outbox.js'
+
+type StartedItem = Started['attempts'][number]
+type ProgressItem = Progress['attempts'][number]
+
+/** Events are collected for this long, so that attempts that run at once share messages and file writes. */
+const COLLECT_MS = 2
+const MAX_MESSAGE_BYTES = 1024 * 1024
+
+export interface ReportsOptions {
+  outbox: Outbox
+  sender: RequestSender
+  log: Logger
+  /** The server says that this attempt is not (any more) this worker's. */
+  onFenced(key: AttemptKey): void
+}
+
+/** Tells the servers what became of attempts: `started`, `progress`, `finished`. Ends are kept in the {@link Outbox} until acknowledged. */
+export class Reports {
+  private readonly started: BatchLane<StartedItem>
+  private readonly progress: BatchLane<ProgressItem>
+  private readonly finished: BatchLane<OutboxEntry>
+  /** Ends of the last milliseconds, not yet in the outbox. */
+  private readonly fresh = new Map<string, AttemptEnd>()
+  private collecting: NodeJS.Timeout | undefined
+  private readonly waiters = new Set<() => void>()
+
+  constructor(private readonly options: ReportsOptions) {
+    const { sender, outbox, log } = options
+    const common = { maxItems: MAX_BATCH, maxBytes: MAX_MESSAGE_BYTES, isConnected: () => sender.isConnected }
+    const failed = (what: string) => (error: unknown) => log.warn({ err: error }, `${what} not delivered; will be sent again`)
+    this.started = new BatchLane<StartedItem>({
+      ...common,
+      maxInFlight: 1,
+      sizeOf: () => 100,
+      send: async (attempts) => this.fenceRefused(attempts, await sender.request('started', { attempts })),
+      onRejected: (item, error) => log.error({ err: error, attempt: attemptKeyString(item) }, 'the server will not take a start'),
+      onFailure: failed('starts'),
+    })
+    this.progress = new BatchLane<ProgressItem>({
+      ...common,
+      maxInFlight: 1,
+      sizeOf: ({ message }) => 120 + 3 * (message?.length ?? 0),
+      send: async (attempts) => void (await sender.request('progress', { attempts })),
+      onRejected: (item, error) => log.error({ err: error, attempt: attemptKeyString(item) }, 'the server will not take a progress'),
+      onFailure: failed('progress'),
+    })
+    this.finished = new BatchLane<OutboxEntry>({
+      ...common,
+      maxInFlight: 4,
+      sizeOf: ({ bytes }) => bytes,
+      send: async (entries) => {
+        await sender.request('finished', { attempts: entries.map(({ end }) => end) })
+        this.settle(entries)
+      },
+      onRejected: (entry, error) => {
+        log.error({ err: error, end: entry.end }, 'the server will not take an end; it is dropped')
+        this.settle([entry])
+      },
+      onFailure: failed('ends'),
+    })
+    for (const entry of outbox.values()) this.finished.put(attemptKeyString(entry.end), entry)
+  }
+
+  /** Ends not yet acknowledged. */
+  get undelivered(): AttemptKey[] {
+    const ends = [...this.options.outbox.values()].map(({ end }) => end)
+    return [...ends, ...this.fresh.values()].map(({ instanceId, task, attempt }) => ({ instanceId, task, attempt }))
+  }
+
+  get undeliveredCount(): number {
+    return this.options.outbox.length + this.fresh.size
+  }
+
+  addStarted(key: AttemptKey, startedAt: number): void {
+    this.started.put(attemptKeyString(key), { instanceId: key.instanceId, task: key.task, attempt: key.attempt, startedAt })
+    this.collect()
+  }
+
+  addProgress(item: ProgressItem): void {
+    this.progress.put(attemptKeyString(item), item)
+    this.collect()
+  }
+
+  addEnd(end: AttemptEnd): void {
+    const key = attemptKeyString(end)
+    // An attempt that ended before its start was told needs no `started`: the end carries the time.
+    this.started.delete(key)
+    this.progress.delete(key)
+    this.fresh.set(key, end)
+    this.collect()
+  }
+
+  /** Drops everything about an attempt that is no longer ours. */
+  forget(key: AttemptKey): void {
+    const text = attemptKeyString(key)
+    this.flush()
+    for (const lane of [this.started, this.progress, this.finished]) lane.delete(text)
+    this.guardDisk(() => this.options.outbox.settle([text]))
+  }
+
+  has(key: string): boolean {
+    return this.options.outbox.has(key) || this.fresh.has(key)
+  }
+
+  connected(): void {
+    this.flush()
+    for (const lane of [this.started, this.progress, this.finished]) lane.wake()
+  }
+
+  /** True when every end is acknowledged, false after `timeoutMs`. */
+  async drained(timeoutMs: number): Promise<boolean> {
+    this.flush()
+    if (this.undeliveredCount === 0) return true
+    return new Promise((resolve) => {
+      const done = (isDrained: boolean) => () => {
+        clearTimeout(timer)
+        this.waiters.delete(waiter)
+        resolve(isDrained)
+      }
+      const waiter = done(true)
+      const timer = setTimeout(done(false), timeoutMs)
+      this.waiters.add(waiter)
+    })
+  }
+
+  close(): void {
+    this.flush()
+    clearTimeout(this.collecting)
+    for (const lane of [this.started, this.progress, this.finished]) lane.close()
+    this.options.outbox.close()
+  }
+
+  private collect(): void {
+    if (this.collecting !== undefined) return
+    this.collecting = setTimeout(() => this.flush(), COLLECT_MS)
+  }
+
+  private flush(): void {
+    clearTimeout(this.collecting)
+    this.collecting = undefined
+    if (this.fresh.size > 0) {
+      const ends = [...this.fresh.values()]
+      this.fresh.clear()
+      this.guardDisk(() => this.options.outbox.add(ends))
+      for (const entry of this.options.outbox.entriesOf(ends)) this.finished.put(attemptKeyString(entry.end), entry)
+    }
+    this.started.pump()
+    this.progress.pump()
+    this.finished.pump()
+  }
+
+  private settle(entries: readonly OutboxEntry[]): void {
+    this.guardDisk(() => this.options.outbox.settle(entries.map(({ end }) => attemptKeyString(end))))
+    if (this.undeliveredCount === 0) for (const waiter of [...this.waiters]) waiter()
+  }
+
+  private fenceRefused(attempts: readonly AttemptKey[], reply: AttemptReply): void {
+    attempts.forEach((key, i) => {
+      if (reply.results[i] === 'fenced') this.options.onFenced(key)
+    })
+  }
+
+  /** A full or broken disk must not stop deliveries: the ends are in memory as well. */
+  private guardDisk(write: () => void): void {
+    try {
+      write()
+    } catch (error) {
+      this.options.log.error({ err: error }, 'the outbox file cannot be written; ends are held in memory only')
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import type { Assignment } from '@jobtrail/shared/protocol/worker'
+import { ATTEMPT_MARKER } from '../guard/processes.js'
+
+/** Files made for an attempt, told to the process by environment. */
+export interface AttemptFiles {
+  params: string
+  result: string
+}
+
+/** A param's variable: `backup-dir` is JOBTRAIL_PARAM_BACKUP_DIR. */
+export const paramVariable = (name: string): string => `JOBTRAIL_PARAM_${name.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
+
+/**
+ * The environment of an attempt's process: the worker's own without anything of Jobtrail (its token above all) and of Node's IPC, then the params, the job's
+ * environment, its secrets, and last what identifies the attempt, which nothing may replace.
+ */
+export function buildEnvironment(
+  base: Readonly<Record<string, string | undefined>>,
+  assignment: Assignment,
+  key: string,
+  files: AttemptFiles,
+): Record<string, string> {
+  const env: Record<string, string> = {}
+  for (const [name, value] of Object.entries(base))
+    if (value !== undefined && !name.startsWith('JOBTRAIL_') && !name.startsWith('NODE_CHANNEL_')) env[name] = value
+  for (const [name, value] of Object.entries(assignment.params)) env[paramVariable(name)] = typeof value === 'string' ? value : JSON.stringify(value)
+  if (assignment.processor.kind === 'shell') Object.assign(env, assignment.processor.env)
+  return {
+    ...env,
+    ...assignment.secrets,
+    JOBTRAIL_INSTANCE_ID: assignment.instanceId,
+    JOBTRAIL_TASK: String(assignment.task),
+    JOBTRAIL_ATTEMPT_NUMBER: String(assignment.attempt),
+    JOBTRAIL_JOB_NAME: assignment.jobName,
+    JOBTRAIL_SCHEDULED_FOR: assignment.scheduledFor ?? '',
+    JOBTRAIL_PARAMS_FILE: files.params,
+    JOBTRAIL_RESULT_FILE: files.result,
+    [ATTEMPT_MARKER]: key,
+  }
+}

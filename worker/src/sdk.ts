@@ -1,0 +1,58 @@
+import type { Logger } from 'pino'
+import { Agent } from './agent.js'
+import { parseConfig, type WorkerConfig, type WorkerConfigInput } from './config.js'
+import { ConfigError } from './errors.js'
+import { makeLogger } from './logging.js'
+import type { Handler } from './run/handler.js'
+
+export type { Handler, HandlerContext, HandlerLog } from './run/handler.js'
+export { ConfigError } from './errors.js'
+
+/** Settings as on the command line, and a logger to use instead of the worker's own. */
+export type WorkerOptions = WorkerConfigInput & { logger?: Logger }
+
+/** A worker inside your own process: register handlers, then start it. Shell jobs of its group run on it as well. */
+export class JobtrailWorker {
+  private readonly handlers = new Map<string, Handler>()
+  private agent: Promise<Agent> | undefined
+
+  constructor(
+    private readonly config: WorkerConfig,
+    private readonly log: Logger,
+  ) {}
+
+  /** Registers the function that runs jobs whose processor is `{kind: 'handler', handler: name}`. All of them before {@link start}. */
+  handle(name: string, handler: Handler): this {
+    if (this.agent !== undefined) throw new ConfigError('Handlers are registered before the worker is started')
+    if (name === '' || name.length > 200) throw new ConfigError(`A handler's name has 1 to 200 characters; this one has ${name.length}`)
+    if (this.handlers.has(name)) throw new ConfigError(`There are two handlers named "${name}"`)
+    this.handlers.set(name, handler)
+    return this
+  }
+
+  /** Takes the spool folder and begins to connect; resolves before the first connection stands, and keeps trying for good. */
+  async start(): Promise<void> {
+    this.agent ??= Agent.open(this.config, this.handlers, this.log)
+    const agent = await this.agent
+    agent.start()
+  }
+
+  /** Takes no new work, waits for what runs (at most `drainTimeoutMs`), delivers ends and logs, disconnects. */
+  async stop(): Promise<void> {
+    const agent = await this.agent
+    await agent?.stop()
+  }
+
+  /** Ends at once: what runs is killed and given to another worker when its lease is over. */
+  async kill(): Promise<void> {
+    const agent = await this.agent
+    await agent?.close()
+  }
+}
+
+/** Makes a worker. Throws ConfigError, naming the setting, when one is wrong or missing. */
+export function createWorker(options: WorkerOptions): JobtrailWorker {
+  const { logger, ...settings } = options
+  const config = parseConfig(settings)
+  return new JobtrailWorker(config, logger ?? makeLogger(config.logLevel, config.name))
+}

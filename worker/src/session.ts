@@ -1,0 +1,236 @@
+import {
+  ACK_TIMEOUT_MS,
+  AttemptReply,
+  Empty,
+  type Hello,
+  HeartbeatReply,
+  LogReply,
+  Resumed,
+  type RunReply,
+  SealReply,
+  SERVER_MESSAGES,
+  Welcome,
+  type WORKER_MESSAGES,
+  WORKER_NAMESPACE,
+  replyOf,
+} from '@jobtrail/shared/protocol/worker'
+import type { Logger } from 'pino'
+import { Manager, type Socket } from 'socket.io-client'
+import type { z } from 'zod'
+import { describeError, NoAnswerError, NotConnectedError, RefusedError } from './errors.js'
+import { leaseClock } from './lease.js'
+
+type WorkerMessages = typeof WORKER_MESSAGES
+type ServerMessages = typeof SERVER_MESSAGES
+export type WorkerEvent = keyof WorkerMessages
+export type MessageOf<E extends WorkerEvent> = z.output<WorkerMessages[E]['request']>
+export type ReplyTo<E extends WorkerEvent> = z.output<WorkerMessages[E]['reply']>
+
+/** Whoever can ask a server something now. */
+export interface RequestSender {
+  readonly isConnected: boolean
+  request<E extends WorkerEvent>(event: E, message: MessageOf<E>, options?: { body?: Buffer; timeoutMs?: number }): Promise<ReplyTo<E>>
+}
+
+/** What a server may ask of the worker, once the messages are checked. */
+export interface ServerCommands {
+  run(message: z.output<ServerMessages['run']['request']>): RunReply
+  cancel(message: z.output<ServerMessages['cancel']['request']>): void
+  fenced(message: z.output<ServerMessages['fenced']['request']>): void
+  config(message: z.output<ServerMessages['config']['request']>): void
+}
+
+const REPLIES = {
+  hello: replyOf(Welcome),
+  resume: replyOf(Resumed),
+  started: replyOf(AttemptReply),
+  finished: replyOf(AttemptReply),
+  log: replyOf(LogReply),
+  seal: replyOf(SealReply),
+  heartbeat: replyOf(HeartbeatReply),
+  progress: replyOf(Empty),
+} satisfies Record<WorkerEvent, z.ZodType>
+
+const CONNECT_TIMEOUT_MS = 5_000
+
+export interface SessionOptions {
+  url: string
+  token: string
+  log: Logger
+  commands: ServerCommands
+  makeHello(): Hello
+  /** Called in the same turn in which the answer arrives, before any later message of the server. `sentAt`: lease clock. */
+  onWelcome(welcome: Welcome, sentAt: number): void
+}
+
+/**
+ * One connection from its opening to its end; it is never opened again. States: opening → ready (hello answered) → leaving (no new work, no new
+ * requests) → closed. What arrives in another state than ready starts nothing.
+ */
+export class Session implements RequestSender {
+  private state: 'opening' | 'ready' | 'leaving' | 'closed' = 'opening'
+  private readonly manager: Manager
+  private readonly socket: Socket
+  private readonly pending = new Set<(error: Error) => void>()
+  private idle: (() => void) | undefined
+  private end: (reason: string) => void = () => undefined
+  /** Resolves with the reason when the connection is over. */
+  readonly ended: Promise<string>
+
+  constructor(private readonly options: SessionOptions) {
+    const { protocol, host, pathname } = new URL(options.url)
+    this.manager = new Manager(`${protocol}//${host}`, {
+      path: `${pathname.replace(/\/+$/, '')}/socket.io/`,
+      transports: ['websocket'],
+      reconnection: false,
+      autoConnect: false,
+      timeout: CONNECT_TIMEOUT_MS,
+    })
+    this.socket = this.manager.socket(WORKER_NAMESPACE, { auth: { token: options.token } })
+    this.ended = new Promise((resolve) => (this.end = resolve))
+    this.socket.on('disconnect', (reason) => this.close(reason))
+    this.listenToCommands()
+  }
+
+  get isConnected(): boolean {
+    return this.state === 'ready'
+  }
+
+  /** Connects and says hello. Rejects, with the session closed, when that fails or takes too long. */
+  async open(): Promise<void> {
+    try {
+      await this.connect()
+      await this.sayHello()
+    } catch (error) {
+      this.close('not opened')
+      throw error
+    }
+  }
+
+  request<E extends WorkerEvent>(event: E, message: MessageOf<E>, options: { body?: Buffer; timeoutMs?: number } = {}): Promise<ReplyTo<E>> {
+    if (this.state !== 'ready') return Promise.reject(new NotConnectedError(this.state))
+    return this.ask(event, message, options)
+  }
+
+  /** Takes no new work and no new requests; resolves when those under way are answered, or after `timeoutMs`. */
+  async leave(timeoutMs: number): Promise<void> {
+    if (this.state === 'ready') this.state = 'leaving'
+    if (this.pending.size === 0 || this.state === 'closed') return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs)
+      this.idle = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  close(reason: string): void {
+    if (this.state === 'closed') return
+    this.state = 'closed'
+    this.socket.removeAllListeners()
+    this.socket.offAny()
+    this.socket.disconnect()
+    this.manager.engine?.close()
+    for (const fail of [...this.pending]) fail(new NotConnectedError(reason))
+    this.end(reason)
+  }
+
+  /** A handshake that the server cut emits only `disconnect`, a refused one only `connect_error`, a lost packet neither: whichever comes first. */
+  private connect(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error) => {
+        clearTimeout(timer)
+        reject(new NotConnectedError(`${this.options.url} did not accept the connection`, error))
+      }
+      const timer = setTimeout(() => fail(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)), CONNECT_TIMEOUT_MS)
+      this.socket.once('connect', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+      this.socket.once('connect_error', fail)
+      this.manager.once('error', fail)
+      void this.ended.then((reason) => fail(new Error(reason)))
+      this.socket.connect()
+    })
+  }
+
+  private async sayHello(): Promise<void> {
+    const sentAt = leaseClock()
+    await this.ask('hello', this.options.makeHello(), {
+      onAnswer: (welcome) => {
+        this.state = 'ready'
+        this.options.onWelcome(welcome, sentAt)
+      },
+    })
+  }
+
+  /** `onAnswer` runs within the acknowledgement itself: a `run` that follows in the same packet of bytes is handled after it. */
+  private ask<E extends WorkerEvent>(
+    event: E,
+    message: MessageOf<E>,
+    { body, timeoutMs = ACK_TIMEOUT_MS, onAnswer }: { body?: Buffer; timeoutMs?: number; onAnswer?: (value: ReplyTo<E>) => void },
+  ): Promise<ReplyTo<E>> {
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void) => {
+        if (!this.pending.delete(fail)) return
+        clearTimeout(timer)
+        act()
+        if (this.pending.size === 0) this.idle?.()
+      }
+      const fail = (error: Error) => settle(() => reject(error))
+      const timer = setTimeout(() => fail(new NoAnswerError(event, `none within ${timeoutMs} ms`)), timeoutMs)
+      this.pending.add(fail)
+      const acknowledge = (raw: unknown) =>
+        settle(() => {
+          const parsed = REPLIES[event].safeParse(raw)
+          if (!parsed.success) return reject(new NoAnswerError(event, parsed.error.message))
+          if (!parsed.data.ok) return reject(new RefusedError(event, parsed.data.code, parsed.data.message))
+          // The schema above is the one that the catalog has for this event; the compiler cannot follow the index.
+          const value = parsed.data.value as ReplyTo<E>
+          onAnswer?.(value)
+          resolve(value)
+        })
+      if (body === undefined) this.socket.emit(event, message, acknowledge)
+      else this.socket.emit(event, message, body, acknowledge)
+    })
+  }
+
+  private listenToCommands(): void {
+    const { commands, log } = this.options
+    this.listen('run', (message) => (this.state === 'ready' ? commands.run(message) : { results: message.attempts.map(() => 'refused') }))
+    this.listen('cancel', (message) => (commands.cancel(message), {}))
+    this.listen('fenced', (message) => (commands.fenced(message), {}))
+    this.listen('config', (message) => (commands.config(message), {}))
+    this.socket.onAny((event: string, ...args: unknown[]) => {
+      if (event in SERVER_MESSAGES) return
+      log.warn({ event }, 'the server sent an event that is not in the catalog')
+      const ack = args.at(-1)
+      if (typeof ack === 'function') ack({ ok: false, code: 'VALIDATION_FAILED', message: `unknown event ${event}` })
+    })
+  }
+
+  private listen<E extends keyof ServerMessages>(event: E, act: (message: z.output<ServerMessages[E]['request']>) => z.output<ServerMessages[E]['reply']>): void {
+    // Typed by the name of the event, not by its index, which the compiler cannot follow.
+    const schema: z.ZodType<unknown> = SERVER_MESSAGES[event].request
+    this.socket.on(event as string, (raw: unknown, ack: unknown) => {
+      if (this.state === 'closed') return
+      if (typeof ack !== 'function') {
+        this.options.log.warn({ event }, 'the server sent a message without acknowledgement; ignored')
+        return
+      }
+      const parsed = schema.safeParse(raw)
+      if (!parsed.success) {
+        this.options.log.warn({ event, problem: parsed.error.message }, 'the server sent a bad message')
+        ack({ ok: false, code: 'VALIDATION_FAILED', message: parsed.error.message })
+        return
+      }
+      try {
+        ack({ ok: true, value: act(parsed.data as z.output<ServerMessages[E]['request']>) })
+      } catch (error) {
+        this.options.log.error({ err: error, event }, 'a message of the server could not be acted on')
+        ack({ ok: false, code: 'INTERNAL', message: describeError(error) })
+      }
+    })
+  }
+}
