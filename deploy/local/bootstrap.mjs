@@ -75,16 +75,22 @@ function installedMatchesLock() {
   return true;
 }
 
+/** Runs npm; under `npm start` npm says where it is, which works where `npm` is not on the PATH. */
+function runNpm(what, args, timeoutMs) {
+  const npmCli = process.env.npm_execpath;
+  if (npmCli !== undefined && /npm.*\.c?js$/.test(npmCli)) {
+    return run(what, process.execPath, [npmCli, ...args], timeoutMs);
+  }
+  return run(what, 'npm', args, timeoutMs);
+}
+
 function install() {
   if (installedMatchesLock()) return;
-  say('installing dependencies (npm ci), the first time this takes a minute or two');
-  // Under `npm start` npm says where it is; that works where `npm` itself is not on the PATH.
-  const npmCli = process.env.npm_execpath;
-  const args = ['ci', '--include=dev', '--no-audit', '--no-fund'];
-  const viaNode = npmCli !== undefined && /\.c?js$/.test(npmCli) && /npm/.test(npmCli);
-  const ms = viaNode
-    ? run('npm ci', process.execPath, [npmCli, ...args], INSTALL_TIMEOUT_MS)
-    : run('npm ci', 'npm', args, INSTALL_TIMEOUT_MS);
+  say('installing dependencies, the first time this takes a minute or two');
+  // Not `npm ci`: it refuses a lock file without the optional packages of every other platform, and
+  // not every registry has those. `--no-save` takes the versions from the lock and leaves it alone.
+  const args = ['install', '--no-save', '--include=dev', '--no-audit', '--no-fund'];
+  const ms = runNpm('npm install', args, INSTALL_TIMEOUT_MS);
   say(`dependencies installed in ${Math.round(ms / 1000)} s`);
 }
 
@@ -118,13 +124,7 @@ function buildConsole() {
   const built = statSync(join(folder, 'dist/index.html'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   if (built > newestChange([folder, join(ROOT, 'shared/src')])) return;
   say('building the console');
-  const npmCli = process.env.npm_execpath;
-  const args = ['run', 'build', '--workspace', 'console'];
-  if (npmCli !== undefined && /\.c?js$/.test(npmCli)) {
-    run('the console build', process.execPath, [npmCli, ...args], BUILD_TIMEOUT_MS);
-  } else {
-    run('the console build', 'npm', args, BUILD_TIMEOUT_MS);
-  }
+  runNpm('the console build', ['run', 'build', '--workspace', 'console'], BUILD_TIMEOUT_MS);
 }
 
 /**
