@@ -1,0 +1,199 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common'
+import { type AnyBulkWriteOperation, Binary, type Collection, type Filter } from 'mongodb'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import type { LogState } from '@jobtrail/shared/domain/statuses'
+import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
+import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { duplicatesOf, Mongo } from '../platform/mongo.js'
+import { instanceBounds, keyOf, type StreamId, streamId } from './log-key.js'
+
+type StoredTotals = Omit<StreamTotals, 'digest'> & { digest: Binary }
+/**
+ * A document of log_streams. A stream has none until something is to be said of it: without one it is open. Totals are there once it is sealed; `prefix` is a
+ * watermark (what is certainly stored without a gap from line 0) that only grows; `expected` is what the worker announced at the attempt's end.
+ */
+type StreamDocument = {
+  _id: StreamId
+  state: LogState
+  totals?: StoredTotals
+  prefix?: StoredTotals
+  expected?: StoredTotals
+  expectedAt?: Date
+  /** What the sweep found stored of an expected stream, and when it first found just that. */
+  progress?: { lines: number; at: Date }
+  gaps?: LineRange[]
+  reason?: string
+  interruptedAt?: Date
+  sealedAt?: Date
+}
+
+/** What is known of a stream without looking at its chunks. */
+export type StreamRecord = {
+  key: AttemptKey
+  state: LogState
+  /** Of a sealed stream its final totals. */
+  totals?: StreamTotals
+  prefix?: StreamTotals
+  expected?: StreamTotals
+  gaps?: LineRange[]
+  reason?: string
+}
+export type ExpectedStream = { key: AttemptKey; expected: StreamTotals; expectedAt: Date; progress?: { lines: number; at: Date } }
+export type KeyedTotals = { key: AttemptKey; totals: StreamTotals }
+
+/** Counting goes no further: the gauge is to say "many", not to cost. */
+const COUNT_LIMIT = 100_000
+const UNSEALED = ['open', 'interrupted'] as const satisfies readonly LogState[]
+
+/** Collection log_streams. Every change leaves a sealed stream as it is. */
+@Injectable()
+export class LogStreamsRepository implements OnModuleInit {
+  private readonly collection: Collection<StreamDocument>
+
+  constructor(private readonly mongo: Mongo) {
+    this.collection = mongo.collection<StreamDocument>('log_streams')
+  }
+
+  async onModuleInit(): Promise<void> {
+    await ensureCollection(this.mongo.db, {
+      name: 'log_streams',
+      fields: { _id: 'object', state: 'string' },
+      // Sealed streams, which are nearly all, are not in it: sealing an empty stream costs one insert.
+      indexes: [{ key: { state: 1, expectedAt: 1 }, name: 'unsealed', partialFilterExpression: { state: { $in: [...UNSEALED] } } }],
+    })
+  }
+
+  async find(key: AttemptKey): Promise<StreamRecord | undefined> {
+    const document = await this.collection.findOne({ _id: streamId(key) })
+    return document === null ? undefined : toRecord(document)
+  }
+
+  /** Answers in the order given. */
+  async findMany(keys: readonly AttemptKey[]): Promise<(StreamRecord | undefined)[]> {
+    if (keys.length === 0) return []
+    const documents = await this.collection.find({ _id: { $in: keys.map(streamId) } }).toArray()
+    const byKey = new Map(documents.map((document) => [attemptKeyString(keyOf(document._id)), toRecord(document)]))
+    return keys.map((key) => byKey.get(attemptKeyString(key)))
+  }
+
+  /** Those of the streams that are sealed, as {@link attemptKeyString}s. */
+  async sealedAmong(keys: readonly AttemptKey[]): Promise<Set<string>> {
+    const distinct = new Map(keys.map((key) => [attemptKeyString(key), key]))
+    const sealed = await this.collection.find({ _id: { $in: [...distinct.values()].map(streamId) }, state: 'sealed' }, { projection: { _id: 1 } }).toArray()
+    return new Set(sealed.map(({ _id }) => attemptKeyString(keyOf(_id))))
+  }
+
+  /** Seals streams that are not sealed yet; answers for each, in the order given, whether it did. */
+  seal(streams: readonly KeyedTotals[]): Promise<boolean[]> {
+    const sealedAt = new Date()
+    return this.updateUnsealed(
+      streams.map(({ key, totals }) => ({
+        filter: { _id: streamId(key) },
+        update: { $set: { state: 'sealed' as const, totals: toStored(totals), sealedAt }, $unset: { prefix: '', expected: '', expectedAt: '', progress: '', gaps: '', reason: '' } },
+      })),
+    )
+  }
+
+  /** As {@link seal} for streams that usually have no document yet: one insert each, and an update of those that have. */
+  async sealNew(streams: readonly KeyedTotals[]): Promise<void> {
+    const sealedAt = new Date()
+    try {
+      await this.collection.insertMany(
+        streams.map(({ key, totals }) => ({ _id: streamId(key), state: 'sealed' as const, totals: toStored(totals), sealedAt })),
+        { ordered: false },
+      )
+    } catch (error) {
+      const duplicates = duplicatesOf(error)
+      await this.seal(streams.filter((_, i) => duplicates.has(i)))
+    }
+  }
+
+  /** Notes totals that a worker announced, unless some were noted before. */
+  async expect(streams: readonly KeyedTotals[], at: Date): Promise<void> {
+    await this.updateUnsealed(
+      streams.map(({ key, totals }) => ({
+        filter: { _id: streamId(key), expected: { $exists: false } },
+        update: { $set: { expected: toStored(totals), expectedAt: at }, $setOnInsert: { state: 'open' as const } },
+      })),
+    )
+  }
+
+  async interrupt(key: AttemptKey, reason: string, gaps: LineRange[]): Promise<boolean> {
+    const [done] = await this.updateUnsealed([{ filter: { _id: streamId(key) }, update: { $set: { state: 'interrupted' as const, reason, gaps, interruptedAt: new Date() } } }])
+    return done === true
+  }
+
+  /** Moves the watermark forward, never back. */
+  async advancePrefix(key: AttemptKey, prefix: StreamTotals): Promise<void> {
+    await this.updateUnsealed([
+      {
+        filter: { _id: streamId(key), 'prefix.lines': { $not: { $gte: prefix.lines } } },
+        update: { $set: { prefix: toStored(prefix) }, $setOnInsert: { state: 'open' as const } },
+      },
+    ])
+  }
+
+  /** Open streams whose totals were announced before `before`, the longest waiting first. */
+  async findOverdue(before: Date, limit: number): Promise<ExpectedStream[]> {
+    const documents = await this.collection.find({ state: 'open', expectedAt: { $lt: before } }, { sort: { expectedAt: 1 }, limit }).toArray()
+    return documents.flatMap(({ _id, expected, expectedAt, progress }) =>
+      expected === undefined || expectedAt === undefined ? [] : [{ key: keyOf(_id), expected: fromStored(expected), expectedAt, ...(progress === undefined ? {} : { progress }) }],
+    )
+  }
+
+  async noteProgress(key: AttemptKey, progress: { lines: number; at: Date }): Promise<void> {
+    await this.collection.updateOne({ _id: streamId(key), state: 'open' }, { $set: { progress } })
+  }
+
+  async countUnsealed(): Promise<Record<(typeof UNSEALED)[number], number>> {
+    const [open = 0, interrupted = 0] = await Promise.all(UNSEALED.map((state) => this.collection.countDocuments({ state }, { limit: COUNT_LIMIT })))
+    return { open, interrupted }
+  }
+
+  async dropInstance(instanceId: string): Promise<void> {
+    const { from, to } = instanceBounds(instanceId)
+    await this.collection.deleteMany({ _id: { $gte: from, $lt: to } } as unknown as Filter<StreamDocument>)
+  }
+
+  /**
+   * Upserts that pass over sealed streams: those, and documents that the rest of the filter passes over, arrive as duplicate keys of the insert that was tried.
+   * So does an upsert that lost a race for a new document: hence the second try. Answers for each whether it changed something.
+   */
+  private async updateUnsealed(updates: readonly { filter: Filter<StreamDocument>; update: object }[]): Promise<boolean[]> {
+    const done = updates.map(() => true)
+    let waiting = updates.map((_, i) => i)
+    for (let tries = 0; tries < 2 && waiting.length > 0; tries++) {
+      const refused = await this.upsertUnsealed(waiting.flatMap((i) => updates[i] ?? []))
+      waiting = waiting.filter((_, i) => refused.has(i))
+    }
+    for (const i of waiting) done[i] = false
+    return done
+  }
+
+  private async upsertUnsealed(updates: readonly { filter: Filter<StreamDocument>; update: object }[]): Promise<Set<number>> {
+    const operations: AnyBulkWriteOperation<StreamDocument>[] = updates.map(({ filter, update }) => ({
+      updateOne: { filter: { ...filter, state: { $ne: 'sealed' } }, update, upsert: true },
+    }))
+    try {
+      await this.collection.bulkWrite(operations, { ordered: false })
+      return new Set()
+    } catch (error) {
+      return duplicatesOf(error)
+    }
+  }
+}
+
+const toStored = ({ chunks, lines, bytes, digest }: StreamTotals): StoredTotals => ({ chunks, lines, bytes, digest: new Binary(Buffer.from(digest, 'hex')) })
+const fromStored = ({ chunks, lines, bytes, digest }: StoredTotals): StreamTotals => ({ chunks, lines, bytes, digest: digest.toString('hex') })
+
+function toRecord({ _id, state, totals, prefix, expected, gaps, reason }: StreamDocument): StreamRecord {
+  return {
+    key: keyOf(_id),
+    state,
+    ...(totals === undefined ? {} : { totals: fromStored(totals) }),
+    ...(prefix === undefined ? {} : { prefix: fromStored(prefix) }),
+    ...(expected === undefined ? {} : { expected: fromStored(expected) }),
+    ...(gaps === undefined ? {} : { gaps }),
+    ...(reason === undefined ? {} : { reason }),
+  }
+}

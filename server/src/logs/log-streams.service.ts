@@ -1,0 +1,195 @@
+import { Injectable } from '@nestjs/common'
+import type { LogSummary } from '@jobtrail/shared/api/instances'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import type { LogState } from '@jobtrail/shared/domain/statuses'
+import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
+import type { Resumed, SealReply } from '@jobtrail/shared/protocol/worker'
+import { Clock } from '../platform/clock.js'
+import { Logger } from '../platform/logging.js'
+import { SignalBus } from '../platform/signals.js'
+import { mapBounded } from './domain/map-bounded.js'
+import { appendRange, decideSeal, differenceOf, emptyTotals, extendPrefix, gapsOf, type Prefix, type SealDecision } from './domain/stream-totals.js'
+import { type ChunkPosition, LogStore } from './log-store.js'
+import { type KeyedTotals, LogStreamsRepository, type StreamRecord } from './log-streams.repository.js'
+
+/** A stream as it can be read now: `prefix` is everything of a sealed stream, and of others what is stored from line 0 without a gap. */
+export type StreamView = { state: LogState; prefix: StreamTotals; reason?: string; gaps?: LineRange[] }
+type KeyWithTotals = AttemptKey & { totals: StreamTotals }
+type SealResult = SealReply['results'][number]
+
+/** Positions read in one call, and streams looked through at a time. */
+const SCAN_PAGE = 1_000
+const STREAMS_AT_A_TIME = 8
+/** The watermark is written when a reader went this many chunks beyond it. */
+const WATERMARK_STEP = 32
+
+/** The life of log streams: what is stored of them, sealing, interruption, removal. */
+@Injectable()
+export class LogStreamsService {
+  constructor(
+    private readonly store: LogStore,
+    private readonly repository: LogStreamsRepository,
+    private readonly signals: SignalBus,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  /** What is stored of each stream; answers in the order given. Never `unknown`: whether an attempt exists is for the caller to say. */
+  async resume(keys: readonly AttemptKey[]): Promise<Resumed['results']> {
+    const records = await this.repository.findMany(keys)
+    return mapBounded(keys, STREAMS_AT_A_TIME, async (key, i) => {
+      const record = records[i]
+      if (record?.totals !== undefined) return { state: 'sealed' as const, ranges: wholeRange(record.totals.lines) }
+      const { prefix, ranges } = await this.scan(key, record)
+      return { state: record?.state ?? ('open' as const), ranges: [...wholeRange(prefix.lines), ...ranges] }
+    })
+  }
+
+  /** Seals the streams that are stored completely; says of each what became of it, in the order given. Idempotent. */
+  async seal(streams: readonly KeyWithTotals[]): Promise<SealReply['results']> {
+    const records = await this.repository.findMany(streams)
+    // Most streams have a single chunk: one look-up for all of those.
+    const small = streams.filter(({ totals }, i) => totals.chunks === 1 && records[i]?.state !== 'sealed')
+    const first = new Map((await this.store.firstPositions(small)).map((position, i) => [small[i], position]))
+    const decisions = await mapBounded(streams, STREAMS_AT_A_TIME, async (stream, i): Promise<SealDecision> => {
+      const record = records[i]
+      if (record?.totals !== undefined) return sealedBefore(record.totals, stream.totals)
+      if (stream.totals.lines === 0) return decideSeal(stream.totals, emptyTotals(stream), [])
+      const only = first.get(stream)
+      if (only !== undefined) return decideSeal(stream.totals, emptyTotals(stream), [only])
+      return this.decide(stream, stream.totals, record)
+    })
+    const ready = streams.filter((_, i) => decisions[i]?.state === 'sealed' && records[i]?.state !== 'sealed')
+    const beaten = await this.sealAll(ready.map((stream) => ({ key: stream, totals: stream.totals })))
+    return streams.map((stream, i) => this.report(stream, beaten.get(attemptKeyString(stream)) ?? decisions[i]))
+  }
+
+  /** Seals streams without lines, from the totals that the worker announced. Those whose totals do not say so are left to {@link seal}. */
+  async sealEmpty(streams: readonly KeyWithTotals[]): Promise<void> {
+    const empty = streams.filter((stream) => differenceOf(emptyTotals(stream), stream.totals) === undefined)
+    if (empty.length < streams.length) this.logger.warn('Streams announced as empty have totals that say otherwise', { streams: streams.length - empty.length })
+    if (empty.length === 0) return
+    await this.repository.sealNew(empty.map((stream) => ({ key: stream, totals: stream.totals })))
+    this.notify(empty)
+  }
+
+  /** Notes the totals of ended attempts, so that a seal that never comes is noticed. */
+  async expectTotals(streams: readonly KeyWithTotals[]): Promise<void> {
+    await this.repository.expect(
+      streams.map((stream) => ({ key: stream, totals: stream.totals })),
+      this.clock.date(),
+    )
+  }
+
+  /** The worker is lost: says so of the stream, with what is missing as far as that can be known. It may still be sealed later. */
+  async interrupt(key: AttemptKey, reason: string): Promise<void> {
+    const record = await this.repository.find(key)
+    if (record?.state === 'sealed') return
+    const { prefix, ranges } = await this.scan(key, record)
+    if (await this.repository.interrupt(key, reason, gapsOf(prefix.lines, ranges, record?.expected?.lines))) this.notify([key])
+  }
+
+  /** For lists of attempts; answers in the order given. */
+  async summaries(keys: readonly AttemptKey[]): Promise<LogSummary[]> {
+    const records = await this.repository.findMany(keys)
+    return mapBounded(keys, STREAMS_AT_A_TIME, async (key, i) => {
+      const { prefix, ...rest } = await this.viewOf(key, records[i])
+      return { ...rest, lines: prefix.lines, bytes: prefix.bytes }
+    })
+  }
+
+  /** The state is read before the chunks: a stream seen as sealed is read whole, one seen as open is read up to what was stored by then, or later. */
+  async view(key: AttemptKey): Promise<StreamView> {
+    return this.viewOf(key, await this.repository.find(key))
+  }
+
+  /** What is said of the stream, without a look at its chunks. */
+  record(key: AttemptKey): Promise<StreamRecord | undefined> {
+    return this.repository.find(key)
+  }
+
+  /** Remembers that a stream is stored without a gap so far, so that the next reader need not look through it. A failure costs only time. */
+  noteWatermark(key: AttemptKey, prefix: Prefix): void {
+    this.repository.advancePrefix(key, prefix).catch((err: unknown) => this.logger.debug('A watermark was not written', { stream: attemptKeyString(key), err }))
+  }
+
+  /** Everything stored of an instance's logs. To be repeated if it fails. */
+  async dropInstance(instanceId: string): Promise<void> {
+    await this.store.drop(instanceId)
+    await this.repository.dropInstance(instanceId)
+  }
+
+  /** May a stream be sealed with totals that were announced earlier? `storedLines`: for telling a slow delivery from none. */
+  async decide(key: AttemptKey, totals: StreamTotals, record?: StreamRecord): Promise<SealDecision & { storedLines: number }> {
+    const prefix = record?.prefix ?? emptyTotals(key)
+    const positions: ChunkPosition[] = []
+    for await (const position of this.positions(key, prefix.lines)) positions.push(position)
+    const storedLines = positions.reduce((sum, { count }) => sum + count, prefix.lines)
+    return { ...decideSeal(totals, prefix, positions), storedLines }
+  }
+
+  private async viewOf(key: AttemptKey, record: StreamRecord | undefined): Promise<StreamView> {
+    if (record?.totals !== undefined) return { state: 'sealed', prefix: record.totals }
+    const { prefix, ranges } = await this.scan(key, record, record?.state === 'interrupted')
+    if (record?.state !== 'interrupted') return { state: 'open', prefix }
+    const gaps = gapsOf(prefix.lines, ranges, record.expected?.lines)
+    return { state: 'interrupted', prefix, ...(record.reason === undefined ? {} : { reason: record.reason }), ...(gaps.length === 0 ? {} : { gaps }) }
+  }
+
+  /** Looks through what is stored beyond the watermark: how far it goes without a gap and, unless `beyondGap` is false, the ranges after the first gap. */
+  private async scan(key: AttemptKey, record: StreamRecord | undefined, beyondGap = true): Promise<{ prefix: Prefix; ranges: LineRange[] }> {
+    const start = record?.prefix ?? emptyTotals(key)
+    let prefix = start
+    const ranges: LineRange[] = []
+    for await (const position of this.positions(key, start.lines)) {
+      const extended = ranges.length > 0 ? { prefix, hasGap: true } : extendPrefix(prefix, [position])
+      prefix = extended.prefix
+      if (extended.hasGap && (!beyondGap || !appendRange(ranges, position))) break
+    }
+    if (prefix.chunks - start.chunks >= WATERMARK_STEP) this.noteWatermark(key, prefix)
+    return { prefix, ranges }
+  }
+
+  private async *positions(key: AttemptKey, from: number): AsyncGenerator<ChunkPosition> {
+    for (let at = from; ; ) {
+      const page = await this.store.positions(key, at, SCAN_PAGE)
+      yield* page
+      const last = page.at(-1)
+      if (last === undefined || page.length < SCAN_PAGE) return
+      at = last.n + 1
+    }
+  }
+
+  /** Writes the seals; of the streams that someone else sealed meanwhile, whether it was with the same totals. */
+  private async sealAll(streams: readonly KeyedTotals[]): Promise<Map<string, SealDecision>> {
+    const done = await this.repository.seal(streams)
+    const others = streams.filter((_, i) => done[i] !== true)
+    const records = await this.repository.findMany(others.map(({ key }) => key))
+    this.notify(streams.map(({ key }) => key))
+    return new Map(
+      others.map(({ key, totals }, i) => {
+        const stored = records[i]?.totals
+        return [attemptKeyString(key), stored === undefined ? { state: 'missing' as const, missing: [] } : sealedBefore(stored, totals)]
+      }),
+    )
+  }
+
+  private report(stream: KeyWithTotals, decision: SealDecision | undefined): SealResult {
+    if (decision === undefined) throw new Error('A stream without a decision')
+    const { state, missing, reason } = decision
+    if (state === 'conflict') this.logger.error('A log stream cannot be sealed', { stream: attemptKeyString(stream), reason, totals: stream.totals })
+    return { state, missing }
+  }
+
+  private notify(keys: readonly AttemptKey[]): void {
+    for (const { instanceId } of keys) this.signals.send('log', instanceId, { instanceId })
+  }
+}
+
+const wholeRange = (lines: number): LineRange[] => (lines === 0 ? [] : [{ from: 0, to: lines }])
+
+function sealedBefore(stored: StreamTotals, announced: StreamTotals): SealDecision {
+  const difference = differenceOf(stored, announced)
+  return difference === undefined ? { state: 'sealed', missing: [] } : { state: 'conflict', missing: [], reason: `sealed before with other totals: ${difference}` }
+}
+

@@ -1,0 +1,186 @@
+import { Binary, type Collection, type Filter, MongoBulkWriteError } from 'mongodb'
+import { Injectable, type OnModuleInit } from '@nestjs/common'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { ChunkHeader } from '@jobtrail/shared/log/chunk'
+import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { Metrics } from '../platform/metrics.js'
+import { Mongo } from '../platform/mongo.js'
+import { type ChunkId, chunkId, instanceBounds } from './log-key.js'
+import { type ChunkPosition, type ChunkRead, LogStore, type PutResult, type StoredChunk } from './log-store.js'
+
+/** A document of log_chunks. `size` is the length of `body`. Full field names: they cost 0.05 bytes a line in full chunks, and the block compressor takes most of it in small ones. */
+type ChunkDocument = {
+  _id: ChunkId
+  count: number
+  bytes: number
+  offset: number
+  encoding: ChunkHeader['encoding']
+  firstAt: Date
+  lastAt: Date
+  checksum: number
+  digest: Binary
+  body: Binary
+}
+type PositionDocument = Pick<ChunkDocument, '_id' | 'count' | 'bytes' | 'offset' | 'digest'>
+
+const POSITION = { count: 1, bytes: 1, offset: 1, digest: 1 } as const
+const DROP_BATCH = 2_000
+const DUPLICATE_KEY = 11_000
+const VALIDATION_FAILED = 121
+
+/**
+ * Log chunks in MongoDB. Collection log_chunks has the one index that is always there: `_id` gives both orders, range reads and the refusal of duplicates.
+ * Write concern (majority, journal) and read concern (majority, primary) are those of {@link Mongo}.
+ */
+@Injectable()
+export class MongoLogStore extends LogStore implements OnModuleInit {
+  private readonly chunks: Collection<ChunkDocument>
+
+  constructor(
+    private readonly mongo: Mongo,
+    private readonly metrics: Metrics,
+  ) {
+    super()
+    this.chunks = mongo.collection<ChunkDocument>('log_chunks')
+  }
+
+  async onModuleInit(): Promise<void> {
+    await ensureCollection(this.mongo.db, {
+      name: 'log_chunks',
+      fields: {
+        _id: { bsonType: 'object', required: ['instance', 'task', 'attempt', 'n'] },
+        count: 'number',
+        bytes: 'number',
+        offset: 'number',
+        encoding: 'string',
+        firstAt: 'date',
+        lastAt: 'date',
+        checksum: 'number',
+        digest: 'binData',
+        body: 'binData',
+      },
+    })
+  }
+
+  async put(chunks: readonly Chunk[]): Promise<PutResult[]> {
+    const results: PutResult[] = chunks.map(() => 'ok')
+    try {
+      await this.chunks.insertMany(chunks.map(toDocument), { ordered: false })
+      return results
+    } catch (error) {
+      for (const { index, code } of writeErrorsOf(error)) {
+        if (code === VALIDATION_FAILED) results[index] = 'refused'
+        else results[index] = code === DUPLICATE_KEY ? 'dup' : 'busy'
+      }
+    }
+    // "Duplicate" says that someone inserted it, not that a majority has it, nor that it is the same chunk: both are read back.
+    const duplicates = chunks.map((chunk, index) => ({ chunk, index })).filter(({ index }) => results[index] === 'dup')
+    const compared = await this.compare(duplicates.map(({ chunk }) => chunk))
+    duplicates.forEach(({ index }, i) => {
+      const result = compared[i] ?? 'refused'
+      results[index] = result === 'refused' ? 'busy' : result
+    })
+    return results
+  }
+
+  async compare(chunks: readonly Chunk[]): Promise<PutResult[]> {
+    if (chunks.length === 0) return []
+    const stored = new Map<string, { count: number; checksum: number; digest: Binary }>()
+    const cursor = this.chunks.find({ _id: { $in: chunks.map(({ header }) => chunkId(header, header.n)) } }, { projection: { count: 1, checksum: 1, digest: 1 } })
+    for await (const document of cursor) stored.set(idString(document._id), document)
+    return chunks.map(({ header }) => {
+      const found = stored.get(idString(chunkId(header, header.n)))
+      if (found === undefined) return 'refused'
+      return found.checksum === header.checksum && found.count === header.count && found.digest.toString('hex') === header.digest ? 'dup' : 'conflict'
+    })
+  }
+
+  async read(key: AttemptKey, range: ChunkRead): Promise<StoredChunk[]> {
+    const cursor = this.chunks.find(inStream(key, range.from, range.to), { sort: { _id: range.order === 'desc' ? -1 : 1 }, limit: range.maxChunks, batchSize: range.maxChunks })
+    const found: StoredChunk[] = []
+    let bytes = 0
+    // Leaving the loop closes the cursor.
+    for await (const document of cursor) {
+      const chunk = fromDocument(document)
+      found.push(chunk)
+      bytes += chunk.data.length
+      if (bytes >= (range.maxBytes ?? Infinity)) break
+    }
+    this.metrics.logChunkReads.inc(found.length)
+    return found
+  }
+
+  async positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]> {
+    const cursor = this.chunks.find<PositionDocument>(inStream(key, from), { sort: { _id: 1 }, limit, batchSize: limit, projection: POSITION })
+    return (await cursor.toArray()).map(toPosition)
+  }
+
+  async positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined> {
+    const document = await this.chunks.findOne<PositionDocument>(inStream(key, 0, line + 1), { sort: { _id: -1 }, projection: POSITION })
+    return document === null ? undefined : toPosition(document)
+  }
+
+  async firstPositions(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]> {
+    const byStream = new Map<string, ChunkPosition>()
+    const cursor = this.chunks.find<PositionDocument>({ _id: { $in: keys.map((key) => chunkId(key, 0)) } }, { projection: POSITION })
+    for await (const document of cursor) byStream.set(idString(document._id), toPosition(document))
+    return keys.map((key) => byStream.get(idString(chunkId(key, 0))))
+  }
+
+  /** In batches, so that no single command outlasts its deadline however long the log is. */
+  async drop(instanceId: string): Promise<void> {
+    const { from, to } = instanceBounds(instanceId)
+    const all = { _id: { $gte: from, $lt: to } } as unknown as Filter<ChunkDocument>
+    for (;;) {
+      const ids = await this.chunks.find(all, { sort: { _id: 1 }, limit: DROP_BATCH, projection: { _id: 1 } }).toArray()
+      const last = ids.at(-1)
+      if (last === undefined) return
+      await this.chunks.deleteMany({ _id: { $gte: from, $lte: last._id } } as unknown as Filter<ChunkDocument>)
+    }
+  }
+}
+
+const idString = (id: ChunkId): string => `${id.instance}_${id.task}_${id.attempt}_${id.n}`
+
+/** Chunks of a stream that begin in lines [from, to). */
+function inStream(key: AttemptKey, from: number, to = Number.MAX_SAFE_INTEGER): Filter<ChunkDocument> {
+  return { _id: { $gte: chunkId(key, from), $lt: chunkId(key, to) } }
+}
+
+/**
+ * The documents that an unordered insertMany refused. Rethrows everything else: a network, step-down or write-concern error arrives as a MongoBulkWriteError
+ * without writeErrors, and is a failure of the whole batch, not a success.
+ */
+function writeErrorsOf(error: unknown): { index: number; code: number }[] {
+  if (!(error instanceof MongoBulkWriteError)) throw error
+  const writeErrors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors]
+  if (writeErrors.length === 0 || error.result.getWriteConcernError() !== undefined) throw error
+  return writeErrors.map(({ index, code }) => ({ index, code }))
+}
+
+function toDocument({ header, data }: Chunk): ChunkDocument {
+  return {
+    _id: chunkId(header, header.n),
+    count: header.count,
+    bytes: header.bytes,
+    offset: header.offset,
+    encoding: header.encoding,
+    firstAt: new Date(header.firstAt),
+    lastAt: new Date(header.lastAt),
+    checksum: header.checksum,
+    digest: new Binary(Buffer.from(header.digest, 'hex')),
+    body: new Binary(data),
+  }
+}
+
+function fromDocument(document: ChunkDocument): StoredChunk {
+  const { buffer, byteOffset, byteLength } = document.body.value()
+  const data = Buffer.from(buffer, byteOffset, byteLength)
+  const { encoding, checksum } = document
+  return { header: { ...toPosition(document), size: data.length, encoding, checksum, firstAt: document.firstAt.getTime(), lastAt: document.lastAt.getTime() }, data }
+}
+
+function toPosition({ _id, count, bytes, offset, digest }: PositionDocument): ChunkPosition {
+  return { n: _id.n, count, bytes, offset, digest: digest.toString('hex') }
+}
