@@ -1,0 +1,52 @@
+import { Controller, Get, Header, Res } from '@nestjs/common'
+import type { Response } from 'express'
+import type { Readiness } from '@jobtrail/shared/api/cluster'
+import { Public } from '../auth/public.js'
+import { Metrics } from '../platform/metrics.js'
+import { Mongo } from '../platform/mongo.js'
+import { RedisConnections } from '../platform/redis.js'
+import { Shutdown } from '../platform/shutdown.js'
+import { withTimeout } from '../platform/timeout.js'
+
+const CHECK_TIMEOUT_MS = 2_500
+
+/** Probes and metrics; open to whoever reaches the port, since they tell no user's data. */
+@Controller()
+@Public()
+export class HealthController {
+  constructor(
+    private readonly mongo: Mongo,
+    private readonly redis: RedisConnections,
+    private readonly metrics: Metrics,
+    private readonly shutdown: Shutdown,
+  ) {}
+
+  @Get('health/live')
+  live(): { status: 'live' } {
+    return { status: 'live' }
+  }
+
+  /** 503 while MongoDB is away or the server is leaving. Without Redis a server still shows logs and takes runs, so that alone only is said. */
+  @Get('health/ready')
+  async ready(@Res({ passthrough: true }) response: Response): Promise<Readiness> {
+    const [mongodb, redis] = await Promise.all([check(() => this.mongo.ping()), check(() => this.redis.ping())])
+    const status = this.shutdown.isDraining ? 'draining' : mongodb === 'ok' ? 'ready' : 'unavailable'
+    response.status(status === 'ready' ? 200 : 503)
+    return { status, mongodb, redis }
+  }
+
+  @Get('metrics')
+  @Header('Content-Type', 'text/plain; version=0.0.4; charset=utf-8')
+  print(): Promise<string> {
+    return this.metrics.registry.metrics()
+  }
+}
+
+async function check(probe: () => Promise<void>): Promise<string> {
+  try {
+    await withTimeout(probe(), CHECK_TIMEOUT_MS, 'no answer')
+    return 'ok'
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}

@@ -1,0 +1,43 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common'
+import type { Collection } from 'mongodb'
+import { Mongo } from '../platform/mongo.js'
+
+/** A server as last heard of. */
+export type ServerDocument = {
+  _id: string
+  host: string
+  version: string
+  startedAt: Date
+  lastSeenAt: Date
+  isScheduling: boolean
+  isDraining: boolean
+  workers: number
+  followers: number
+  eventLoopDelayMs: number
+  logLagMs: number
+}
+
+@Injectable()
+export class ServersRepository implements OnModuleInit {
+  private readonly collection: Collection<ServerDocument>
+
+  constructor(mongo: Mongo) {
+    this.collection = mongo.collection<ServerDocument>('servers')
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.collection.createIndex({ lastSeenAt: 1 }, { expireAfterSeconds: 3_600 })
+  }
+
+  async seen(server: ServerDocument): Promise<void> {
+    await this.collection.replaceOne({ _id: server._id }, server, { upsert: true })
+  }
+
+  async left(id: string): Promise<void> {
+    await this.collection.deleteOne({ _id: id })
+  }
+
+  list(): Promise<ServerDocument[]> {
+    return this.collection.find().sort({ _id: 1 }).limit(1_000).toArray()
+  }
+}

@@ -1,0 +1,83 @@
+import { hostname } from 'node:os'
+import { z } from 'zod'
+
+const milliseconds = (fallback: number, min: number, max: number, purpose: string) =>
+  z.coerce.number({ error: 'must be a number of milliseconds' }).int().min(min).max(max).default(fallback).describe(purpose)
+
+/** Every environment variable of a server, with its meaning: the README's table is made from this. */
+export const Environment = z.object({
+  JOBTRAIL_HOST: z.string().min(1).default('0.0.0.0').describe('Address to listen on'),
+  JOBTRAIL_PORT: z.coerce.number({ error: 'must be a port number' }).int().min(1).max(65_535).default(7701).describe('Port to listen on'),
+  MONGODB_URI: z
+    .string()
+    .regex(/^mongodb(\+srv)?:\/\//, 'must start with mongodb:// or mongodb+srv://')
+    .default('mongodb://127.0.0.1:27017/jobtrail?replicaSet=rs0')
+    .describe('MongoDB replica set; the path names the database (jobtrail when absent)'),
+  REDIS_URL: z.string().regex(/^rediss?:\/\//, 'must start with redis:// or rediss://').default('redis://127.0.0.1:6379').describe('Redis'),
+  JOBTRAIL_KEY_PREFIX: z
+    .string()
+    .regex(/^[a-z0-9-]{1,40}$/, 'must be 1-40 lower-case letters, digits or dashes')
+    .default('jobtrail')
+    .describe('Prefix of all Redis keys; clusters that share a Redis need different ones'),
+  JOBTRAIL_SERVER_ID: z.string().min(1).max(100).optional().describe('Name of this server in lists and logs (default: host name and process)'),
+  JOBTRAIL_ADMIN_PASSWORD: z.string().min(10, 'must have at least 10 characters').optional().describe('Password of the first user `admin`; generated and logged once when absent'),
+  JOBTRAIL_JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional().describe('Signs sessions; made at first start and kept in MongoDB when absent'),
+  JOBTRAIL_SESSION_MS: milliseconds(12 * 3_600_000, 60_000, 30 * 86_400_000, 'How long a sign-in lasts'),
+  JOBTRAIL_LEASE_MS: milliseconds(30_000, 2_000, 600_000, 'How long a worker may run an attempt without a heartbeat'),
+  JOBTRAIL_TRUST_PROXY: z.coerce.number({ error: 'must be a number of proxies' }).int().min(0).max(10).default(1).describe('Number of proxies in front whose X-Forwarded-For is believed'),
+  JOBTRAIL_STATIC_DIR: z.string().min(1).optional().describe('Folder served at / (the console)'),
+  JOBTRAIL_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info').describe('What is logged'),
+})
+
+/** Settings of a server; the only reader of the environment is {@link parseConfig}. */
+export type Config = Readonly<{
+  host: string
+  port: number
+  mongodbUri: string
+  redisUrl: string
+  keyPrefix: string
+  serverId: string
+  adminPassword: string | undefined
+  jwtSecret: string | undefined
+  sessionMs: number
+  leaseMs: number
+  heartbeatMs: number
+  trustProxy: number
+  staticDir: string | undefined
+  logLevel: z.infer<typeof Environment>['JOBTRAIL_LOG_LEVEL']
+}>
+
+/** Injection token of {@link Config}. */
+export const CONFIG = Symbol('config')
+
+/** A variable has a wrong value: the message has a line for each, with what would be right. */
+export class ConfigError extends Error {
+  override name = 'ConfigError'
+}
+
+/** Throws {@link ConfigError} naming each wrong variable. An empty variable counts as absent. */
+export function parseConfig(environment: Record<string, string | undefined>): Config {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ''))
+  const parsed = Environment.safeParse(given)
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+    throw new ConfigError(lines.join('\n'))
+  }
+  const env = parsed.data
+  return Object.freeze({
+    host: env.JOBTRAIL_HOST,
+    port: env.JOBTRAIL_PORT,
+    mongodbUri: env.MONGODB_URI,
+    redisUrl: env.REDIS_URL,
+    keyPrefix: env.JOBTRAIL_KEY_PREFIX,
+    serverId: env.JOBTRAIL_SERVER_ID ?? `${hostname()}-${process.pid}`,
+    adminPassword: env.JOBTRAIL_ADMIN_PASSWORD,
+    jwtSecret: env.JOBTRAIL_JWT_SECRET,
+    sessionMs: env.JOBTRAIL_SESSION_MS,
+    leaseMs: env.JOBTRAIL_LEASE_MS,
+    heartbeatMs: Math.max(500, Math.floor(env.JOBTRAIL_LEASE_MS / 6)),
+    trustProxy: env.JOBTRAIL_TRUST_PROXY,
+    staticDir: env.JOBTRAIL_STATIC_DIR,
+    logLevel: env.JOBTRAIL_LOG_LEVEL,
+  })
+}

@@ -1,0 +1,101 @@
+import { Injectable } from '@nestjs/common'
+import type { AttemptEnd } from '@jobtrail/shared/protocol/worker'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptDocument, type AttemptEnding, attemptId, attemptKeyOf, AttemptsRepository } from '../instances/attempts.repository.js'
+import { InstancesRepository } from '../instances/instances.repository.js'
+import { LogStreamsService } from '../logs/log-streams.service.js'
+import { Batcher } from '../platform/batcher.js'
+import { Clock } from '../platform/clock.js'
+import { groupBy } from '../platform/group-by.js'
+import { Metrics } from '../platform/metrics.js'
+import { Settlement } from './settlement.js'
+
+type Start = { key: AttemptKey; workerId: string; startedAt: number }
+type End = { end: AttemptEnd; workerId: string }
+type Verdict = 'ok' | 'fenced'
+
+/** Takes what workers report of their attempts; whoever is not the attempt's holder (any more) is fenced. */
+@Injectable()
+export class Completion {
+  private readonly starts = new Batcher<Start, Verdict>({ write: (items) => this.writeStarts(items), maxItems: 1_000, maxInFlight: 2 })
+  private readonly ends = new Batcher<End, Verdict>({ write: (items) => this.writeEnds(items), maxItems: 1_000, maxInFlight: 2 })
+
+  constructor(
+    private readonly attempts: AttemptsRepository,
+    private readonly instances: InstancesRepository,
+    private readonly streams: LogStreamsService,
+    private readonly settlement: Settlement,
+    private readonly clock: Clock,
+    private readonly metrics: Metrics,
+  ) {}
+
+  started(key: AttemptKey, workerId: string, startedAt: number): Promise<Verdict> {
+    return this.starts.add({ key, workerId, startedAt })
+  }
+
+  /** Idempotent: the same end again is `ok`. */
+  finished(end: AttemptEnd, workerId: string): Promise<Verdict> {
+    return this.ends.add({ end, workerId })
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all([this.starts.idle(), this.ends.idle()])
+  }
+
+  private async writeStarts(items: Start[]): Promise<Verdict[]> {
+    const byWorker = groupBy(items, ({ workerId }) => workerId)
+    const matched = await Promise.all(
+      [...byWorker].map(([workerId, starts]) =>
+        this.attempts.markRunning(
+          starts.map(({ key, startedAt }) => ({ id: attemptId(key), startedAt: new Date(startedAt) })),
+          workerId,
+        ),
+      ),
+    )
+    const isAllOk = matched.reduce((sum, count) => sum + count, 0) === items.length
+    const known = isAllOk ? undefined : await this.byKey(items.map(({ key }) => key))
+    const verdicts = items.map((item): Verdict => (known === undefined || known.get(attemptKeyString(item.key))?.workerId === item.workerId ? 'ok' : 'fenced'))
+    const ok = items.filter((_, i) => verdicts[i] === 'ok')
+    await this.instances.markStarted(ok.map(({ key, startedAt }) => ({ instanceId: key.instanceId, attempt: key.attempt, startedAt: new Date(startedAt) })))
+    return verdicts
+  }
+
+  private async writeEnds(items: End[]): Promise<Verdict[]> {
+    const endings = items.map(({ end, workerId }) => ({ id: attemptId(end), workerId, ending: ending(end, this.clock.date()) }))
+    // Attempts first: what follows from them for their instances is found by the sweep if this server dies in between.
+    const matched = await this.attempts.finish(endings)
+    const known = matched === items.length ? undefined : await this.byKey(items.map(({ end }) => end))
+    const verdicts = items.map(({ end, workerId }): Verdict => {
+      const document = known?.get(attemptKeyString(end))
+      return known === undefined || (document?.workerId === workerId && document.status === end.status) ? 'ok' : 'fenced'
+    })
+    const ok = items.filter((_, i) => verdicts[i] === 'ok').map(({ end }) => end)
+    const empty = ok.filter((end) => end.log.lines === 0)
+    await Promise.all([
+      this.settlement.settle(endings.filter((_, i) => verdicts[i] === 'ok').map(({ id, ending: { status, startedAt, finishedAt, error, result } }) => ({ key: attemptKeyOf(id), status, startedAt, finishedAt, error, result }))),
+      empty.length === 0 ? undefined : this.streams.sealEmpty(empty.map((end) => ({ instanceId: end.instanceId, task: end.task, attempt: end.attempt, totals: end.log }))),
+    ])
+    for (const end of ok) this.metrics.attemptsFinished.inc({ status: end.status })
+    return verdicts
+  }
+
+  private async byKey(keys: AttemptKey[]): Promise<Map<string, AttemptDocument>> {
+    const documents = await this.attempts.findMany(keys.map(attemptId))
+    return new Map(documents.map((document) => [attemptKeyString(attemptKeyOf(document._id)), document]))
+  }
+}
+
+function ending(end: AttemptEnd, now: Date): AttemptEnding {
+  return {
+    status: end.status,
+    startedAt: end.startedAt === null ? null : new Date(end.startedAt),
+    // The worker's clock may be off: an end in the future would sort wrong for ever.
+    finishedAt: new Date(Math.min(end.finishedAt, now.getTime())),
+    exitCode: end.exitCode,
+    signal: end.signal,
+    error: end.error,
+    result: end.result ?? null,
+    logTotals: end.log,
+  }
+}
+

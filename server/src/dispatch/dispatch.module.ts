@@ -1,0 +1,20 @@
+import { Module } from '@nestjs/common'
+import { InstancesModule } from '../instances/instances.module.js'
+import { JobsModule } from '../jobs/jobs.module.js'
+import { LogStorageModule } from '../logs/log-storage.module.js'
+import { WorkersModule } from '../workers/workers.module.js'
+import { Completion } from './completion.js'
+import { Dispatcher } from './dispatcher.js'
+import { Leases } from './leases.js'
+import { PermitsRepository } from './permits.repository.js'
+import { Placement } from './placement.js'
+import { QueueModule } from './queue.module.js'
+import { Settlement } from './settlement.js'
+import { Sweeper } from './sweeper.js'
+
+@Module({
+  imports: [QueueModule, InstancesModule, JobsModule, LogStorageModule, WorkersModule],
+  providers: [PermitsRepository, Placement, Dispatcher, Settlement, Completion, Leases, Sweeper],
+  exports: [Completion, Leases],
+})
+export class DispatchModule {}

@@ -1,0 +1,109 @@
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common'
+import { Interval } from '@nestjs/schedule'
+import { InstancesRepository } from '../instances/instances.repository.js'
+import { Clock } from '../platform/clock.js'
+import { Logger } from '../platform/logging.js'
+import { Metrics } from '../platform/metrics.js'
+import { RedisConnections } from '../platform/redis.js'
+import { Shutdown } from '../platform/shutdown.js'
+import { SignalBus } from '../platform/signals.js'
+import { WorkerRegistry } from '../workers/worker-registry.js'
+import { AttemptQueue } from './attempt-queue.js'
+import { parseRoute } from './domain/route.js'
+import { Placement } from './placement.js'
+import { RouteConsumer } from './route-consumer.js'
+
+const POLL_MS = 500
+const LEARN_ROUTES_MS = 5_000
+const IDLE_CLOSE_MS = 120_000
+
+/** Opens a consumer for each route that workers of this server can serve, and wakes it when something is due or a slot is free. */
+@Injectable()
+export class Dispatcher implements OnApplicationBootstrap {
+  private readonly consumers = new Map<string, { consumer: RouteConsumer; lastUsedAt: number }>()
+  private readonly routes = new Set<string>()
+  private isStopped = false
+
+  constructor(
+    private readonly queue: AttemptQueue,
+    private readonly registry: WorkerRegistry,
+    private readonly placement: Placement,
+    private readonly instances: InstancesRepository,
+    private readonly signals: SignalBus,
+    private readonly redis: RedisConnections,
+    private readonly clock: Clock,
+    private readonly metrics: Metrics,
+    private readonly shutdown: Shutdown,
+    private readonly logger: Logger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.signals.on('work', ({ route, at }) => this.use(route, at - this.clock.now()))
+    this.registry.onCapacity(() => this.wakeAll())
+    this.shutdown.register('take', 'dispatcher', () => this.stop())
+    this.shutdown.register('finish', 'placements', () => this.placement.idle())
+  }
+
+  /** The safety net under the signals: what a lost one would have told is found here. */
+  @Interval(POLL_MS)
+  poll(): void {
+    this.wakeAll()
+    const idleSince = performance.now() - IDLE_CLOSE_MS
+    for (const [route, { consumer, lastUsedAt }] of this.consumers) {
+      if (lastUsedAt > idleSince && this.registry.servesRoute(parseRoute(route))) continue
+      this.consumers.delete(route)
+      this.routes.delete(route)
+      consumer.close().catch((err: unknown) => this.logger.warn('Could not close a consumer', { route, err }))
+    }
+  }
+
+  /** Routes with waiting instances that this server heard no signal of. */
+  @Interval(LEARN_ROUTES_MS)
+  async learnRoutes(): Promise<void> {
+    if (this.isStopped) return
+    try {
+      const routes = await this.instances.waitingRoutes()
+      for (const route of routes) this.use(route, 0)
+      await this.measureDepth(routes)
+    } catch (err) {
+      this.logger.warn('Could not look for waiting routes', { err })
+    }
+  }
+
+  private async measureDepth(routes: string[]): Promise<void> {
+    if (!this.redis.isReady) return
+    this.metrics.queueDepth.reset()
+    for (const route of routes.slice(0, 100)) this.metrics.queueDepth.set({ route }, await this.queue.depth(route))
+  }
+
+  /** Something waits on the route: its consumer stays open. */
+  private use(route: string, delayMs: number): void {
+    this.wake(route, delayMs)
+    const open = this.consumers.get(route)
+    if (open !== undefined) open.lastUsedAt = performance.now()
+  }
+
+  private wakeAll(): void {
+    for (const route of this.routes) this.wake(route, 0)
+  }
+
+  private wake(route: string, delayMs: number): void {
+    if (this.isStopped) return
+    this.routes.add(route)
+    const open = this.consumers.get(route)
+    if (open !== undefined) {
+      open.consumer.wake(delayMs)
+      return
+    }
+    if (!this.redis.isReady || !this.registry.servesRoute(parseRoute(route))) return
+    const consumer = new RouteConsumer(parseRoute(route), this.queue.openConsumer(route), this.registry, this.placement, this.logger)
+    this.consumers.set(route, { consumer, lastUsedAt: performance.now() })
+    consumer.wake(delayMs)
+  }
+
+  private async stop(): Promise<void> {
+    this.isStopped = true
+    await Promise.all([...this.consumers.values()].map(({ consumer }) => consumer.close()))
+    this.consumers.clear()
+  }
+}

@@ -1,0 +1,63 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { CONFIG, type Config } from '../config/config.js'
+import { type AttemptDocument, attemptId, attemptKeyOf, AttemptsRepository } from '../instances/attempts.repository.js'
+import { LogStreamsService } from '../logs/log-streams.service.js'
+import { Clock } from '../platform/clock.js'
+import { Logger } from '../platform/logging.js'
+import { Metrics } from '../platform/metrics.js'
+import { Settlement } from './settlement.js'
+
+/** An attempt given to a worker this recently may still be on its way there: its absence from a heartbeat means nothing. */
+const ON_ITS_WAY_MS = 15_000
+
+/** Who holds which attempt: leases are renewed by heartbeat, and end by loss of the worker or of the worker's memory of the attempt. */
+@Injectable()
+export class Leases {
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly attempts: AttemptsRepository,
+    private readonly streams: LogStreamsService,
+    private readonly settlement: Settlement,
+    private readonly clock: Clock,
+    private readonly metrics: Metrics,
+    private readonly logger: Logger,
+  ) {}
+
+  /**
+   * Compares what a worker holds with what it should. Renews the leases of what is right; `stop`: what is not (any more) its to run; `cancel`: what a user wants
+   * ended. Attempts that it should hold and does not know are lost: at once after a connect (nothing can be on its way to it), else when they are not fresh.
+   */
+  async reconcile(workerId: string, held: readonly AttemptKey[], isConnect: boolean): Promise<{ stop: AttemptKey[]; cancel: AttemptKey[] }> {
+    const now = this.clock.now()
+    const leased = await this.attempts.findLeasedBy(workerId)
+    const known = new Map(leased.map((attempt) => [attemptKeyString(attemptKeyOf(attempt._id)), attempt]))
+    const mine = held.filter((key) => known.has(attemptKeyString(key)))
+    await this.attempts.renew(mine.map(attemptId), workerId, new Date(now + this.config.leaseMs))
+    const isHeld = new Set(held.map(attemptKeyString))
+    const forgotten = leased.filter((attempt) => !isHeld.has(attemptKeyString(attemptKeyOf(attempt._id))) && (isConnect || attempt.dispatchedAt.getTime() < now - ON_ITS_WAY_MS))
+    for (const attempt of forgotten) await this.lose(attempt, isConnect ? 'The worker restarted or never received it' : 'The worker does not know it any more')
+    return {
+      stop: held.filter((key) => !known.has(attemptKeyString(key))),
+      cancel: mine.filter((key) => (known.get(attemptKeyString(key))?.cancelRequestedAt ?? null) !== null),
+    }
+  }
+
+  /** Ends attempts whose lease has run out; the number of them. */
+  async expire(limit: number): Promise<number> {
+    const now = this.clock.date()
+    const expired = await this.attempts.findExpired(now, limit)
+    for (const attempt of expired) await this.lose(attempt, `The worker ${attempt.workerName} was silent for longer than its lease of ${this.config.leaseMs} ms`, now)
+    return expired.length
+  }
+
+  private async lose(attempt: AttemptDocument, error: string, leaseBefore?: Date): Promise<void> {
+    const at = this.clock.date()
+    if (!(await this.attempts.markLost(attempt._id, attempt.workerId, at, error, leaseBefore))) return
+    const key = attemptKeyOf(attempt._id)
+    this.logger.warn('An attempt is lost', { attempt: attemptKeyString(key), worker: attempt.workerId, reason: error })
+    this.metrics.attemptsFinished.inc({ status: 'LOST' })
+    await this.streams.interrupt(key, error)
+    await this.settlement.settle([{ key, status: 'LOST', startedAt: attempt.startedAt, finishedAt: at, error, result: null }])
+  }
+}

@@ -1,0 +1,60 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common'
+import type { Collection } from 'mongodb'
+import { isDuplicateKey, Mongo } from '../platform/mongo.js'
+
+type PermitDocument = { _id: { job: string; slot: number }; instanceId: string; since: Date }
+
+/**
+ * Permits to run: a job with `maxConcurrent` n has n of them, and the unique key makes a second holder of one impossible. A permit that a dead server left
+ * behind is taken back by the sweep once its instance has ended.
+ */
+@Injectable()
+export class PermitsRepository implements OnModuleInit {
+  private readonly collection: Collection<PermitDocument>
+
+  constructor(mongo: Mongo) {
+    this.collection = mongo.collection<PermitDocument>('permits')
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.collection.createIndex({ instanceId: 1 })
+  }
+
+  /** True when the instance holds a permit now, also when it held one before. */
+  async acquire(jobId: string, instanceId: string, maxConcurrent: number, at: Date): Promise<boolean> {
+    const taken = await this.collection.find({ _id: { $gte: { job: jobId, slot: 0 }, $lte: { job: jobId, slot: 2 ** 31 } } }).toArray()
+    if (taken.some((permit) => permit.instanceId === instanceId)) return true
+    const isTaken = new Set(taken.map((permit) => permit._id.slot))
+    for (let slot = 0; slot < maxConcurrent; slot++) {
+      if (isTaken.has(slot)) continue
+      try {
+        await this.collection.insertOne({ _id: { job: jobId, slot }, instanceId, since: at })
+        return true
+      } catch (error) {
+        if (!isDuplicateKey(error)) throw error
+      }
+    }
+    return false
+  }
+
+  async release(instanceIds: string[]): Promise<void> {
+    await this.collection.deleteMany({ instanceId: { $in: instanceIds } })
+  }
+
+  /** Which of these instances hold a permit. */
+  heldBy(instanceIds: string[]): Promise<{ _id: string; jobId: string }[]> {
+    return this.collection
+      .find({ instanceId: { $in: instanceIds } })
+      .map(({ _id, instanceId }) => ({ _id: instanceId, jobId: _id.job }))
+      .toArray()
+  }
+
+  /** Permits held since before `before`, for the sweep. */
+  findOld(before: Date, limit: number): Promise<{ _id: string; jobId: string }[]> {
+    return this.collection
+      .find({ since: { $lt: before } })
+      .limit(limit)
+      .map(({ _id, instanceId }) => ({ _id: instanceId, jobId: _id.job }))
+      .toArray()
+  }
+}

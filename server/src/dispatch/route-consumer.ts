@@ -1,0 +1,106 @@
+import { randomUUID } from 'node:crypto'
+import type { Worker } from 'bullmq'
+import { Logger } from '../platform/logging.js'
+import { withTimeout } from '../platform/timeout.js'
+import type { WorkerRegistry } from '../workers/worker-registry.js'
+import type { Route } from './domain/route.js'
+import type { Fetched, Placement } from './placement.js'
+
+const FETCH_TIMEOUT_MS = 10_000
+const MAX_FETCH = 128
+/** Signals that lie further ahead are left to the poll. */
+const MAX_TIMER_MS = 10_000
+const MAX_TIMERS = 4_096
+const ERROR_PAUSE_MS = 500
+
+/**
+ * Takes attempts of one route while workers connected to this server have free slots for it: a slot is reserved first, then an attempt fetched, so capacity is
+ * the back-pressure and nothing sits on a server that cannot run it. BullMQ's own blocking wait is not used: it would keep a slot reserved, or fetch without one.
+ */
+export class RouteConsumer {
+  private isPumping = false
+  private isPumpWanted = false
+  private isClosed = false
+  private readonly timers = new Map<number, NodeJS.Timeout>()
+
+  constructor(
+    private readonly route: Route,
+    private readonly bull: Worker<unknown, string>,
+    private readonly registry: WorkerRegistry,
+    private readonly placement: Placement,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Something may be there to take, in `delayMs`. */
+  wake(delayMs = 0): void {
+    if (this.isClosed) return
+    if (delayMs <= 0) {
+      void this.pump()
+      return
+    }
+    const at = Math.ceil((performance.now() + delayMs) / 2)
+    if (delayMs > MAX_TIMER_MS || this.timers.size >= MAX_TIMERS || this.timers.has(at)) return
+    const fire = (): void => {
+      this.timers.delete(at)
+      void this.pump()
+    }
+    this.timers.set(at, setTimeout(fire, delayMs))
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    for (const timer of this.timers.values()) clearTimeout(timer)
+    this.timers.clear()
+    await this.bull.close()
+  }
+
+  private async pump(): Promise<void> {
+    this.isPumpWanted = true
+    if (this.isPumping) return
+    this.isPumping = true
+    try {
+      while (this.isPumpWanted && !this.isClosed) {
+        this.isPumpWanted = false
+        await this.drain()
+      }
+    } catch (err) {
+      this.logger.warn('Could not take from a route', { route: this.bull.name, err })
+      this.isPumpWanted = false
+      setTimeout(() => this.wake(), ERROR_PAUSE_MS * (0.5 + Math.random()))
+    } finally {
+      this.isPumping = false
+    }
+  }
+
+  /** Takes until the route is empty or no slot is free; asks for few at first, so that a single attempt costs a single call. */
+  private async drain(): Promise<void> {
+    let wanted = 1
+    while (!this.isClosed) {
+      const reserved = this.registry.reserve(this.route, wanted)
+      if (reserved.length === 0) return
+      const fetched = await this.fetch(reserved)
+      for (const each of fetched) void this.placement.place(each)
+      if (fetched.length < reserved.length) return
+      wanted = Math.min(MAX_FETCH, wanted * 4)
+    }
+  }
+
+  private async fetch(reserved: Fetched['worker'][]): Promise<Fetched[]> {
+    const results = await Promise.allSettled(
+      reserved.map(async (worker): Promise<Fetched | undefined> => {
+        const token = randomUUID()
+        const job = await withTimeout(this.bull.getNextJob(token, { block: false }), FETCH_TIMEOUT_MS, 'Redis did not answer in time')
+        return job === undefined ? undefined : { job, token, worker }
+      }),
+    )
+    const fetched: Fetched[] = []
+    let failure: PromiseRejectedResult | undefined
+    results.forEach((result, i) => {
+      if (result.status === 'fulfilled' && result.value !== undefined) fetched.push(result.value)
+      else reserved[i]?.release()
+      if (result.status === 'rejected') failure = result
+    })
+    if (failure !== undefined && fetched.length === 0) throw failure.reason
+    return fetched
+  }
+}

@@ -1,0 +1,174 @@
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
+import { Interval } from '@nestjs/schedule'
+import { isFinalAttempt, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { CONFIG, type Config } from '../config/config.js'
+import { attemptId, AttemptsRepository } from '../instances/attempts.repository.js'
+import { InstancesRepository } from '../instances/instances.repository.js'
+import { InstancesService } from '../instances/instances.service.js'
+import { Clock } from '../platform/clock.js'
+import { Logger } from '../platform/logging.js'
+import { Metrics } from '../platform/metrics.js'
+import { RedisConnections } from '../platform/redis.js'
+import { Shutdown } from '../platform/shutdown.js'
+import { QUEUE_AHEAD_MS } from './attempt-queue.js'
+import { Leases } from './leases.js'
+import { PermitsRepository } from './permits.repository.js'
+import { Settlement } from './settlement.js'
+
+const SWEEP_MS = 1_000
+/** What is rarely needed is done in each such round only. */
+const SLOW_EVERY = 5
+const PAGE = 1_000
+/** An instance that is due for this long and still waits may have been lost by BullMQ. */
+const OVERDUE_MS = 5_000
+/** A claim or a settlement by another server may be under way for this long. */
+const SETTLE_GRACE_MS = 10_000
+
+/** Finds what a crash, or the loss of Redis, left half done, and does the rest. Every server sweeps; each step is conditional, so two do no harm. */
+@Injectable()
+export class Sweeper implements OnApplicationBootstrap {
+  private isRunning = false
+  private isStopped = false
+  private round = 0
+  private overdueAfter = ''
+  private runningAfter = ''
+  private redisEpoch: string | undefined
+  private healthySince: number | undefined
+  /** RUNNING instances that looked stuck at the last look. */
+  private suspects = new Map<string, number>()
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly repository: InstancesRepository,
+    private readonly instances: InstancesService,
+    private readonly attempts: AttemptsRepository,
+    private readonly leases: Leases,
+    private readonly permits: PermitsRepository,
+    private readonly settlement: Settlement,
+    private readonly redis: RedisConnections,
+    private readonly clock: Clock,
+    private readonly metrics: Metrics,
+    private readonly shutdown: Shutdown,
+    private readonly logger: Logger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.shutdown.register('take', 'sweeper', () => {
+      this.isStopped = true
+    })
+  }
+
+  @Interval(SWEEP_MS)
+  async sweep(): Promise<void> {
+    if (this.isRunning || this.isStopped) return
+    this.isRunning = true
+    try {
+      await this.queueDue()
+      await this.requeueAfterLossOfRedis()
+      await this.expireLeases()
+      if (this.round++ % SLOW_EVERY === 0) {
+        await this.requeueOverdue()
+        await this.settleStuck()
+        await this.releaseOldPermits()
+        await this.measure()
+      }
+    } catch (err) {
+      this.healthySince = undefined
+      this.logger.warn('A sweep was cut short; the next one goes on', { err })
+    } finally {
+      this.isRunning = false
+    }
+  }
+
+  /** Retries and delayed runs that come due. */
+  private async queueDue(): Promise<void> {
+    if (!this.redis.isReady) return
+    const due = await this.repository.findUnqueued(new Date(this.clock.now() + QUEUE_AHEAD_MS), PAGE)
+    if (due.length === 0) return
+    await this.instances.enqueue(due)
+    await this.repository.markQueued(due.map(({ _id }) => _id))
+  }
+
+  /** Adds again all that should be in BullMQ. */
+  private async requeueAfterLossOfRedis(): Promise<void> {
+    if (!this.redis.isReady) return
+    const epoch = await this.readRedisEpoch()
+    if (this.redisEpoch !== undefined && epoch !== this.redisEpoch) {
+      this.logger.warn('Redis was restarted or emptied: queueing all waiting instances again')
+      this.overdueAfter = ''
+      do await this.requeuePage(QUEUE_AHEAD_MS)
+      while (this.overdueAfter !== '')
+    }
+    this.redisEpoch = epoch
+  }
+
+  /** A page of what should have been placed by now: BullMQ may have lost a few without losing all. */
+  private async requeueOverdue(): Promise<void> {
+    if (this.redis.isReady) await this.requeuePage(-OVERDUE_MS)
+  }
+
+  private async requeuePage(aheadMs: number): Promise<void> {
+    const page = await this.repository.findOverdue(new Date(this.clock.now() + aheadMs), this.overdueAfter, PAGE)
+    if (page.length > 0) await this.instances.enqueue(page)
+    this.overdueAfter = page.length < PAGE ? '' : (page.at(-1)?._id ?? '')
+  }
+
+  /** Changes when Redis restarts, fails over or is emptied. */
+  private async readRedisEpoch(): Promise<string> {
+    const key = `${this.config.keyPrefix}:epoch`
+    await this.redis.commands.set(key, String(Date.now()), 'NX')
+    const [mark, info] = await Promise.all([this.redis.commands.get(key), this.redis.commands.info('server')])
+    return `${mark ?? ''} ${/run_id:(\w+)/.exec(info)?.[1] ?? ''}`
+  }
+
+  /** After a time in which MongoDB was away no heartbeat could be stored: workers first get the time to send one. */
+  private async expireLeases(): Promise<void> {
+    const now = performance.now()
+    this.healthySince ??= now
+    if (now - this.healthySince < 2 * this.config.heartbeatMs + 1_000) return
+    await this.leases.expire(PAGE)
+  }
+
+  /** RUNNING instances whose attempt has ended (a server died before it settled them) or was never made. */
+  private async settleStuck(): Promise<void> {
+    const page = await this.repository.findRunning(this.runningAfter, PAGE)
+    this.runningAfter = page.length < PAGE ? '' : (page.at(-1)?._id ?? '')
+    const found = await this.attempts.findMany(page.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt })))
+    const attempts = new Map(found.map((attempt) => [attempt._id.instance, attempt]))
+    const now = performance.now()
+    for (const instance of page) {
+      const attempt = attempts.get(instance._id)
+      if (attempt !== undefined && !isFinalAttempt(attempt.status)) {
+        this.suspects.delete(instance._id)
+        continue
+      }
+      const since = this.suspects.get(instance._id)
+      if (since === undefined) {
+        this.suspects.set(instance._id, now)
+        continue
+      }
+      if (now - since < SETTLE_GRACE_MS) continue
+      this.suspects.delete(instance._id)
+      this.logger.warn('Settling an instance that was left behind', { instanceId: instance._id })
+      if (attempt === undefined) await this.repository.unclaim([{ instanceId: instance._id, attempt: instance.attempt }])
+      else {
+        const { status, startedAt, finishedAt, error, result } = attempt
+        await this.settlement.settle([{ key: { instanceId: instance._id, task: 0, attempt: instance.attempt }, status, startedAt, finishedAt: finishedAt ?? this.clock.date(), error, result }])
+      }
+    }
+    if (this.runningAfter === '') for (const [id, since] of this.suspects) if (now - since > 10 * SETTLE_GRACE_MS) this.suspects.delete(id)
+  }
+
+  private async releaseOldPermits(): Promise<void> {
+    const old = await this.permits.findOld(new Date(this.clock.now() - SETTLE_GRACE_MS), PAGE)
+    if (old.length === 0) return
+    const unfinished = new Set((await this.repository.findMany(old.map(({ _id }) => _id))).filter(({ status }) => !isFinalInstance(status)).map(({ _id }) => _id))
+    const free = old.filter(({ _id }) => !unfinished.has(_id))
+    if (free.length > 0) await this.settlement.releasePermits(free)
+  }
+
+  private async measure(): Promise<void> {
+    const counts = await this.repository.countUnfinished()
+    for (const status of ['WAITING', 'RUNNING']) this.metrics.instancesByStatus.set({ status }, counts[status] ?? 0)
+  }
+}

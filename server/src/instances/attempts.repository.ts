@@ -1,0 +1,133 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common'
+import type { AnyBulkWriteOperation, Collection } from 'mongodb'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptStatus, LEASED_ATTEMPT_STATUSES } from '@jobtrail/shared/domain/statuses'
+import type { StreamTotals } from '@jobtrail/shared/log/chunk'
+import { duplicatesOf, Mongo } from '../platform/mongo.js'
+
+/** Field order is part of the key: {@link attemptId} is the only place that makes one. */
+export type AttemptId = { instance: string; task: number; attempt: number }
+export const attemptId = (key: AttemptKey): AttemptId => ({ instance: key.instanceId, task: key.task, attempt: key.attempt })
+export const attemptKeyOf = (id: AttemptId): AttemptKey => ({ instanceId: id.instance, task: id.task, attempt: id.attempt })
+
+/** One try, as stored. The worker named in it holds the lease until `leaseExpiresAt` (null once it has ended). */
+export type AttemptDocument = {
+  _id: AttemptId
+  namespace: string
+  workerId: string
+  workerName: string
+  status: AttemptStatus
+  dispatchedAt: Date
+  startedAt: Date | null
+  finishedAt: Date | null
+  leaseExpiresAt: Date | null
+  cancelRequestedAt: Date | null
+  exitCode: number | null
+  signal: string | null
+  error: string | null
+  result: unknown
+  progress: { percent: number | null; message: string | null } | null
+  /** What the worker said of the log at the end, so that a lost seal is noticed. */
+  logTotals: StreamTotals | null
+}
+
+/** The end of an attempt as it is written. */
+export type AttemptEnding = Pick<AttemptDocument, 'status' | 'startedAt' | 'exitCode' | 'signal' | 'error' | 'result' | 'logTotals'> & { finishedAt: Date }
+
+const leased = { $in: [...LEASED_ATTEMPT_STATUSES] }
+
+@Injectable()
+export class AttemptsRepository implements OnModuleInit {
+  private readonly collection: Collection<AttemptDocument>
+
+  constructor(mongo: Mongo) {
+    this.collection = mongo.collection<AttemptDocument>('attempts')
+  }
+
+  async onModuleInit(): Promise<void> {
+    const whileLeased = { partialFilterExpression: { status: leased } }
+    await this.collection.createIndexes([
+      { key: { leaseExpiresAt: 1 }, ...whileLeased },
+      { key: { workerId: 1 }, ...whileLeased },
+    ])
+  }
+
+  /** Makes the attempts: the unique key decides between servers. Indexes of those that another placed already. */
+  async insertMany(documents: AttemptDocument[]): Promise<Set<number>> {
+    try {
+      await this.collection.insertMany(documents, { ordered: false })
+      return new Set()
+    } catch (error) {
+      return duplicatesOf(error)
+    }
+  }
+
+  /** Takes attempts back that no worker was given. */
+  async deleteUnsent(ids: AttemptId[]): Promise<void> {
+    await this.collection.deleteMany({ _id: { $in: ids }, status: 'DISPATCHED' })
+  }
+
+  findMany(ids: AttemptId[]): Promise<AttemptDocument[]> {
+    return this.collection.find({ _id: { $in: ids } }).toArray()
+  }
+
+  /** All attempts of an instance, in order. A range on the compound key: field order matters. */
+  findByInstance(instanceId: string): Promise<AttemptDocument[]> {
+    const low = { instance: instanceId, task: 0, attempt: 0 }
+    const high = { instance: instanceId, task: 2 ** 31, attempt: 2 ** 31 }
+    return this.collection.find({ _id: { $gte: low, $lte: high } }).sort({ _id: 1 }).limit(10_000).toArray()
+  }
+
+  /** Attempts whose lease a worker holds. */
+  findLeasedBy(workerId: string): Promise<AttemptDocument[]> {
+    return this.collection.find({ workerId, status: leased }, { projection: { result: 0 } }).toArray()
+  }
+
+  findExpired(before: Date, limit: number): Promise<AttemptDocument[]> {
+    return this.collection.find({ status: leased, leaseExpiresAt: { $lt: before } }).limit(limit).toArray()
+  }
+
+  async renew(ids: AttemptId[], workerId: string, leaseExpiresAt: Date): Promise<void> {
+    if (ids.length > 0) await this.collection.updateMany({ _id: { $in: ids }, workerId, status: leased }, { $set: { leaseExpiresAt } })
+  }
+
+  /** Starts of attempts that are still this worker's; the number that matched. */
+  async markRunning(starts: { id: AttemptId; startedAt: Date }[], workerId: string): Promise<number> {
+    const { matchedCount } = await this.bulk(
+      starts.map(({ id, startedAt }) => ({ updateOne: { filter: { _id: id, workerId, status: leased }, update: { $set: { status: 'RUNNING', startedAt } } } })),
+    )
+    return matchedCount
+  }
+
+  /** Ends of attempts that are still this worker's; the number that matched. */
+  async finish(ends: { id: AttemptId; workerId: string; ending: AttemptEnding }[]): Promise<number> {
+    const { matchedCount } = await this.bulk(
+      ends.map(({ id, workerId, ending }) => ({
+        updateOne: { filter: { _id: id, workerId, status: leased }, update: { $set: { ...ending, leaseExpiresAt: null } } },
+      })),
+    )
+    return matchedCount
+  }
+
+  /** LOST, unless it has ended or (given `leaseBefore`) its lease was renewed meanwhile; true when it is so now by this call. */
+  async markLost(id: AttemptId, workerId: string, at: Date, error: string, leaseBefore?: Date): Promise<boolean> {
+    const { modifiedCount } = await this.collection.updateOne(
+      { _id: id, workerId, status: leased, ...(leaseBefore === undefined ? {} : { leaseExpiresAt: { $lt: leaseBefore } }) },
+      { $set: { status: 'LOST', finishedAt: at, leaseExpiresAt: null, error } },
+    )
+    return modifiedCount === 1
+  }
+
+  async requestCancel(instanceId: string, attempt: number, at: Date): Promise<AttemptDocument | null> {
+    return this.collection.findOneAndUpdate({ _id: { instance: instanceId, task: 0, attempt }, status: leased }, { $set: { cancelRequestedAt: at } }, { returnDocument: 'after' })
+  }
+
+  async setProgress(updates: { id: AttemptId; progress: NonNullable<AttemptDocument['progress']> }[], workerId: string): Promise<void> {
+    await this.bulk(updates.map(({ id, progress }) => ({ updateOne: { filter: { _id: id, workerId, status: leased }, update: { $set: { progress } } } })))
+  }
+
+  private async bulk(operations: AnyBulkWriteOperation<AttemptDocument>[]): Promise<{ matchedCount: number }> {
+    if (operations.length === 0) return { matchedCount: 0 }
+    return this.collection.bulkWrite(operations, { ordered: false })
+  }
+}

@@ -1,0 +1,43 @@
+import type { AttemptView, InstanceView, LogSummary } from '@jobtrail/shared/api/instances'
+import type { AttemptDocument } from './attempts.repository.js'
+import type { InstanceDocument } from './instances.repository.js'
+
+const time = (date: Date | null | undefined): string | null => date?.toISOString() ?? null
+
+export function instanceView(instance: InstanceDocument): InstanceView {
+  return {
+    id: instance._id,
+    namespace: instance.namespace,
+    jobId: instance.jobId,
+    jobName: instance.jobName,
+    revision: instance.revision,
+    cause: instance.cause,
+    status: instance.status,
+    scheduledFor: time(instance.scheduledFor),
+    createdAt: instance.createdAt.toISOString(),
+    dueAt: instance.dueAt.toISOString(),
+    startedAt: time(instance.startedAt),
+    finishedAt: time(instance.finishedAt),
+    attempt: instance.attempt,
+    cancelRequestedAt: time(instance.cancelRequestedAt),
+    error: instance.error,
+  }
+}
+
+export function attemptView(attempt: AttemptDocument, log: LogSummary): AttemptView {
+  return {
+    task: attempt._id.task,
+    attempt: attempt._id.attempt,
+    status: attempt.status,
+    workerId: attempt.workerId,
+    workerName: attempt.workerName,
+    dispatchedAt: attempt.dispatchedAt.toISOString(),
+    startedAt: time(attempt.startedAt),
+    finishedAt: time(attempt.finishedAt),
+    exitCode: attempt.exitCode,
+    signal: attempt.signal,
+    error: attempt.error,
+    progress: attempt.progress,
+    log,
+  }
+}

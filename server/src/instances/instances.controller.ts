@@ -1,0 +1,40 @@
+import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common'
+import { ApiTags } from '@nestjs/swagger'
+import { Id } from '@jobtrail/shared/api/common'
+import { InstanceDetail, InstancePage, InstanceQuery } from '@jobtrail/shared/api/instances'
+import { CurrentPrincipal } from '../auth/current-principal.js'
+import { Principal } from '../auth/principal.js'
+import { Answers } from '../platform/http/openapi.js'
+import { InstancesService } from './instances.service.js'
+
+@ApiTags('instances')
+@Controller('api/instances')
+export class InstancesController {
+  constructor(private readonly instances: InstancesService) {}
+
+  @Get()
+  @Answers(InstancePage)
+  list(@CurrentPrincipal() principal: Principal, @Query({ schema: InstanceQuery }) query: InstanceQuery): Promise<InstancePage> {
+    return this.instances.list(principal, query)
+  }
+
+  @Get(':id')
+  @Answers(InstanceDetail)
+  detail(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string): Promise<InstanceDetail> {
+    return this.instances.detail(principal, id)
+  }
+
+  @Post(':id/cancel')
+  @HttpCode(200)
+  @Answers(InstanceDetail)
+  cancel(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string): Promise<InstanceDetail> {
+    return this.instances.cancel(principal, id)
+  }
+
+  @Post(':id/retry')
+  @HttpCode(200)
+  @Answers(InstanceDetail)
+  retry(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string): Promise<InstanceDetail> {
+    return this.instances.retry(principal, id)
+  }
+}

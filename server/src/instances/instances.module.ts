@@ -1,0 +1,17 @@
+import { Module } from '@nestjs/common'
+import { AuditModule } from '../audit/audit.module.js'
+import { QueueModule } from '../dispatch/queue.module.js'
+import { LogStorageModule } from '../logs/log-storage.module.js'
+import { WorkersModule } from '../workers/workers.module.js'
+import { AttemptsRepository } from './attempts.repository.js'
+import { InstancesController } from './instances.controller.js'
+import { InstancesRepository } from './instances.repository.js'
+import { InstancesService } from './instances.service.js'
+
+@Module({
+  imports: [QueueModule, LogStorageModule, WorkersModule, AuditModule],
+  controllers: [InstancesController],
+  providers: [InstancesRepository, AttemptsRepository, InstancesService],
+  exports: [InstancesRepository, AttemptsRepository, InstancesService],
+})
+export class InstancesModule {}

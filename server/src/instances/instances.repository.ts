@@ -1,0 +1,250 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common'
+import type { AnyBulkWriteOperation, Collection, Filter } from 'mongodb'
+import type { InstanceCause } from '@jobtrail/shared/api/instances'
+import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import { duplicatesOf, Mongo } from '../platform/mongo.js'
+
+/** One run of a job, as stored. `_id` is a UUIDv7: its order is that of creation. */
+export type InstanceDocument = {
+  _id: string
+  namespace: string
+  jobId: string
+  jobName: string
+  revision: number
+  route: string
+  priority: number
+  maxConcurrent: number
+  params: Record<string, unknown>
+  cause: InstanceCause
+  status: InstanceStatus
+  /** Absent for runs by API, so that the unique index leaves them out. */
+  scheduledFor?: Date
+  idempotencyKey?: string
+  createdAt: Date
+  dueAt: Date
+  startedAt: Date | null
+  finishedAt: Date | null
+  /** Number of the latest attempt, 0 before the first. */
+  attempt: number
+  /** Attempts that the retry policy has paid for. */
+  retriesUsed: number
+  /** Attempts that were lost before they started. */
+  unstartedLosses: number
+  /** Whether it was given to BullMQ; false while it is due too far ahead. Redis may have lost it all the same. */
+  queued: boolean
+  /** Since when it waits for another instance of its job to end; null when it does not. */
+  heldAt: Date | null
+  cancelRequestedAt: Date | null
+  error: string | null
+  result: unknown
+}
+
+/** What becomes of an instance when its attempt `attempt` has ended. */
+export type Settlement = { instanceId: string; attempt: number } & (
+  | { kind: 'final'; status: InstanceStatus; startedAt: Date | null; finishedAt: Date; error: string | null; result: unknown }
+  | { kind: 'retry'; dueAt: Date; queued: boolean; retriesUsed: number; unstartedLosses: number; error: string | null }
+)
+
+const UNFINISHED: InstanceStatus[] = ['WAITING', 'RUNNING']
+
+@Injectable()
+export class InstancesRepository implements OnModuleInit {
+  private readonly collection: Collection<InstanceDocument>
+
+  constructor(mongo: Mongo) {
+    this.collection = mongo.collection<InstanceDocument>('instances')
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.collection.createIndexes([
+      { key: { jobId: 1, scheduledFor: 1 }, unique: true, partialFilterExpression: { scheduledFor: { $exists: true } } },
+      { key: { jobId: 1, idempotencyKey: 1 }, unique: true, partialFilterExpression: { idempotencyKey: { $exists: true } } },
+      { key: { jobId: 1, _id: -1 } },
+      { key: { namespace: 1, status: 1, _id: -1 } },
+      { key: { status: 1, queued: 1, dueAt: 1 }, partialFilterExpression: { status: { $in: UNFINISHED } } },
+    ])
+  }
+
+  /** Indexes of those that exist already, by scheduled time or idempotency key. */
+  async insertMany(documents: InstanceDocument[]): Promise<Set<number>> {
+    try {
+      await this.collection.insertMany(documents, { ordered: false })
+      return new Set()
+    } catch (error) {
+      return duplicatesOf(error)
+    }
+  }
+
+  /** The IDs of instances by what makes them unique within their job. */
+  async findIdsByOrigin(origins: { jobId: string; scheduledFor?: Date; idempotencyKey?: string }[]): Promise<(string | undefined)[]> {
+    const found = await this.collection.find({ $or: origins }, { projection: { jobId: 1, scheduledFor: 1, idempotencyKey: 1 } }).toArray()
+    return origins.map(
+      (origin) =>
+        found.find(
+          (each) =>
+            each.jobId === origin.jobId &&
+            (origin.scheduledFor === undefined ? each.idempotencyKey === origin.idempotencyKey : each.scheduledFor?.getTime() === origin.scheduledFor.getTime()),
+        )?._id,
+    )
+  }
+
+  findById(id: string): Promise<InstanceDocument | null> {
+    return this.collection.findOne({ _id: id })
+  }
+
+  findMany(ids: string[]): Promise<InstanceDocument[]> {
+    return this.collection.find({ _id: { $in: ids } }).toArray()
+  }
+
+  /** Newest first. */
+  list(filter: Filter<InstanceDocument>, limit: number): Promise<InstanceDocument[]> {
+    return this.collection.find(filter, { projection: { params: 0, result: 0 } }).sort({ _id: -1 }).limit(limit).toArray()
+  }
+
+  /** WAITING(attempt - 1) → RUNNING(attempt) for each; the number that changed. */
+  async claim(claims: { instanceId: string; attempt: number }[]): Promise<number> {
+    const { modifiedCount } = await this.bulk(
+      claims.map(({ instanceId, attempt }) => ({
+        updateOne: { filter: { _id: instanceId, status: 'WAITING', attempt: attempt - 1 }, update: { $set: { status: 'RUNNING', attempt, heldAt: null } } },
+      })),
+    )
+    return modifiedCount
+  }
+
+  /** Takes a claim back: the attempt was never given to a worker. */
+  async unclaim(claims: { instanceId: string; attempt: number }[]): Promise<void> {
+    await this.bulk(
+      claims.map(({ instanceId, attempt }) => ({
+        updateOne: { filter: { _id: instanceId, status: 'RUNNING', attempt }, update: { $set: { status: 'WAITING', attempt: attempt - 1 } } },
+      })),
+    )
+  }
+
+  /** The first attempt's start is the instance's. */
+  async markStarted(starts: { instanceId: string; attempt: number; startedAt: Date }[]): Promise<void> {
+    await this.bulk(
+      starts.map(({ instanceId, attempt, startedAt }) => ({ updateOne: { filter: { _id: instanceId, attempt, startedAt: null }, update: { $set: { startedAt } } } })),
+    )
+  }
+
+  async hold(ids: string[], at: Date): Promise<void> {
+    await this.collection.updateMany({ _id: { $in: ids }, status: 'WAITING', heldAt: null }, { $set: { heldAt: at } })
+  }
+
+  /** The longest held instances of a job. */
+  findHeld(jobId: string, limit: number): Promise<InstanceDocument[]> {
+    return this.collection
+      .find({ jobId, status: 'WAITING', heldAt: { $ne: null } })
+      .sort({ _id: 1 })
+      .limit(limit)
+      .toArray()
+  }
+
+  /** Applies what follows from ended attempts; harmless when it was applied before, since attempt and status are in the filter. */
+  async settle(settlements: Settlement[]): Promise<void> {
+    await this.bulk(
+      settlements.map((settlement) => {
+        const filter = { _id: settlement.instanceId, attempt: { $lte: settlement.attempt }, status: { $in: UNFINISHED } }
+        if (settlement.kind === 'retry') {
+          const { dueAt, queued, retriesUsed, unstartedLosses, error, attempt } = settlement
+          // An instance that is WAITING at this attempt already has its retry; one that a user cancelled gets none.
+          return {
+            updateOne: {
+              filter: { ...filter, cancelRequestedAt: null, $nor: [{ status: 'WAITING' as const, attempt }] },
+              update: { $set: { status: 'WAITING' as const, attempt, dueAt, queued, retriesUsed, unstartedLosses, error } },
+            },
+          }
+        }
+        const { status, startedAt, finishedAt, error, result, attempt } = settlement
+        return {
+          updateOne: {
+            filter: { ...filter, $nor: [{ status: 'WAITING' as const, attempt }] },
+            update: { $set: { status, attempt, finishedAt, error, result, ...(startedAt !== null && attempt === 1 ? { startedAt } : {}) } },
+          },
+        }
+      }),
+    )
+  }
+
+  /** WAITING → CANCELLED; false when it is not WAITING any more. */
+  async cancelWaiting(id: string, at: Date): Promise<boolean> {
+    const { modifiedCount } = await this.collection.updateOne({ _id: id, status: 'WAITING' }, { $set: { status: 'CANCELLED', finishedAt: at, cancelRequestedAt: at, heldAt: null } })
+    return modifiedCount === 1
+  }
+
+  /** RUNNING stays so until the worker reports the end; false when it is not RUNNING. */
+  async requestCancel(id: string, at: Date): Promise<boolean> {
+    const { matchedCount } = await this.collection.updateOne({ _id: id, status: 'RUNNING' }, [{ $set: { cancelRequestedAt: { $ifNull: ['$cancelRequestedAt', at] } } }])
+    return matchedCount === 1
+  }
+
+  /** A final instance WAITs again; the document as it is then, null when it was not as expected. */
+  retryFinal(id: string, attempt: number, from: InstanceStatus[], dueAt: Date): Promise<InstanceDocument | null> {
+    return this.collection.findOneAndUpdate(
+      { _id: id, attempt, status: { $in: from } },
+      { $set: { status: 'WAITING', dueAt, queued: true, finishedAt: null, cancelRequestedAt: null, retriesUsed: 0, unstartedLosses: 0, heldAt: null } },
+      { returnDocument: 'after' },
+    )
+  }
+
+  /** WAITING, due until `until`, and not yet given to BullMQ. */
+  findUnqueued(until: Date, limit: number): Promise<InstanceDocument[]> {
+    return this.collection
+      .find({ status: 'WAITING', queued: false, dueAt: { $lte: until } })
+      .sort({ dueAt: 1 })
+      .limit(limit)
+      .toArray()
+  }
+
+  /** WAITING and due before `until`, from `after` on by ID: what BullMQ may have lost. */
+  findOverdue(until: Date, after: string, limit: number): Promise<InstanceDocument[]> {
+    return this.collection
+      .find({ status: 'WAITING', queued: true, dueAt: { $lte: until }, _id: { $gt: after } })
+      .sort({ _id: 1 })
+      .limit(limit)
+      .toArray()
+  }
+
+  findRunning(after: string, limit: number): Promise<InstanceDocument[]> {
+    return this.collection
+      .find({ status: 'RUNNING', _id: { $gt: after } })
+      .sort({ _id: 1 })
+      .limit(limit)
+      .toArray()
+  }
+
+  async markQueued(ids: string[]): Promise<void> {
+    await this.collection.updateMany({ _id: { $in: ids }, status: 'WAITING' }, { $set: { queued: true } })
+  }
+
+  /** Place in the queue of its route, from 1. */
+  async position(instance: InstanceDocument): Promise<number> {
+    const ahead = await this.collection.countDocuments(
+      {
+        status: 'WAITING',
+        route: instance.route,
+        heldAt: null,
+        $or: [{ priority: { $gt: instance.priority } }, { priority: instance.priority, _id: { $lt: instance._id } }],
+        dueAt: { $lte: new Date() },
+      },
+      { limit: 100_000 },
+    )
+    return ahead + 1
+  }
+
+  async countUnfinished(): Promise<Record<string, number>> {
+    const groups = await this.collection.aggregate<{ _id: string; count: number }>([{ $match: { status: { $in: UNFINISHED } } }, { $group: { _id: '$status', count: { $sum: 1 } } }]).toArray()
+    return Object.fromEntries(groups.map(({ _id, count }) => [_id, count]))
+  }
+
+  /** Routes that something waits on. */
+  waitingRoutes(): Promise<string[]> {
+    return this.collection.distinct('route', { status: 'WAITING' })
+  }
+
+  private async bulk(operations: AnyBulkWriteOperation<InstanceDocument>[]): Promise<{ modifiedCount: number }> {
+    if (operations.length === 0) return { modifiedCount: 0 }
+    return this.collection.bulkWrite(operations, { ordered: false })
+  }
+}
+

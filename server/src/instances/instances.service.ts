@@ -1,0 +1,240 @@
+import { Injectable } from '@nestjs/common'
+import { v7 as uuidv7 } from 'uuid'
+import { z } from 'zod'
+import type { InstanceDetail, InstancePage, InstanceQuery } from '@jobtrail/shared/api/instances'
+import type { Role } from '@jobtrail/shared/api/auth'
+import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
+import { canRetryInstance, INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import { AuditService } from '../audit/audit.service.js'
+import { Principal } from '../auth/principal.js'
+import { AttemptQueue, QUEUE_AHEAD_MS } from '../dispatch/attempt-queue.js'
+import { parseRoute, routeName } from '../dispatch/domain/route.js'
+import { LogStreamsService } from '../logs/log-streams.service.js'
+import { Batcher } from '../platform/batcher.js'
+import { Clock } from '../platform/clock.js'
+import { decodeCursor, encodeCursor } from '../platform/http/cursor.js'
+import { Logger } from '../platform/logging.js'
+import { Metrics } from '../platform/metrics.js'
+import { SignalBus } from '../platform/signals.js'
+import { WorkerDirectory } from '../workers/worker-directory.js'
+import { attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
+import type { NewInstance } from './domain/new-instance.js'
+import { waitingReason } from './domain/waiting-reason.js'
+import { attemptView, instanceView } from './instance-views.js'
+import { type InstanceDocument, InstancesRepository } from './instances.repository.js'
+
+/** What other features may know of an instance. */
+export type InstanceRef = { id: string; namespace: string; status: InstanceStatus; attempt: number }
+export type Created = { instanceId: string; created: boolean }
+
+const EMPTY_LOG = { state: 'open' as const, lines: 0, bytes: 0 }
+
+/** Makes, shows, cancels and retries instances. */
+@Injectable()
+export class InstancesService {
+  private readonly inserts = new Batcher<NewInstance[], Created[]>({ write: (lists) => this.insertLists(lists), maxItems: 500, maxInFlight: 2 })
+
+  constructor(
+    private readonly repository: InstancesRepository,
+    private readonly attempts: AttemptsRepository,
+    private readonly queue: AttemptQueue,
+    private readonly streams: LogStreamsService,
+    private readonly workers: WorkerDirectory,
+    private readonly audit: AuditService,
+    private readonly signals: SignalBus,
+    private readonly clock: Clock,
+    private readonly metrics: Metrics,
+    private readonly logger: Logger,
+  ) {}
+
+  /**
+   * Stores instances and queues those that are due soon; in the order of `items`. A second instance of the same scheduled time or idempotency key of a job is not
+   * made: the answer names the first. Once this resolves they will run, whatever happens to this server or to Redis.
+   */
+  createMany(items: NewInstance[]): Promise<Created[]> {
+    return items.length === 0 ? Promise.resolve([]) : this.inserts.add(items)
+  }
+
+  /** The instance, if the principal may see it and has the role; otherwise NotFoundError or ForbiddenError. */
+  async require(principal: Principal, id: string, role: Role): Promise<InstanceRef> {
+    const { _id, namespace, status, attempt } = await this.requireDocument(principal, id, role)
+    return { id: _id, namespace, status, attempt }
+  }
+
+  /** Its present state; undefined when it does not exist. For those who have checked rights before. */
+  async current(id: string): Promise<InstanceRef | undefined> {
+    const document = await this.repository.findById(id)
+    return document === null ? undefined : { id, namespace: document.namespace, status: document.status, attempt: document.attempt }
+  }
+
+  async list(principal: Principal, query: InstanceQuery): Promise<InstancePage> {
+    const bounds = {
+      ...(query.from === undefined ? {} : { $gte: idAt(query.from) }),
+      ...(query.to === undefined ? {} : { $lt: idAt(query.to) }),
+    }
+    const before = query.cursor === undefined ? [] : [{ _id: { $lt: decodeCursor(z.uuid(), query.cursor) } }]
+    const documents = await this.repository.list(
+      {
+        $and: [
+          principal.namespaceFilter(query.namespace),
+          ...(query.jobId === undefined ? [] : [{ jobId: query.jobId }]),
+          ...(query.status === undefined ? [] : [{ status: { $in: query.status } }]),
+          ...(Object.keys(bounds).length === 0 ? [] : [{ _id: bounds }]),
+          ...before,
+        ],
+      },
+      query.limit + 1,
+    )
+    const items = documents.slice(0, query.limit)
+    const last = items.at(-1)
+    return { items: items.map(instanceView), next: documents.length > query.limit && last !== undefined ? encodeCursor(last._id) : null }
+  }
+
+  async detail(principal: Principal, id: string): Promise<InstanceDetail> {
+    const instance = await this.requireDocument(principal, id, 'viewer')
+    const attempts = await this.attempts.findByInstance(id)
+    const [logs, waitingFor] = await Promise.all([this.streams.summaries(attempts.map(({ _id }) => attemptKeyOf(_id))), instance.status === 'WAITING' ? this.waitingFor(instance) : null])
+    const views = attempts.map((attempt, i) => attemptView(attempt, logs[i] ?? EMPTY_LOG))
+    return {
+      ...instanceView(instance),
+      params: instance.params,
+      result: instance.result,
+      waitingFor,
+      attempts: views,
+      log: views.findLast((view) => view.attempt === instance.attempt)?.log ?? EMPTY_LOG,
+    }
+  }
+
+  /** A waiting instance is CANCELLED at once; a running one when its worker has ended it. Idempotent while it is being cancelled. */
+  async cancel(principal: Principal, id: string): Promise<InstanceDetail> {
+    const instance = await this.requireDocument(principal, id, 'operator')
+    const at = this.clock.date()
+    const isCancelled = (await this.repository.cancelWaiting(id, at)) || (await this.cancelRunning(instance._id, at))
+    if (!isCancelled) throw new AppError('NOT_ALLOWED_IN_STATE', `Instance ${id} is ${(await this.current(id))?.status ?? 'gone'}: only a waiting or running one can be cancelled`)
+    this.signals.send('log', id, { instanceId: id })
+    await this.record(principal, 'instance.cancel', instance)
+    return this.detail(principal, id)
+  }
+
+  /** Another attempt of an instance that ended without success. */
+  async retry(principal: Principal, id: string): Promise<InstanceDetail> {
+    const instance = await this.requireDocument(principal, id, 'operator')
+    const retried = await this.repository.retryFinal(id, instance.attempt, INSTANCE_STATUSES.filter(canRetryInstance), this.clock.date())
+    if (retried === null) throw new AppError('NOT_ALLOWED_IN_STATE', `Instance ${id} is ${instance.status}: only one that failed, timed out or was cancelled can be retried; run the job again instead`)
+    await this.record(principal, 'instance.retry', instance)
+    await this.enqueue([retried])
+    this.signals.send('log', id, { instanceId: id })
+    return this.detail(principal, id)
+  }
+
+  /** Gives instances to BullMQ. A failure is logged, not thrown: the sweep does it again. */
+  async enqueue(instances: readonly InstanceDocument[]): Promise<void> {
+    try {
+      await this.queue.add(
+        instances.map(({ _id, attempt, route, priority, dueAt }) => ({ key: { instanceId: _id, task: 0, attempt: attempt + 1 }, route, priority, dueAt: dueAt.getTime() })),
+      )
+    } catch (err) {
+      this.logger.warn('Instances are stored but not queued yet; the sweep will do it', { count: instances.length, err })
+    }
+  }
+
+  private async cancelRunning(id: string, at: Date): Promise<boolean> {
+    if (!(await this.repository.requestCancel(id, at))) return false
+    const instance = await this.repository.findById(id)
+    if (instance === null) return false
+    const attempt = await this.attempts.requestCancel(id, instance.attempt, at)
+    // Without a leased attempt it is between two states: the sweep or the retry that follows sees cancelRequestedAt.
+    if (attempt !== null) this.signals.send('cancel', id, { workerId: attempt.workerId, attempts: [attemptKeyOf(attempt._id)] })
+    return true
+  }
+
+  private async insertLists(lists: NewInstance[][]): Promise<Created[][]> {
+    const items = lists.flat()
+    const now = this.clock.now()
+    const documents = items.map((item) => newDocument(item, now))
+    const duplicates = await this.repository.insertMany(documents)
+    const made = duplicates.size === 0 ? documents : documents.filter((_, i) => !duplicates.has(i))
+    const existing = await this.findExisting([...duplicates].map((i) => documents[i]).filter((each) => each !== undefined))
+    for (const document of made) this.metrics.instancesCreated.inc({ cause: document.cause.kind })
+    const due = made.filter((document) => document.queued)
+    if (due.length > 0) await this.enqueue(due)
+    const created = documents.map((document, i) => (duplicates.has(i) ? { instanceId: existing.get(document._id) ?? document._id, created: false } : { instanceId: document._id, created: true }))
+    let at = 0
+    return lists.map((list) => created.slice(at, (at += list.length)))
+  }
+
+  /** By the ID that was refused, the ID of the instance that was there first. */
+  private async findExisting(refused: InstanceDocument[]): Promise<Map<string, string>> {
+    if (refused.length === 0) return new Map()
+    const ids = await this.repository.findIdsByOrigin(
+      refused.map(({ jobId, scheduledFor, idempotencyKey }) => (scheduledFor === undefined ? { jobId, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) } : { jobId, scheduledFor })),
+    )
+    return new Map(refused.map((document, i) => [document._id, ids[i] ?? document._id]))
+  }
+
+  private async waitingFor(instance: InstanceDocument): Promise<InstanceDetail['waitingFor']> {
+    const route = parseRoute(instance.route)
+    const [{ inGroup, able }, position] = await Promise.all([this.workers.forRoute(route), this.repository.position(instance)])
+    return waitingReason({
+      now: this.clock.now(),
+      dueAt: instance.dueAt.getTime(),
+      attempt: instance.attempt,
+      heldForConcurrency: instance.heldAt === null ? null : instance.maxConcurrent,
+      namespace: route.namespace,
+      group: route.group,
+      tags: route.tags,
+      handler: route.handler,
+      workersInGroup: inGroup,
+      ableWorkers: able,
+      position,
+    })
+  }
+
+  private async requireDocument(principal: Principal, id: string, role: Role): Promise<InstanceDocument> {
+    const document = await this.repository.findById(id)
+    if (document === null) throw new NotFoundError('instance', id)
+    principal.require(document.namespace, role, 'instance', id)
+    return document
+  }
+
+  private async record(principal: Principal, action: string, instance: InstanceDocument): Promise<void> {
+    await this.audit.record({ principal, action, namespace: instance.namespace, target: { kind: 'instance', id: instance._id, name: instance.jobName } })
+  }
+}
+
+function newDocument(item: NewInstance, now: number): InstanceDocument {
+  const { job } = item
+  return {
+    _id: uuidv7(),
+    namespace: job.namespace,
+    jobId: job.id,
+    jobName: job.name,
+    revision: job.revision,
+    route: routeName({ namespace: job.namespace, group: job.routing.group, tags: job.routing.tags, handler: job.handler }),
+    priority: job.priority,
+    maxConcurrent: job.maxConcurrent,
+    params: item.params,
+    cause: item.cause,
+    status: 'WAITING',
+    ...(item.scheduledFor === null ? {} : { scheduledFor: new Date(item.scheduledFor) }),
+    ...(item.idempotencyKey === undefined ? {} : { idempotencyKey: item.idempotencyKey }),
+    createdAt: new Date(now),
+    dueAt: new Date(item.dueAt),
+    startedAt: null,
+    finishedAt: null,
+    attempt: 0,
+    retriesUsed: 0,
+    unstartedLosses: 0,
+    queued: item.dueAt <= now + QUEUE_AHEAD_MS,
+    heldAt: null,
+    cancelRequestedAt: null,
+    error: null,
+    result: null,
+  }
+}
+
+/** The smallest UUIDv7 of a time: IDs sort by time, so a bound on the ID is a bound on the time of creation. */
+function idAt(time: string): string {
+  const hex = Date.parse(time).toString(16).padStart(12, '0')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-7000-8000-000000000000`
+}

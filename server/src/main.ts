@@ -1,0 +1,79 @@
+import 'reflect-metadata'
+import type { Server as HttpServer } from 'node:http'
+import { NestFactory } from '@nestjs/core'
+import type { NestExpressApplication } from '@nestjs/platform-express'
+import { AppModule } from './app.module.js'
+import { type Config, ConfigError, parseConfig } from './config/config.js'
+import { configureHttp, HTTP_OPTIONS } from './platform/http/configure-http.js'
+import { Logger } from './platform/logging.js'
+import { Shutdown } from './platform/shutdown.js'
+import { Sockets } from './platform/sockets.js'
+import { VERSION } from './platform/version.js'
+
+/** A server that has not left by then is ended: whatever hangs, the worker and MongoDB hold what matters. */
+const LEAVE_WITHIN_MS = 9_500
+
+function readConfig(): Config {
+  try {
+    return parseConfig(process.env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`The server cannot start; these environment variables are wrong:\n${error.message}\n`)
+    process.exit(2)
+  }
+}
+
+async function start(config: Config, logger: Logger): Promise<void> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.with(config, logger), { ...HTTP_OPTIONS, logger })
+  configureHttp(app)
+  const http = app.getHttpServer() as HttpServer
+  app.get(Sockets).attach(http)
+  const shutdown = app.get(Shutdown)
+  shutdown.register('take', 'http', () => stopListening(http))
+  await app.listen(config.port, config.host)
+  logger.info('Listening', { host: config.host, port: config.port, version: VERSION })
+
+  let isLeaving = false
+  const leave = (signal: string): void => {
+    if (isLeaving) return
+    isLeaving = true
+    logger.info('Leaving', { signal })
+    setTimeout(() => {
+      logger.error('Did not leave in time')
+      process.exit(1)
+    }, LEAVE_WITHIN_MS).unref()
+    shutdown
+      .run()
+      .then(() => {
+        http.closeAllConnections()
+        return app.close()
+      })
+      .then(
+        () => process.exit(0),
+        (err: unknown) => {
+          logger.error('Could not leave in order', { err })
+          process.exit(1)
+        },
+      )
+  }
+  process.on('SIGTERM', leave)
+  process.on('SIGINT', leave)
+}
+
+/** Requests under way go on; the load balancer finds the port closed and goes elsewhere. */
+function stopListening(http: HttpServer): void {
+  http.close()
+  http.closeIdleConnections()
+}
+
+const config = readConfig()
+const logger = new Logger(config.logLevel, config.serverId)
+process.on('unhandledRejection', (err) => logger.error('Unhandled rejection', { err }))
+process.on('uncaughtException', (err) => {
+  logger.fatal('Uncaught exception', { err })
+  process.exit(1)
+})
+start(config, logger).catch((err: unknown) => {
+  logger.fatal('The server cannot start', { err })
+  process.exit(1)
+})

@@ -1,0 +1,97 @@
+export type BatcherOptions<T, R> = {
+  /** Writes a batch; answers in the order of the items. A rejection rejects every item of the batch. */
+  write: (items: T[]) => Promise<R[]>
+  maxItems: number
+  /** Batches under way at a time. */
+  maxInFlight: number
+  /** Weight at which a batch is full (bytes, say); without `weigh` each item weighs nothing. */
+  maxWeight?: number
+  weigh?: (item: T) => number
+  /** Waits this long for company when nothing is under way. 0: until the end of this turn of the event loop. */
+  lingerMs?: number
+}
+
+/**
+ * Group commit: what is added while a batch is being written goes into the next one, so that the batch grows with the load and an idle system waits for nothing.
+ * The queue is bounded by its users: each waits for its answer before it adds more; {@link queuedWeight} is there for those who turn callers away.
+ */
+export class Batcher<T, R> {
+  private queue: { item: T; weight: number; resolve: (result: R) => void; reject: (error: unknown) => void }[] = []
+  private inFlight = 0
+  private isScheduled = false
+  private weightInFlight = 0
+  private weightQueued = 0
+  private idleWaiters: (() => void)[] = []
+
+  constructor(private readonly options: BatcherOptions<T, R>) {}
+
+  /** Weight of what waits and of what is being written. */
+  get queuedWeight(): number {
+    return this.weightQueued + this.weightInFlight
+  }
+
+  get queuedItems(): number {
+    return this.queue.length
+  }
+
+  add(item: T): Promise<R> {
+    const weight = this.options.weigh?.(item) ?? 0
+    this.weightQueued += weight
+    return new Promise((resolve, reject) => {
+      this.queue.push({ item, weight, resolve, reject })
+      this.schedule()
+    })
+  }
+
+  /** Resolves when nothing waits and nothing is under way. */
+  idle(): Promise<void> {
+    if (this.queue.length === 0 && this.inFlight === 0) return Promise.resolve()
+    return new Promise((resolve) => this.idleWaiters.push(resolve))
+  }
+
+  private schedule(): void {
+    if (this.isScheduled || this.inFlight >= this.options.maxInFlight) return
+    this.isScheduled = true
+    const run = (): void => {
+      this.isScheduled = false
+      this.flush()
+    }
+    const lingerMs = this.options.lingerMs ?? 0
+    if (lingerMs === 0 || this.queue.length >= this.options.maxItems) setImmediate(run)
+    else setTimeout(run, lingerMs)
+  }
+
+  private flush(): void {
+    while (this.queue.length > 0 && this.inFlight < this.options.maxInFlight) {
+      let count = 0
+      let weight = 0
+      for (const entry of this.queue) {
+        if (count >= this.options.maxItems) break
+        if (count > 0 && weight + entry.weight > (this.options.maxWeight ?? Infinity)) break
+        weight += entry.weight
+        count++
+      }
+      const batch = this.queue.splice(0, count)
+      this.weightQueued -= weight
+      this.weightInFlight += weight
+      this.inFlight++
+      this.options
+        .write(batch.map((entry) => entry.item))
+        .then(
+          (results) => {
+            if (results.length !== batch.length) throw new Error(`Batch of ${batch.length} got ${results.length} answers`)
+            batch.forEach((entry, i) => entry.resolve(results[i] as R))
+          },
+        )
+        .catch((error: unknown) => {
+          for (const entry of batch) entry.reject(error)
+        })
+        .finally(() => {
+          this.inFlight--
+          this.weightInFlight -= weight
+          if (this.queue.length > 0) this.schedule()
+          else if (this.inFlight === 0) for (const resolve of this.idleWaiters.splice(0)) resolve()
+        })
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common'
+import { type ClientSession, type Collection, type Db, type Document, MongoBulkWriteError, MongoClient, MongoServerError } from 'mongodb'
+import { CONFIG, type Config } from '../config/config.js'
+
+/** What was acknowledged is kept: every write follows a majority, journaled; every read sees only what a majority has, from the primary. */
+const TRUTH = { writeConcern: { w: 'majority', journal: true }, readConcern: { level: 'majority' }, readPreference: 'primary' } as const
+
+/** The MongoDB connection. Repositories take their collection from it. */
+@Injectable()
+export class Mongo implements OnModuleInit, OnApplicationShutdown {
+  readonly client: MongoClient
+  readonly db: Db
+
+  constructor(@Inject(CONFIG) config: Config) {
+    this.client = new MongoClient(config.mongodbUri, {
+      ...TRUTH,
+      appName: config.serverId,
+      maxPoolSize: 40,
+      serverSelectionTimeoutMS: 10_000,
+      connectTimeoutMS: 5_000,
+      socketTimeoutMS: 60_000,
+      // An answer that does not come must not hold a worker's acknowledgement for ever; a failed write is sent again by its owner.
+      timeoutMS: 15_000,
+      ignoreUndefined: true,
+    })
+    const name = this.client.options.dbName
+    this.db = this.client.db(name === 'test' ? 'jobtrail' : name)
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.client.connect()
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.client.close()
+  }
+
+  collection<T extends Document>(name: string): Collection<T> {
+    return this.db.collection<T>(name)
+  }
+
+  /** All or nothing, for changes that span collections. `work` may run again after a transient error. */
+  transaction<T>(work: (session: ClientSession) => Promise<T>): Promise<T> {
+    return this.client.withSession((session) => session.withTransaction(() => work(session), { writeConcern: TRUTH.writeConcern, readConcern: { level: 'snapshot' } }))
+  }
+
+  /** Rejects when the primary does not answer. */
+  async ping(): Promise<void> {
+    await this.db.command({ ping: 1 }, { timeoutMS: 2_000 })
+  }
+}
+
+export const isDuplicateKey = (error: unknown): boolean => error instanceof MongoServerError && error.code === 11_000
+
+/**
+ * Indexes of the documents that an unordered insertMany refused as duplicates. Rethrows everything else: a network, step-down or write-concern error arrives as
+ * a MongoBulkWriteError without writeErrors, and is a failure of the whole batch, not a success.
+ */
+export function duplicatesOf(error: unknown): Set<number> {
+  if (!(error instanceof MongoBulkWriteError)) throw error
+  const writeErrors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors]
+  if (writeErrors.length === 0 || error.result.getWriteConcernError() !== undefined) throw error
+  const other = writeErrors.find((each) => each.code !== 11_000)
+  if (other !== undefined) throw error
+  return new Set(writeErrors.map((each) => each.index))
+}

@@ -1,0 +1,13 @@
+import type { z } from 'zod'
+import { ACK_TIMEOUT_MS, replyOf, type SERVER_MESSAGES } from '@jobtrail/shared/protocol/worker'
+import type { WorkerSocket } from './worker-registry.js'
+
+type ServerEvent = keyof typeof SERVER_MESSAGES
+
+/** Sends a message and waits for its answer, checked against `schema`. Rejects on time-out, on a refusal and on a malformed answer. */
+export async function askWorker<S extends z.ZodType>(socket: WorkerSocket, event: ServerEvent, message: z.input<(typeof SERVER_MESSAGES)[ServerEvent]['request']>, schema: S): Promise<z.output<S>> {
+  const answer: unknown = await (socket.timeout(ACK_TIMEOUT_MS) as unknown as { emitWithAck(event: string, message: unknown): Promise<unknown> }).emitWithAck(event, message)
+  const reply = replyOf(schema).parse(answer) as { ok: true; value: z.output<S> } | { ok: false; code: string; message: string }
+  if (!reply.ok) throw new Error(`Worker refused ${event}: ${reply.code} ${reply.message}`)
+  return reply.value
+}

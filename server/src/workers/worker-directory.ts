@@ -1,0 +1,59 @@
+import { Injectable } from '@nestjs/common'
+import type { WorkerPage, WorkerView } from '@jobtrail/shared/api/cluster'
+import { z } from 'zod'
+import type { Principal } from '../auth/principal.js'
+import { canServe, type Route } from '../dispatch/domain/route.js'
+import { Clock } from '../platform/clock.js'
+import { decodeCursor, encodeCursor } from '../platform/http/cursor.js'
+import { type WorkerDocument, WorkersRepository } from './workers.repository.js'
+
+/** A worker that was silent for this long is not counted as connected, whatever its document says: its server may have died. */
+const SILENT_AFTER_MS = 60_000
+
+/** What all servers together know of workers. */
+@Injectable()
+export class WorkerDirectory {
+  constructor(private readonly repository: WorkersRepository, private readonly clock: Clock) {}
+
+  async list(principal: Principal, query: { namespace?: string | undefined; cursor?: string | undefined; limit: number }): Promise<WorkerPage> {
+    const after = query.cursor === undefined ? {} : { _id: { $gt: decodeCursor(z.string(), query.cursor) } }
+    const documents = await this.repository.list({ ...principal.namespaceFilter(query.namespace), ...after }, query.limit + 1)
+    const items = documents.slice(0, query.limit)
+    const last = items.at(-1)
+    return { items: items.map((each) => this.view(each)), next: documents.length > query.limit && last !== undefined ? encodeCursor(last._id) : null }
+  }
+
+  /** Connected workers of a route's namespace and group, and those of them that may take from the route. */
+  async forRoute(route: Route): Promise<{ inGroup: WorkerDocument[]; able: WorkerDocument[] }> {
+    const documents = await this.repository.list({ namespace: route.namespace, group: route.group, serverId: { $ne: null } }, 10_000)
+    const inGroup = documents.filter((each) => this.stateOf(each) === 'connected')
+    return { inGroup, able: inGroup.filter((each) => canServe(each, route)) }
+  }
+
+  private stateOf(worker: WorkerDocument): WorkerView['state'] {
+    if (worker.serverId === null || worker.lastHeartbeatAt.getTime() < this.clock.now() - SILENT_AFTER_MS) return 'disconnected'
+    return worker.isDraining ? 'draining' : 'connected'
+  }
+
+  private view(worker: WorkerDocument): WorkerView {
+    const state = this.stateOf(worker)
+    return {
+      id: worker._id,
+      namespace: worker.namespace,
+      name: worker.name,
+      group: worker.group,
+      tags: worker.tags,
+      handlers: worker.handlers,
+      slots: worker.slots,
+      freeSlots: state === 'connected' ? worker.freeSlots : 0,
+      running: worker.slots - worker.freeSlots,
+      version: worker.version,
+      host: worker.host,
+      serverId: worker.serverId,
+      state,
+      spoolBytes: worker.spoolBytes,
+      connectedAt: worker.connectedAt.toISOString(),
+      lastHeartbeatAt: worker.lastHeartbeatAt.toISOString(),
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import { Injectable } from '@nestjs/common'
+import type { Socket } from 'socket.io'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import type { ServerToWorker, WorkerToServer } from '@jobtrail/shared/protocol/worker'
+import { type Capabilities, canServe, type Route } from '../dispatch/domain/route.js'
+
+export type WorkerSocket = Socket<WorkerToServer, ServerToWorker>
+
+/** A worker connected to this server, and what of its slots is taken as this server knows it. */
+export class WorkerConnection {
+  isDraining = false
+  private readonly held = new Set<string>()
+  private reserved = 0
+
+  constructor(
+    readonly socket: WorkerSocket,
+    readonly id: string,
+    readonly name: string,
+    readonly capabilities: Capabilities,
+    readonly slots: number,
+    held: readonly AttemptKey[],
+  ) {
+    for (const key of held) this.held.add(attemptKeyString(key))
+  }
+
+  get connectionId(): string {
+    return this.socket.id
+  }
+
+  get freeSlots(): number {
+    return this.isDraining || !this.socket.connected ? 0 : Math.max(0, this.slots - this.held.size - this.reserved)
+  }
+
+  /** Sets a slot aside for an attempt that is about to be fetched. */
+  reserve(): void {
+    this.reserved++
+  }
+
+  /** Gives a reserved slot back. */
+  release(): void {
+    this.reserved--
+  }
+
+  /** Turns a reserved slot into a taken one. */
+  hold(key: AttemptKey): void {
+    this.reserved--
+    this.held.add(attemptKeyString(key))
+  }
+
+  /** True when the attempt held a slot. */
+  letGo(key: AttemptKey): boolean {
+    return this.held.delete(attemptKeyString(key))
+  }
+
+  /** What the worker says it holds is right, but for what was given to it since `before` was taken. */
+  correct(held: readonly AttemptKey[], before: ReadonlySet<string>): void {
+    const now = new Set(held.map(attemptKeyString))
+    for (const key of before) if (!now.has(key)) this.held.delete(key)
+    for (const key of now) this.held.add(key)
+  }
+
+  get heldKeys(): ReadonlySet<string> {
+    return new Set(this.held)
+  }
+}
+
+/** The workers connected to this server. Whoever dispatches listens for {@link onCapacity}. */
+@Injectable()
+export class WorkerRegistry {
+  private readonly connections = new Map<string, WorkerConnection>()
+  private readonly capacityListeners = new Set<() => void>()
+
+  get all(): readonly WorkerConnection[] {
+    return [...this.connections.values()]
+  }
+
+  get(workerId: string): WorkerConnection | undefined {
+    return this.connections.get(workerId)
+  }
+
+  /** The newest connection of a worker counts; the former one is returned for closing. */
+  add(connection: WorkerConnection): WorkerConnection | undefined {
+    const former = this.connections.get(connection.id)
+    this.connections.set(connection.id, connection)
+    this.capacityChanged()
+    return former
+  }
+
+  remove(connection: WorkerConnection): void {
+    if (this.connections.get(connection.id) === connection) this.connections.delete(connection.id)
+  }
+
+  servesRoute(route: Route): boolean {
+    return this.all.some((worker) => canServe(worker.capabilities, route))
+  }
+
+  /** Reserves up to `limit` slots for a route, each on the worker that has the most free ones at the time. */
+  reserve(route: Route, limit: number): WorkerConnection[] {
+    const able = this.all.filter((worker) => worker.freeSlots > 0 && canServe(worker.capabilities, route))
+    const reserved: WorkerConnection[] = []
+    while (reserved.length < limit) {
+      const best = able.reduce<WorkerConnection | undefined>((a, b) => (a === undefined || b.freeSlots > a.freeSlots ? b : a), undefined)
+      if (best === undefined || best.freeSlots === 0) break
+      best.reserve()
+      reserved.push(best)
+    }
+    return reserved
+  }
+
+  onCapacity(listener: () => void): void {
+    this.capacityListeners.add(listener)
+  }
+
+  capacityChanged(): void {
+    for (const listener of this.capacityListeners) listener()
+  }
+}

@@ -1,0 +1,99 @@
+import { Inject, Injectable } from '@nestjs/common'
+import type { Hello, Heartbeat, HeartbeatReply, Welcome } from '@jobtrail/shared/protocol/worker'
+import { AppError } from '@jobtrail/shared/domain/errors'
+import { PROTOCOL_VERSION } from '@jobtrail/shared/protocol/worker'
+import { CONFIG, type Config } from '../config/config.js'
+import { Leases } from '../dispatch/leases.js'
+import { Clock } from '../platform/clock.js'
+import { Metrics } from '../platform/metrics.js'
+import { SignalBus } from '../platform/signals.js'
+import { WorkerConnection, WorkerRegistry, type WorkerSocket } from './worker-registry.js'
+import { WorkersRepository } from './workers.repository.js'
+
+/** What a worker's token allows. */
+export type WorkerRights = { tokenId: string; namespace: string; group: string | null }
+
+/** The life of a worker's connection: hello, heartbeats, the end. */
+@Injectable()
+export class WorkerSessions {
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly registry: WorkerRegistry,
+    private readonly repository: WorkersRepository,
+    private readonly leases: Leases,
+    private readonly signals: SignalBus,
+    private readonly clock: Clock,
+    private readonly metrics: Metrics,
+  ) {
+    this.signals.on('worker', ({ workerId, connectionId }) => this.dropOthers(workerId, connectionId))
+  }
+
+  /** Throws AppError when the worker speaks another protocol or its token is for another group. */
+  async hello(socket: WorkerSocket, rights: WorkerRights, hello: Hello): Promise<{ welcome: Welcome; connection: WorkerConnection }> {
+    if (hello.protocol !== PROTOCOL_VERSION) throw new AppError('VALIDATION_FAILED', `protocol: this server speaks ${PROTOCOL_VERSION}, the worker ${hello.protocol}: install matching versions`)
+    if (rights.group !== null && rights.group !== hello.group) throw new AppError('FORBIDDEN', `group: the token is for group ${rights.group}, not ${hello.group}`)
+    const now = this.clock.date()
+    const { stop } = await this.leases.reconcile(hello.workerId, hello.attempts, true)
+    const capabilities = { namespace: rights.namespace, group: hello.group, tags: hello.tags, handlers: hello.handlers }
+    const connection = new WorkerConnection(socket, hello.workerId, hello.name, capabilities, hello.slots, hello.attempts)
+    await this.repository.connected({
+      _id: hello.workerId,
+      ...capabilities,
+      name: hello.name,
+      slots: hello.slots,
+      freeSlots: connection.freeSlots,
+      version: hello.version,
+      host: hello.host,
+      serverId: this.config.serverId,
+      connectionId: connection.connectionId,
+      isDraining: false,
+      spoolBytes: 0,
+      connectedAt: now,
+      lastHeartbeatAt: now,
+    })
+    return { welcome: { serverId: this.config.serverId, leaseMs: this.config.leaseMs, heartbeatMs: this.config.heartbeatMs, stop }, connection }
+  }
+
+  /** Called once the welcome is on its way, so that no `run` comes before it. */
+  open(connection: WorkerConnection): void {
+    if (!connection.socket.connected) return
+    const former = this.registry.add(connection)
+    if (former !== undefined && former !== connection) former.socket.disconnect(true)
+    this.signals.send('worker', connection.id, { workerId: connection.id, connectionId: connection.connectionId })
+    this.measure()
+  }
+
+  async heartbeat(connection: WorkerConnection, message: Heartbeat): Promise<HeartbeatReply> {
+    const heldBefore = connection.heldKeys
+    const reply = await this.leases.reconcile(connection.id, message.attempts, false)
+    connection.isDraining = message.isDraining
+    connection.correct(message.attempts, heldBefore)
+    await this.repository.heartbeat(connection.id, connection.connectionId, {
+      freeSlots: message.freeSlots,
+      isDraining: message.isDraining,
+      spoolBytes: message.spoolBytes,
+      lastHeartbeatAt: this.clock.date(),
+    })
+    this.registry.capacityChanged()
+    this.measure()
+    return reply
+  }
+
+  async close(connection: WorkerConnection): Promise<void> {
+    this.registry.remove(connection)
+    this.measure()
+    await this.repository.disconnected(connection.id, connection.connectionId)
+  }
+
+  /** A worker has one connection: one that it left behind half open would swallow what is sent to it. */
+  private dropOthers(workerId: string, connectionId: string): void {
+    const mine = this.registry.get(workerId)
+    if (mine !== undefined && mine.connectionId !== connectionId) mine.socket.disconnect(true)
+  }
+
+  private measure(): void {
+    const workers = this.registry.all
+    this.metrics.connectedWorkers.set(workers.length)
+    this.metrics.freeSlots.set(workers.reduce((sum, worker) => sum + worker.freeSlots, 0))
+  }
+}

@@ -1,0 +1,198 @@
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common'
+import type { z } from 'zod'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { AppError } from '@jobtrail/shared/domain/errors'
+import { type AttemptReply, Empty, type LogMessage, type LogReply, type Progress, type Resume, type Resumed, type Seal, type SealReply, WORKER_MESSAGES, WORKER_NAMESPACE } from '@jobtrail/shared/protocol/worker'
+import { WorkerTokensService } from '../auth/tokens/worker-tokens.service.js'
+import { Completion } from '../dispatch/completion.js'
+import { attemptId, attemptKeyOf, AttemptsRepository } from '../instances/attempts.repository.js'
+import { LogIngestService } from '../logs/log-ingest.service.js'
+import { LogStreamsService } from '../logs/log-streams.service.js'
+import { Logger, withLogContext } from '../platform/logging.js'
+import { Metrics } from '../platform/metrics.js'
+import { Shutdown } from '../platform/shutdown.js'
+import { SignalBus } from '../platform/signals.js'
+import { Sockets } from '../platform/sockets.js'
+import { askWorker } from './ask-worker.js'
+import { type WorkerConnection, WorkerRegistry, type WorkerSocket } from './worker-registry.js'
+import { type WorkerRights, WorkerSessions } from './worker-sessions.js'
+
+type WorkerEvent = keyof typeof WORKER_MESSAGES
+type Requests = { [E in WorkerEvent]: z.output<(typeof WORKER_MESSAGES)[E]['request']> }
+type Replies = { [E in WorkerEvent]: z.input<(typeof WORKER_MESSAGES)[E]['reply']> }
+
+/** Messages of one worker that may be worked on at a time; further ones are refused as BUSY. */
+const MAX_PENDING = 512
+/** Which streams are a connection's own never changes; this many are remembered. */
+const MAX_OWNED = 20_000
+const HAND_OVER_POLL_MS = 50
+const HAND_OVER_MS = 4_000
+
+/** One connection as the gateway sees it. */
+type Session = { socket: WorkerSocket; rights: WorkerRights; connection: WorkerConnection | undefined; owned: Map<string, boolean>; pending: number }
+
+/** The worker protocol's server side: parses, hands to the features, acknowledges. A bad message is refused with its reason; the connection lives on. */
+@Injectable()
+export class WorkersGateway implements OnApplicationBootstrap {
+  constructor(
+    private readonly sockets: Sockets,
+    private readonly tokens: WorkerTokensService,
+    private readonly sessions: WorkerSessions,
+    private readonly registry: WorkerRegistry,
+    private readonly attempts: AttemptsRepository,
+    private readonly completion: Completion,
+    private readonly ingest: LogIngestService,
+    private readonly streams: LogStreamsService,
+    private readonly signals: SignalBus,
+    private readonly metrics: Metrics,
+    private readonly shutdown: Shutdown,
+    private readonly logger: Logger,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const namespace = this.sockets.server.of(WORKER_NAMESPACE)
+    namespace.use((socket, next) => {
+      this.authenticate(socket).then(
+        () => next(),
+        (error: unknown) => next(error instanceof AppError ? error : new Error('The server could not check the token; try again')),
+      )
+    })
+    namespace.on('connection', (socket: WorkerSocket) => this.accept(socket))
+    this.signals.on('cancel', ({ workerId, attempts }) => void this.cancel(workerId, attempts))
+    this.shutdown.register('handOver', 'workers', () => this.handOver())
+    this.shutdown.register('finish', 'reports', () => this.completion.idle())
+  }
+
+  private async authenticate(socket: WorkerSocket): Promise<void> {
+    if (this.shutdown.isDraining) throw new AppError('UNAVAILABLE', 'This server is leaving; connect again')
+    const { token } = socket.handshake.auth
+    const rights = typeof token === 'string' ? await this.tokens.authenticate(token) : undefined
+    if (rights === undefined) throw new AppError('UNAUTHENTICATED', 'token: unknown or revoked; make one with POST /api/worker-tokens')
+    socket.data = { rights }
+  }
+
+  private accept(socket: WorkerSocket): void {
+    const { rights } = socket.data as { rights: WorkerRights }
+    const session: Session = { socket, rights, connection: undefined, owned: new Map(), pending: 0 }
+    socket.on('disconnect', (reason) => {
+      if (session.connection === undefined) return
+      this.logger.info('A worker disconnected', { worker: session.connection.id, reason })
+      this.sessions.close(session.connection).catch((err: unknown) => this.logger.warn('Could not note that a worker left', { err }))
+    })
+    this.handle(session, 'hello', async (message) => {
+      const { welcome, connection } = await this.sessions.hello(socket, rights, message)
+      session.connection = connection
+      this.logger.info('A worker connected', { worker: connection.id, name: connection.name, held: message.attempts.length })
+      setImmediate(() => this.sessions.open(connection))
+      return welcome
+    })
+    this.handle(session, 'heartbeat', (message, connection) => this.sessions.heartbeat(connection, message))
+    this.handle(session, 'started', async ({ attempts }, connection): Promise<AttemptReply> => ({ results: await Promise.all(attempts.map((each) => this.completion.started(each, connection.id, each.startedAt))) }))
+    this.handle(session, 'finished', async ({ attempts }, connection): Promise<AttemptReply> => {
+      const results = await Promise.all(attempts.map((end) => this.completion.finished(end, connection.id)))
+      for (const end of attempts) connection.letGo(end)
+      this.registry.capacityChanged()
+      return { results }
+    })
+    this.handle(session, 'progress', (message, connection) => this.progress(message, connection))
+    this.handle(session, 'resume', (message) => this.resume(session, message))
+    this.handle(session, 'seal', (message) => this.seal(session, message))
+    this.handle(session, 'log', (message, _connection, bodies) => this.log(session, message, bodies))
+  }
+
+  /** Wires one event: schema, hello first, bound on what is pending, answer or refusal. */
+  private handle<E extends WorkerEvent>(session: Session, event: E, work: (message: Requests[E], connection: WorkerConnection, bodies: unknown) => Promise<Replies[E]>): void {
+    const listen = session.socket as unknown as { on(event: string, listener: (...args: unknown[]) => void): void }
+    listen.on(event, (...args) => {
+      const ack = args.at(-1)
+      if (typeof ack !== 'function') return this.refused(session, event, 'sent without asking for an answer')
+      const refuse = (code: string, message: string): void => {
+        this.refused(session, event, message)
+        ack({ ok: false, code, message })
+      }
+      if (session.pending >= MAX_PENDING) return refuse('BUSY', `more than ${MAX_PENDING} messages without an answer`)
+      const parsed = WORKER_MESSAGES[event].request.safeParse(args[0])
+      if (!parsed.success) return refuse('VALIDATION_FAILED', parsed.error.issues.slice(0, 10).map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
+      const { connection } = session
+      if (connection === undefined && event !== 'hello') return refuse('HELLO_FIRST', 'say hello first')
+      session.pending++
+      withLogContext({ workerId: connection?.id ?? session.rights.tokenId }, () => work(parsed.data as Requests[E], connection as WorkerConnection, args[1]))
+        .then(
+          (value) => ack({ ok: true, value }),
+          (error: unknown) => {
+            if (error instanceof AppError) return refuse(error.code, error.message)
+            this.logger.warn('Could not answer a worker', { event, err: error })
+            ack({ ok: false, code: 'UNAVAILABLE', message: 'The server could not do it now; send it again' })
+          },
+        )
+        .finally(() => session.pending--)
+    })
+  }
+
+  private refused(session: Session, event: WorkerEvent, message: string): void {
+    this.metrics.badMessages.inc({ event })
+    this.logger.warn('Refused a message of a worker', { event, worker: session.connection?.id ?? session.rights.tokenId, reason: message })
+  }
+
+  private async log(session: Session, { chunks }: LogMessage, bodies: unknown): Promise<LogReply> {
+    const size = chunks.reduce((sum, chunk) => sum + chunk.size, 0)
+    if (!Buffer.isBuffer(bodies) || bodies.length !== size) throw new AppError('VALIDATION_FAILED', `bodies: must be ${size} bytes, the sum of the chunks' sizes`)
+    const owned = await this.ownership(session, chunks)
+    let at = 0
+    const results = await Promise.all(
+      chunks.map((header, i) => {
+        const data = bodies.subarray(at, (at += header.size))
+        return owned[i] === true ? this.ingest.put([{ header, data }]) : (['refused'] as const)
+      }),
+    )
+    return { results: results.map(([result]) => result ?? 'busy') }
+  }
+
+  private async resume(session: Session, { streams }: Resume): Promise<Resumed> {
+    const owned = await this.ownership(session, streams)
+    const known = await this.streams.resume(streams.filter((_, i) => owned[i]))
+    let at = 0
+    return { results: owned.map((isOwned) => (isOwned ? known[at++] : undefined) ?? { state: 'unknown', ranges: [] }) }
+  }
+
+  private async seal(session: Session, { streams }: Seal): Promise<SealReply> {
+    const owned = await this.ownership(session, streams)
+    const known = await this.streams.seal(streams.filter((_, i) => owned[i]))
+    let at = 0
+    return { results: owned.map((isOwned) => (isOwned ? known[at++] : undefined) ?? { state: 'unknown', missing: [] }) }
+  }
+
+  private async progress({ attempts }: Progress, connection: WorkerConnection): Promise<Empty> {
+    await this.attempts.setProgress(attempts.map(({ percent, message, ...key }) => ({ id: attemptId(key), progress: { percent, message } })), connection.id)
+    return {}
+  }
+
+  /** Whether each stream is of an attempt that this worker was given: by its own name, now or in a former life. */
+  private async ownership(session: Session, keys: readonly AttemptKey[]): Promise<boolean[]> {
+    const unknown = keys.filter((key) => !session.owned.has(attemptKeyString(key)))
+    if (unknown.length > 0) {
+      const found = await this.attempts.findMany(unknown.map(attemptId))
+      if (session.owned.size > MAX_OWNED) session.owned.clear()
+      for (const attempt of found) session.owned.set(attemptKeyString(attemptKeyOf(attempt._id)), attempt.workerId === session.connection?.id)
+    }
+    return keys.map((key) => session.owned.get(attemptKeyString(key)) === true)
+  }
+
+  private async cancel(workerId: string, attempts: AttemptKey[]): Promise<void> {
+    const connection = this.registry.get(workerId)
+    if (connection === undefined) return
+    try {
+      await askWorker(connection.socket, 'cancel', { attempts }, Empty)
+    } catch (err) {
+      this.logger.warn('A worker did not answer to a cancel; its next heartbeat repeats it', { worker: workerId, err })
+    }
+  }
+
+  /** Sends workers to another server; resolves when they have gone, or were cut off. */
+  private async handOver(): Promise<void> {
+    await Promise.allSettled(this.registry.all.map(({ socket }) => askWorker(socket, 'config', { reconnect: true }, Empty)))
+    const deadline = performance.now() + HAND_OVER_MS
+    while (this.registry.all.length > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, HAND_OVER_POLL_MS))
+    for (const { socket } of this.registry.all) socket.disconnect(true)
+  }
+}

@@ -1,0 +1,8 @@
+import { Module } from '@nestjs/common'
+import { WorkerDirectory } from './worker-directory.js'
+import { WorkerRegistry } from './worker-registry.js'
+import { WorkersController } from './workers.controller.js'
+import { WorkersRepository } from './workers.repository.js'
+
+@Module({ controllers: [WorkersController], providers: [WorkersRepository, WorkerRegistry, WorkerDirectory], exports: [WorkersRepository, WorkerRegistry, WorkerDirectory] })
+export class WorkersModule {}

@@ -1,0 +1,54 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common'
+import type { Collection, Filter } from 'mongodb'
+import { Mongo } from '../platform/mongo.js'
+
+/** A worker as last heard of; `serverId` is where it is connected, null after it left in order. `connectionId` changes with each connection. */
+export type WorkerDocument = {
+  _id: string
+  namespace: string
+  name: string
+  group: string
+  tags: string[]
+  handlers: string[]
+  slots: number
+  freeSlots: number
+  version: string
+  host: string
+  serverId: string | null
+  connectionId: string | null
+  isDraining: boolean
+  spoolBytes: number
+  connectedAt: Date
+  lastHeartbeatAt: Date
+}
+
+const FORGET_AFTER_S = 7 * 86_400
+
+@Injectable()
+export class WorkersRepository implements OnModuleInit {
+  private readonly collection: Collection<WorkerDocument>
+
+  constructor(mongo: Mongo) {
+    this.collection = mongo.collection<WorkerDocument>('workers')
+  }
+
+  async onModuleInit(): Promise<void> {
+    await this.collection.createIndexes([{ key: { namespace: 1, _id: 1 } }, { key: { lastHeartbeatAt: 1 }, expireAfterSeconds: FORGET_AFTER_S }])
+  }
+
+  async connected(worker: WorkerDocument): Promise<void> {
+    await this.collection.replaceOne({ _id: worker._id }, worker, { upsert: true })
+  }
+
+  async heartbeat(id: string, connectionId: string, change: Pick<WorkerDocument, 'freeSlots' | 'isDraining' | 'spoolBytes' | 'lastHeartbeatAt'>): Promise<void> {
+    await this.collection.updateOne({ _id: id, connectionId }, { $set: change })
+  }
+
+  async disconnected(id: string, connectionId: string): Promise<void> {
+    await this.collection.updateOne({ _id: id, connectionId }, { $set: { serverId: null, connectionId: null, freeSlots: 0 } })
+  }
+
+  list(filter: Filter<WorkerDocument>, limit: number): Promise<WorkerDocument[]> {
+    return this.collection.find(filter).sort({ _id: 1 }).limit(limit).toArray()
+  }
+}
