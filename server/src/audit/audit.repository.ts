@@ -1,0 +1,62 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common'
+import type { ClientSession, Collection, Filter } from 'mongodb'
+import type { AuditRecord } from '@jobtrail/shared/api/auth'
+import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { Mongo } from '../platform/mongo.js'
+
+export type AuditDocument = Omit<AuditRecord, 'id' | 'at'> & { _id: string; at: Date }
+
+/** The place in the list, newest first, after which a page begins. */
+export type AuditPosition = { at: Date; id: string }
+export type AuditFilter = {
+  namespace?: string | { $in: string[] }
+  actor?: string | undefined
+  action?: string | undefined
+  targetId?: string | undefined
+  from?: Date | undefined
+  to?: Date | undefined
+}
+
+@Injectable()
+export class AuditRepository implements OnModuleInit {
+  private readonly records: Collection<AuditDocument>
+
+  constructor(private readonly mongo: Mongo) {
+    this.records = mongo.collection('audit_log')
+  }
+
+  async onModuleInit(): Promise<void> {
+    const textOrNull = ['string', 'null'] as const
+    await ensureCollection(this.mongo.db, {
+      name: 'audit_log',
+      fields: { _id: 'string', at: 'date', actor: 'string', action: 'string', namespace: textOrNull, target: 'object', ip: textOrNull, requestId: textOrNull, details: 'object' },
+      indexes: [
+        { key: { at: -1, _id: -1 }, name: 'newest' },
+        { key: { namespace: 1, at: -1, _id: -1 }, name: 'namespace_newest' },
+        { key: { 'target.id': 1, at: -1, _id: -1 }, name: 'target_newest' },
+        { key: { actor: 1, at: -1, _id: -1 }, name: 'actor_newest' },
+      ],
+    })
+  }
+
+  async insert(records: AuditDocument[], session?: ClientSession): Promise<void> {
+    await this.records.insertMany(records, session === undefined ? {} : { session })
+  }
+
+  /** Newest first. `from` is within, `to` is not. */
+  list(filter: AuditFilter, options: { after?: AuditPosition | undefined; limit: number }): Promise<AuditDocument[]> {
+    const { actor, action, targetId, from, to, namespace } = filter
+    const conditions: Filter<AuditDocument>[] = []
+    if (namespace !== undefined) conditions.push({ namespace })
+    if (actor !== undefined) conditions.push({ actor })
+    if (action !== undefined) conditions.push({ action })
+    if (targetId !== undefined) conditions.push({ 'target.id': targetId })
+    if (from !== undefined) conditions.push({ at: { $gte: from } })
+    if (to !== undefined) conditions.push({ at: { $lt: to } })
+    if (options.after !== undefined) {
+      const { at, id } = options.after
+      conditions.push({ at: { $lte: at } }, { $or: [{ at: { $lt: at } }, { _id: { $lt: id } }] })
+    }
+    return this.records.find(conditions.length === 0 ? {} : { $and: conditions }).sort({ at: -1, _id: -1 }).limit(options.limit).toArray()
+  }
+}

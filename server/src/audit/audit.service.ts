@@ -1,0 +1,71 @@
+import { Injectable } from '@nestjs/common'
+import type { ClientSession } from 'mongodb'
+import { v7 as uuidv7 } from 'uuid'
+import { z } from 'zod'
+import type { AuditPage, AuditQuery, AuditRecord } from '@jobtrail/shared/api/auth'
+import { Id, Timestamp } from '@jobtrail/shared/api/common'
+import type { Principal } from '../auth/principal.js'
+import { Clock } from '../platform/clock.js'
+import { decodeCursor, toPage } from '../platform/http/cursor.js'
+import { type AuditDocument, AuditRepository } from './audit.repository.js'
+import { redact } from './redact.js'
+
+/** A change to be told of. `principal` null: the system itself. `action` is `noun.verb` (`job.create`); `namespace` null: what belongs to none. */
+export type AuditEntry = {
+  principal: Principal | null
+  action: string
+  namespace: string | null
+  target: { kind: string; id: string; name?: string | undefined }
+  details?: Record<string, unknown>
+}
+
+const AuditCursor = z.object({ at: Timestamp, id: Id })
+
+/** Who changed what, when and from where. */
+@Injectable()
+export class AuditService {
+  constructor(
+    private readonly records: AuditRepository,
+    private readonly clock: Clock,
+  ) {}
+
+  /** In the transaction of the change, so that there is neither without the other. Details lose what looks like a secret. */
+  async record(entry: AuditEntry, session?: ClientSession): Promise<void> {
+    await this.records.insert([this.toDocument(entry)], session)
+  }
+
+  /** Many at once, in one write. */
+  async recordAll(entries: readonly AuditEntry[], session?: ClientSession): Promise<void> {
+    if (entries.length > 0) await this.records.insert(entries.map((entry) => this.toDocument(entry)), session)
+  }
+
+  /** For admins: of the namespaces that they are admin in; what belongs to none, for those who are admin in all. */
+  async list(principal: Principal, query: AuditQuery): Promise<AuditPage> {
+    const namespaces = principal.namespaceFilter(query.namespace, 'admin')
+    const cursor = query.cursor === undefined ? undefined : decodeCursor(AuditCursor, query.cursor)
+    const date = (text: string | undefined): Date | undefined => (text === undefined ? undefined : new Date(text))
+    const rows = await this.records.list(
+      { ...namespaces, actor: query.actor, action: query.action, targetId: query.targetId, from: date(query.from), to: date(query.to) },
+      { after: cursor === undefined ? undefined : { at: new Date(cursor.at), id: cursor.id }, limit: query.limit + 1 },
+    )
+    return toPage(rows, query.limit, toRecord, (last) => ({ at: last.at.toISOString(), id: last._id }))
+  }
+
+  private toDocument({ principal, action, namespace, target, details = {} }: AuditEntry): AuditDocument {
+    return {
+      _id: uuidv7(),
+      at: this.clock.date(),
+      actor: principal?.name ?? 'system',
+      action,
+      namespace,
+      target: { kind: target.kind, id: target.id, ...(target.name === undefined ? {} : { name: target.name }) },
+      ip: principal?.ip ?? null,
+      requestId: principal?.requestId ?? null,
+      details: redact(details),
+    }
+  }
+}
+
+function toRecord({ _id, at, ...rest }: AuditDocument): AuditRecord {
+  return { id: _id, at: at.toISOString(), ...rest }
+}

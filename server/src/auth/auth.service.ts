@@ -1,0 +1,71 @@
+import { Injectable } from '@nestjs/common'
+import type { Login, Session } from '@jobtrail/shared/api/auth'
+import { AppError, ForbiddenError } from '@jobtrail/shared/domain/errors'
+import { AuditService } from '../audit/audit.service.js'
+import { Logger } from '../platform/logging.js'
+import { Principal } from './principal.js'
+import { EndedSessionsRepository } from './sessions/ended-sessions.repository.js'
+import { LoginLimits } from './sessions/login-limits.js'
+import { SessionTokens } from './sessions/session-tokens.js'
+import { ApiTokensService } from './tokens/api-tokens.service.js'
+import { fromStoredGrants } from './users/grants.js'
+import { isPassword, PasswordTurns, unmatchableHash } from './users/passwords.js'
+import { type UserDocument, UsersRepository } from './users/users.repository.js'
+
+/** Signs users in and out, and says who a bearer of a session or an API token is. */
+@Injectable()
+export class AuthService {
+  private readonly turns = new PasswordTurns()
+  private readonly nobody = unmatchableHash()
+
+  constructor(
+    private readonly users: UsersRepository,
+    private readonly sessions: SessionTokens,
+    private readonly endedSessions: EndedSessionsRepository,
+    private readonly apiTokens: ApiTokensService,
+    private readonly limits: LoginLimits,
+    private readonly audit: AuditService,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Throws AppError INVALID_CREDENTIALS, the same and after the same time whether name, password or a disabled user is the reason; TOO_MANY_ATTEMPTS. */
+  async login({ username, password }: Login, ip: string | null, requestId: string | null): Promise<Session> {
+    // The limit is looked at inside the turn: many guesses sent at once would all pass it before the first is counted.
+    const user = await this.turns.take(async () => {
+      await this.limits.check(username, ip)
+      const found = await this.users.findByName(username)
+      const isRight = await isPassword(password, found?.passwordHash ?? this.nobody)
+      if (found !== null && isRight && !found.disabled) return found
+      await this.limits.failed(username, ip)
+      this.logger.warn('Sign-in failed', { username, ip })
+      throw new AppError('INVALID_CREDENTIALS', 'User name or password is wrong')
+    })
+    await this.limits.succeeded(username, ip)
+    const { accessToken, expiresAt } = await this.sessions.sign(user._id, user.sessionsVersion)
+    const principal = toPrincipal(user, ip, requestId)
+    await this.audit.record({ principal, action: 'session.begin', namespace: null, target: { kind: 'user', id: user._id, name: user.username } })
+    return { accessToken, expiresAt: expiresAt.toISOString() }
+  }
+
+  /** Ends this one session; the user's others go on. (A new password, or being disabled, ends them all.) */
+  async logout(principal: Principal, bearer: string): Promise<void> {
+    const claims = await this.sessions.verify(bearer)
+    if (claims === undefined) throw new ForbiddenError('An API token is not signed out but revoked')
+    await this.endedSessions.end(claims.sessionId, claims.expiresAt)
+    await this.audit.record({ principal, action: 'session.end', namespace: null, target: { kind: 'user', id: principal.id, name: principal.name } })
+  }
+
+  /** Who the bearer of a session or an API token is now; undefined: nobody that we know. Rejects when MongoDB does not answer. */
+  async authenticate(bearer: string, ip: string | null, requestId: string | null): Promise<Principal | undefined> {
+    if (bearer.startsWith('jt_')) return this.apiTokens.authenticate(bearer, ip, requestId)
+    const claims = await this.sessions.verify(bearer)
+    if (claims === undefined) return undefined
+    const [user, hasEnded] = await Promise.all([this.users.findCurrent(claims.userId), this.endedSessions.hasEnded(claims.sessionId)])
+    if (user === undefined || user.disabled || hasEnded || user.sessionsVersion !== claims.version) return undefined
+    return toPrincipal(user, ip, requestId)
+  }
+}
+
+function toPrincipal(user: UserDocument, ip: string | null, requestId: string | null): Principal {
+  return new Principal('user', user._id, user.username, fromStoredGrants(user.grants), ip, requestId)
+}

@@ -1,0 +1,84 @@
+import { Injectable } from '@nestjs/common'
+import type { ClientSession } from 'mongodb'
+import { z } from 'zod'
+import { ALL_NAMESPACES, type CreateNamespace, type ListQuery, type NamespacePage, type NamespaceView } from '@jobtrail/shared/api/auth'
+import { AppError, ForbiddenError, NotFoundError, ValidationError } from '@jobtrail/shared/domain/errors'
+import { AuditService } from '../../audit/audit.service.js'
+import { Clock } from '../../platform/clock.js'
+import { decodeCursor, toPage } from '../../platform/http/cursor.js'
+import { isDuplicateKey, Mongo } from '../../platform/mongo.js'
+import type { Principal } from '../principal.js'
+import { ApiTokensRepository } from '../tokens/api-tokens.repository.js'
+import { WorkerTokensRepository } from '../tokens/worker-tokens.repository.js'
+import { UsersRepository } from '../users/users.repository.js'
+import { type NamespaceDocument, NamespacesRepository } from './namespaces.repository.js'
+
+/** Namespaces are made and removed by those who are admin in all of them. */
+@Injectable()
+export class NamespacesService {
+  constructor(
+    private readonly mongo: Mongo,
+    private readonly clock: Clock,
+    private readonly namespaces: NamespacesRepository,
+    private readonly users: UsersRepository,
+    private readonly apiTokens: ApiTokensRepository,
+    private readonly workerTokens: WorkerTokensRepository,
+    private readonly audit: AuditService,
+  ) {}
+
+  /** Throws ValidationError naming `field` unless the namespace exists: for those who add something to it. */
+  async requireExisting(name: string, field = 'namespace', session?: ClientSession): Promise<void> {
+    if (!(await this.namespaces.exists(name, session))) throw new ValidationError(field, `there is no namespace ${name}`)
+  }
+
+  /** Those of the names that no namespace has. */
+  async missing(names: string[]): Promise<string[]> {
+    if (names.length === 0) return []
+    const existing = await this.namespaces.existing(names)
+    return names.filter((name) => !existing.has(name))
+  }
+
+  async create(principal: Principal, input: CreateNamespace): Promise<NamespaceView> {
+    principal.requireEverywhere('admin')
+    const namespace: NamespaceDocument = { _id: input.name, description: input.description, createdAt: this.clock.date() }
+    try {
+      await this.mongo.transaction(async (session) => {
+        await this.namespaces.insert(namespace, session)
+        await this.audit.record({ principal, action: 'namespace.create', namespace: input.name, target: targetOf(input.name) }, session)
+      })
+    } catch (error) {
+      if (isDuplicateKey(error)) throw new AppError('NAME_TAKEN', `There is a namespace ${input.name} already`, { cause: error })
+      throw error
+    }
+    return toView(namespace)
+  }
+
+  /** Those in which the caller has a role. */
+  async list(principal: Principal, query: ListQuery): Promise<NamespacePage> {
+    const { namespace } = principal.namespaceFilter(query.namespace)
+    const names = typeof namespace === 'string' ? [namespace] : namespace?.$in
+    const afterName = query.cursor === undefined ? undefined : decodeCursor(z.string(), query.cursor)
+    const rows = await this.namespaces.list({ names, afterName, limit: query.limit + 1 })
+    return toPage(rows, query.limit, toView, (last) => last._id)
+  }
+
+  /** Only one without jobs. Its tokens and the roles in it go too, so that they mean nothing in a later one of the same name. */
+  async delete(principal: Principal, name: string): Promise<void> {
+    if (principal.roleIn(name) === undefined) throw new NotFoundError('namespace', name)
+    if (!principal.can(ALL_NAMESPACES, 'admin')) throw new ForbiddenError('This needs the role admin in all namespaces')
+    await this.mongo.transaction(async (session) => {
+      if (!(await this.namespaces.delete(name, session))) throw new NotFoundError('namespace', name)
+      if (await this.namespaces.hasJobs(name, session)) throw new AppError('NOT_ALLOWED_IN_STATE', `Namespace ${name} has jobs: remove them first`)
+      await this.users.withdrawGrants(name, session)
+      await this.apiTokens.deleteOfNamespace(name, session)
+      await this.workerTokens.deleteOfNamespace(name, session)
+      await this.audit.record({ principal, action: 'namespace.delete', namespace: name, target: targetOf(name) }, session)
+    })
+  }
+}
+
+const targetOf = (name: string): { kind: string; id: string; name: string } => ({ kind: 'namespace', id: name, name })
+
+function toView(namespace: NamespaceDocument): NamespaceView {
+  return { name: namespace._id, description: namespace.description, createdAt: namespace.createdAt.toISOString() }
+}
