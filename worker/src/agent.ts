@@ -186,9 +186,10 @@ export class Agent {
     } finally {
       this.recent.add(attempt.keyText)
       this.attempts.delete(attempt.keyText)
-      this.slots.release()
       if (this.attempts.size === 0) for (const waiter of [...this.waiters]) waiter()
     }
+    await attempt.released
+    this.slots.release()
   }
 
   private cancel(keys: readonly AttemptKey[]): void {
@@ -247,8 +248,10 @@ export class Agent {
 
   /** What runs and is still ours, and what has ended without the servers knowing. */
   private heldKeys(): AttemptKey[] {
-    const running = [...this.attempts.values()].filter((attempt) => !attempt.isFenced && !this.reports.has(attempt.keyText))
-    return [...running.map(({ key }) => key), ...this.reports.undelivered]
+    const held = new Map<string, AttemptKey>()
+    for (const attempt of this.attempts.values()) if (!attempt.isFenced) held.set(attempt.keyText, attempt.key)
+    for (const key of this.reports.undelivered) held.set(attemptKeyString(key), key)
+    return [...held.values()]
   }
 
   private makeHello(): Hello {

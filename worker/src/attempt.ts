@@ -53,7 +53,12 @@ export class Attempt {
     return this.assignment.killGraceMs
   }
 
-  /** Runs it to its end. Never rejects. */
+  /** When its slot is free again: after {@link run}, or later for a handler that does not heed its signal. */
+  get released(): Promise<void> {
+    return this.execution?.released ?? Promise.resolve()
+  }
+
+  /** Runs it to its end, which is then told. */
   async run(): Promise<void> {
     const stream = this.openStream()
     const outcome = stream instanceof Error ? failure(describeError(stream)) : await this.execute(stream)
@@ -63,7 +68,6 @@ export class Attempt {
     this.deps.checkLease()
     if (this.fencedBecause === undefined) this.deps.reports.addEnd(this.describeEnd(outcome, finishedAt, totals))
     else this.deps.log.info({ attempt: this.keyText, reason: this.fencedBecause }, 'a fenced attempt has ended')
-    await this.execution?.released
   }
 
   /** The first reason counts. */

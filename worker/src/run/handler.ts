@@ -89,8 +89,8 @@ async function call(handler: Handler, sink: OutputSink, context: HandlerContext)
     const { result, problem } = normalizeResult(await withOutput(sink, () => handler(context)))
     return { isSuccess: true, exitCode: null, signal: null, error: problem, result }
   } catch (error) {
-    // The stack belongs where the rest of the output is.
-    if (sink.isOpen) sink.write('stderr', Buffer.from(`${format(error)}\n`))
+    // The stack belongs where the rest of the output is; that it was told to stop needs none.
+    if (sink.isOpen && error !== context.signal.reason) sink.write('stderr', Buffer.from(`${format(error)}\n`))
     return failure(errorText(error))
   }
 }
