@@ -75,23 +75,24 @@ export class Batcher<T, R> {
       this.weightQueued -= weight
       this.weightInFlight += weight
       this.inFlight++
-      this.options
-        .write(batch.map((entry) => entry.item))
-        .then(
-          (results) => {
-            if (results.length !== batch.length) throw new Error(`Batch of ${batch.length} got ${results.length} answers`)
-            batch.forEach((entry, i) => entry.resolve(results[i] as R))
-          },
-        )
-        .catch((error: unknown) => {
-          for (const entry of batch) entry.reject(error)
-        })
-        .finally(() => {
-          this.inFlight--
-          this.weightInFlight -= weight
-          if (this.queue.length > 0) this.schedule()
-          else if (this.inFlight === 0) for (const resolve of this.idleWaiters.splice(0)) resolve()
-        })
+      void this.commit(batch, weight)
     }
+  }
+
+  /** Answers every item of the batch; never rejects. */
+  private async commit(batch: { item: T; resolve: (result: R) => void; reject: (error: unknown) => void }[], weight: number): Promise<void> {
+    let settle: () => void
+    try {
+      const results = await this.options.write(batch.map((entry) => entry.item))
+      if (results.length !== batch.length) throw new Error(`Batch of ${batch.length} got ${results.length} answers`)
+      settle = () => batch.forEach((entry, i) => entry.resolve(results[i] as R))
+    } catch (error) {
+      settle = () => batch.forEach((entry) => entry.reject(error))
+    }
+    this.inFlight--
+    this.weightInFlight -= weight
+    settle()
+    if (this.queue.length > 0) this.schedule()
+    else if (this.inFlight === 0) for (const resolve of this.idleWaiters.splice(0)) resolve()
   }
 }

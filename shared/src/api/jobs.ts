@@ -168,3 +168,9 @@ export const RunJobBulk = z.strictObject({ runs: z.array(RunJob).min(1).max(1_00
 export type RunJobBulk = z.infer<typeof RunJobBulk>
 export const RunsCreated = z.object({ instanceIds: z.array(Id) })
 export type RunsCreated = z.infer<typeof RunsCreated>
+
+/** The next `count` fire times of a trigger, counted from now. */
+export const PreviewTrigger = z.strictObject({ trigger: Trigger, count: z.int().min(1).max(50).default(5) })
+export type PreviewTrigger = z.infer<typeof PreviewTrigger>
+export const TriggerPreview = z.object({ fireTimes: z.array(Timestamp) })
+export type TriggerPreview = z.infer<typeof TriggerPreview>

@@ -40,8 +40,8 @@ export class ChunkBuilder {
   /** Takes a line without its newline. The bytes are kept by reference until the chunk is closed. A clock that went back counts as no time passed. */
   add(text: Buffer, flags: number, at: number): void {
     if (this.lines.length === 0) {
-      this.firstAt = at
-      this.lastAt = at
+      this.firstAt = Math.max(at, this.lastAt)
+      this.lastAt = this.firstAt
     }
     const delta = Math.max(0, at - this.lastAt)
     this.lastAt += delta

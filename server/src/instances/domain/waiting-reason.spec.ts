@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest'
+import { type WaitingFacts, waitingReason } from './waiting-reason.js'
+
+const busy = { tags: ['a'], handlers: [], slots: 2, freeSlots: 0 }
+const free = { ...busy, freeSlots: 1 }
+const facts: WaitingFacts = { now: 1_000, dueAt: 0, attempt: 0, heldForConcurrency: null, namespace: 'n', group: 'g', tags: ['a'], handler: null, workersInGroup: [free], ableWorkers: [free], position: 7 }
+
+describe('why an instance waits', () => {
+  test('it is not due yet', () => {
+    expect(waitingReason({ ...facts, dueAt: 61_000 })).toEqual({ reason: 'due', message: 'Due at 1970-01-01T00:01:01.000Z', until: '1970-01-01T00:01:01.000Z' })
+    expect(waitingReason({ ...facts, dueAt: 61_000, attempt: 2 }).reason).toBe('retry')
+  })
+
+  test('another instance of the job has to end', () => {
+    expect(waitingReason({ ...facts, heldForConcurrency: 1 })).toMatchObject({ reason: 'concurrency', message: expect.stringContaining('at most 1 at a time') })
+  })
+
+  test('nobody is there', () => {
+    expect(waitingReason({ ...facts, workersInGroup: [], ableWorkers: [] })).toMatchObject({ reason: 'no_worker', message: 'No worker connected in group g of namespace n' })
+  })
+
+  test('the missing tag is named', () => {
+    expect(waitingReason({ ...facts, tags: ['a', 'gpu'], ableWorkers: [] }).message).toBe('No worker connected with tag gpu in group g')
+  })
+
+  test('the missing handler is named', () => {
+    expect(waitingReason({ ...facts, handler: 'mail', ableWorkers: [] }).message).toBe('No worker connected with handler mail in group g')
+  })
+
+  test('each tag is there, but not on one worker', () => {
+    const workersInGroup = [free, { ...free, tags: ['gpu'] }]
+    expect(waitingReason({ ...facts, tags: ['a', 'gpu'], workersInGroup, ableWorkers: [] }).message).toContain('has all that is needed: tags a, gpu')
+  })
+
+  test('all slots are busy, with the place in the queue', () => {
+    expect(waitingReason({ ...facts, ableWorkers: [busy, busy] })).toEqual({ reason: 'slots', message: 'All 4 slots of 2 able workers are busy; position 7 in the queue', position: 7 })
+  })
+
+  test('it is about to be placed', () => {
+    expect(waitingReason(facts).reason).toBe('dispatch')
+  })
+})

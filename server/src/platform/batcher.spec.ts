@@ -1,0 +1,58 @@
+import { describe, expect, test } from 'vitest'
+import { Batcher } from './batcher.js'
+
+/** A writer whose batches end when the test says so. */
+function heldWriter() {
+  const batches: { items: number[]; end: () => void; fail: (error: Error) => void }[] = []
+  const write = (items: number[]): Promise<string[]> =>
+    new Promise((resolve, reject) => batches.push({ items, end: () => resolve(items.map((item) => `r${item}`)), fail: reject }))
+  return { batches, write }
+}
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+
+describe('group commit', () => {
+  test('what comes while batches are under way goes into the next one, and each gets its own answer', async () => {
+    const { batches, write } = heldWriter()
+    const batcher = new Batcher<number, string>({ write, maxItems: 10, maxInFlight: 1 })
+    const first = batcher.add(1)
+    await turn()
+    const rest = [2, 3, 4].map((item) => batcher.add(item))
+    await turn()
+    expect(batches.map(({ items }) => items)).toEqual([[1]])
+    batches[0]?.end()
+    expect(await first).toBe('r1')
+    await turn()
+    expect(batches[1]?.items).toEqual([2, 3, 4])
+    batches[1]?.end()
+    expect(await Promise.all(rest)).toEqual(['r2', 'r3', 'r4'])
+    await batcher.idle()
+  })
+
+  test('a batch is bounded by items and by weight, but one heavy item always goes', async () => {
+    const { batches, write } = heldWriter()
+    const batcher = new Batcher<number, string>({ write, maxItems: 3, maxInFlight: 10, maxWeight: 100, weigh: (item) => item })
+    const all = [200, 60, 30, 20, 1, 1, 1].map((item) => batcher.add(item))
+    expect(batcher.queuedWeight).toBe(313)
+    await turn()
+    expect(batches.map(({ items }) => items)).toEqual([[200], [60, 30], [20, 1, 1], [1]])
+    for (const batch of batches) batch.end()
+    await Promise.all(all)
+    expect(batcher.queuedWeight).toBe(0)
+  })
+
+  test('a failed batch rejects its items and no others', async () => {
+    const { batches, write } = heldWriter()
+    const batcher = new Batcher<number, string>({ write, maxItems: 1, maxInFlight: 2 })
+    const [bad, good] = [batcher.add(1), batcher.add(2)]
+    await turn()
+    batches[0]?.fail(new Error('away'))
+    batches[1]?.end()
+    await expect(bad).rejects.toThrow('away')
+    expect(await good).toBe('r2')
+  })
+
+  test('a writer that answers too little is an error, not a silence', async () => {
+    const batcher = new Batcher<number, string>({ write: () => Promise.resolve([]), maxItems: 10, maxInFlight: 1 })
+    await expect(batcher.add(1)).rejects.toThrow('got 0 answers')
+  })
+})
