@@ -1,0 +1,72 @@
+import { Injectable } from '@nestjs/common'
+import type { Filter } from 'mongodb'
+import { z } from 'zod'
+import type { JobPage, JobQuery, JobRevisionPage, JobRevisionQuery, JobRevisionView, JobView, PreviewTrigger, TriggerPreview } from '@jobtrail/shared/api/jobs'
+import { NotFoundError } from '@jobtrail/shared/domain/errors'
+import { nextFireAfter } from '@jobtrail/shared/domain/next-fire'
+import { Principal } from '../auth/principal.js'
+import { Clock } from '../platform/clock.js'
+import { decodeCursor, toPage } from '../platform/http/cursor.js'
+import { type JobDocument, jobRevisionView, jobView } from './domain/job.js'
+import { JobRevisionsRepository } from './job-revisions.repository.js'
+import { JobsRepository } from './jobs.repository.js'
+import { JobsService } from './jobs.service.js'
+
+/** Namespace and name of the last job of a page. */
+const JobCursor = z.tuple([z.string(), z.string()])
+
+/** Shows jobs and their revisions, without the values of secrets. */
+@Injectable()
+export class JobQueriesService {
+  constructor(
+    private readonly jobs: JobsService,
+    private readonly repository: JobsRepository,
+    private readonly revisionsRepository: JobRevisionsRepository,
+    private readonly clock: Clock,
+  ) {}
+
+  async list(principal: Principal, query: JobQuery): Promise<JobPage> {
+    const rows = await this.repository.list({ $and: [principal.namespaceFilter(query.namespace), ...conditionsOf(query)] }, query.limit + 1)
+    return toPage(rows, query.limit, jobView, ({ namespace, name }): z.infer<typeof JobCursor> => [namespace, name])
+  }
+
+  async get(principal: Principal, id: string): Promise<JobView> {
+    return jobView(await this.jobs.requireJob(principal, id, 'viewer'))
+  }
+
+  async listRevisions(principal: Principal, id: string, { cursor, limit }: JobRevisionQuery): Promise<JobRevisionPage> {
+    await this.jobs.requireJob(principal, id, 'viewer')
+    const rows = await this.revisionsRepository.list(id, cursor ?? Number.MAX_SAFE_INTEGER, limit + 1)
+    const items = rows.slice(0, limit).map(jobRevisionView)
+    const last = items.at(-1)
+    return { items, next: rows.length > limit && last !== undefined ? String(last.revision) : null }
+  }
+
+  async getRevision(principal: Principal, id: string, revision: number): Promise<JobRevisionView> {
+    await this.jobs.requireJob(principal, id, 'viewer')
+    const found = await this.revisionsRepository.find(id, revision)
+    if (found === null) throw new NotFoundError(`revision ${revision} of job`, id)
+    return jobRevisionView(found)
+  }
+
+  preview({ trigger, count }: PreviewTrigger): TriggerPreview {
+    const now = this.clock.now()
+    const fireTimes: string[] = []
+    for (let next = nextFireAfter(trigger, now, now); next !== undefined && fireTimes.length < count; next = nextFireAfter(trigger, next, now)) fireTimes.push(new Date(next).toISOString())
+    return { fireTimes }
+  }
+}
+
+function conditionsOf({ name, search, group, trigger, enabled, cursor }: JobQuery): Filter<JobDocument>[] {
+  const conditions: Filter<JobDocument>[] = []
+  if (name !== undefined) conditions.push({ name })
+  if (search !== undefined) conditions.push({ name: { $regex: search.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`), $options: 'i' } })
+  if (group !== undefined) conditions.push({ 'routing.group': group })
+  if (trigger !== undefined) conditions.push({ 'trigger.kind': trigger })
+  if (enabled !== undefined) conditions.push({ enabled })
+  if (cursor !== undefined) {
+    const [namespace, after] = decodeCursor(JobCursor, cursor)
+    conditions.push({ $or: [{ namespace: { $gt: namespace } }, { namespace, name: { $gt: after } }] })
+  }
+  return conditions
+}

@@ -1,0 +1,43 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common'
+import type { ClientSession, Collection } from 'mongodb'
+import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { Mongo } from '../platform/mongo.js'
+import { type JobRevisionDocument, type JobRevisionKey, jobRevisionKey } from './domain/job.js'
+
+/** The collection `job_revisions`: insert only. Revisions outlive their job, since its instances still refer to them. */
+@Injectable()
+export class JobRevisionsRepository implements OnModuleInit {
+  private readonly collection: Collection<JobRevisionDocument>
+
+  constructor(private readonly mongo: Mongo) {
+    this.collection = mongo.collection<JobRevisionDocument>('job_revisions')
+  }
+
+  async onModuleInit(): Promise<void> {
+    await ensureCollection(this.mongo.db, {
+      name: 'job_revisions',
+      fields: { _id: 'object', namespace: 'string', definition: 'object', changedAt: 'date', changedBy: 'string' },
+    })
+  }
+
+  async insert(revision: JobRevisionDocument, session: ClientSession): Promise<void> {
+    await this.collection.insertOne(revision, { session })
+  }
+
+  find(jobId: string, revision: number): Promise<JobRevisionDocument | null> {
+    return this.collection.findOne({ _id: jobRevisionKey(jobId, revision) })
+  }
+
+  findMany(keys: JobRevisionKey[]): Promise<JobRevisionDocument[]> {
+    return this.collection.find({ _id: { $in: keys.map(({ job, revision }) => jobRevisionKey(job, revision)) } }).toArray()
+  }
+
+  /** Newest first, those below `below`. A range of `_id` stays within the job, whose ID is its first field. */
+  list(jobId: string, below: number, limit: number): Promise<JobRevisionDocument[]> {
+    return this.collection
+      .find({ _id: { $gt: jobRevisionKey(jobId, 0), $lt: jobRevisionKey(jobId, below) } })
+      .sort({ _id: -1 })
+      .limit(limit)
+      .toArray()
+  }
+}

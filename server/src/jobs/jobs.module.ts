@@ -1,0 +1,19 @@
+import { Module } from '@nestjs/common'
+import { AuthModule } from '../auth/auth.module.js'
+import { JobQueriesService } from './job-queries.service.js'
+import { JobRevisionsRepository } from './job-revisions.repository.js'
+import { JobRevisionsService } from './job-revisions.service.js'
+import { JobScheduleService } from './job-schedule.service.js'
+import { JobsController } from './jobs.controller.js'
+import { JobsRepository } from './jobs.repository.js'
+import { JobsService } from './jobs.service.js'
+import { TriggersController } from './triggers.controller.js'
+
+/** Definitions. It knows nothing of instances, so that they may use it. */
+@Module({
+  imports: [AuthModule],
+  controllers: [JobsController, TriggersController],
+  providers: [JobsRepository, JobRevisionsRepository, JobRevisionsService, JobsService, JobQueriesService, JobScheduleService],
+  exports: [JobsService, JobScheduleService],
+})
+export class JobsModule {}

@@ -1,0 +1,91 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common'
+import type { ClientSession, Collection, Filter } from 'mongodb'
+import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { Mongo } from '../platform/mongo.js'
+import type { Advance, DueJob, JobDocument } from './domain/job.js'
+
+const DUE_FIELDS = { namespace: 1, name: 1, revision: 1, priority: 1, routing: 1, maxConcurrent: 1, params: 1, trigger: 1, nextFireAt: 1, fireAnchor: 1, 'processor.kind': 1, 'processor.handler': 1 } as const
+
+/** The collection `jobs`. */
+@Injectable()
+export class JobsRepository implements OnModuleInit {
+  private readonly collection: Collection<JobDocument>
+
+  constructor(private readonly mongo: Mongo) {
+    this.collection = mongo.collection<JobDocument>('jobs')
+  }
+
+  async onModuleInit(): Promise<void> {
+    await ensureCollection(this.mongo.db, {
+      name: 'jobs',
+      fields: {
+        _id: 'string',
+        namespace: 'string',
+        name: 'string',
+        revision: 'number',
+        enabled: 'bool',
+        trigger: 'object',
+        processor: 'object',
+        params: 'object',
+        routing: 'object',
+        secrets: 'object',
+        nextFireAt: ['date', 'null'],
+        fireAnchor: 'date',
+        createdAt: 'date',
+        updatedAt: 'date',
+        createdBy: 'string',
+        updatedBy: 'string',
+      },
+      indexes: [{ key: { namespace: 1, name: 1 }, unique: true }, { key: { enabled: 1, nextFireAt: 1 } }],
+    })
+  }
+
+  findById(id: string, session: ClientSession): Promise<JobDocument | null> {
+    return this.collection.findOne({ _id: id }, { session })
+  }
+
+  findMany(ids: string[]): Promise<JobDocument[]> {
+    return this.collection.find({ _id: { $in: ids } }).toArray()
+  }
+
+  /** By namespace and name, which are unique, so that paging by them skips nothing. */
+  list(filter: Filter<JobDocument>, limit: number): Promise<JobDocument[]> {
+    return this.collection.find(filter).sort({ namespace: 1, name: 1 }).limit(limit).toArray()
+  }
+
+  /** Rejects with a duplicate key when the namespace has a job of this name. */
+  async insert(job: JobDocument, session: ClientSession): Promise<void> {
+    await this.collection.insertOne(job, { session })
+  }
+
+  /** False when the job is no longer at `revision`. Rejects with a duplicate key when its new name is taken. */
+  async replace(job: JobDocument, revision: number, session: ClientSession): Promise<boolean> {
+    const { matchedCount } = await this.collection.replaceOne({ _id: job._id, revision }, job, { session })
+    return matchedCount === 1
+  }
+
+  async remove(id: string, session: ClientSession): Promise<boolean> {
+    const { deletedCount } = await this.collection.deleteOne({ _id: id }, { session })
+    return deletedCount === 1
+  }
+
+  /** Enabled jobs with a fire time up to `until`, the latest-running first. */
+  async findDue(until: Date, limit: number, exceptIds: string[]): Promise<DueJob[]> {
+    const except = exceptIds.length === 0 ? {} : { _id: { $nin: exceptIds } }
+    return this.collection
+      .find<DueJob>({ enabled: true, nextFireAt: { $lte: until }, ...except }, { projection: DUE_FIELDS })
+      .sort({ nextFireAt: 1 })
+      .limit(limit)
+      .toArray()
+  }
+
+  /** Those that were changed, disabled or advanced by another server meanwhile stay as they are. */
+  async advance(advances: Advance[]): Promise<void> {
+    await this.collection.bulkWrite(
+      advances.map(({ jobId, revision, from, to }) => ({
+        updateOne: { filter: { _id: jobId, revision, enabled: true, nextFireAt: from }, update: { $set: { nextFireAt: to } } },
+      })),
+      { ordered: false },
+    )
+  }
+}

@@ -1,0 +1,160 @@
+import { Injectable } from '@nestjs/common'
+import type { ClientSession } from 'mongodb'
+import { v7 as uuidv7 } from 'uuid'
+import type { Role } from '@jobtrail/shared/api/auth'
+import type { ChangeJob, CreateJob, JobDefinition, JobView } from '@jobtrail/shared/api/jobs'
+import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
+import { AuditService } from '../audit/audit.service.js'
+import { NamespacesService } from '../auth/namespaces/namespaces.service.js'
+import { Principal } from '../auth/principal.js'
+import { Batcher } from '../platform/batcher.js'
+import { Clock } from '../platform/clock.js'
+import { isDuplicateKey, Mongo } from '../platform/mongo.js'
+import { applyChange, changedMembers } from './domain/change.js'
+import { firstFireState, fireStateAfter } from './domain/fire-state.js'
+import { definitionOf, type JobDocument, jobView, revisionOf } from './domain/job.js'
+import { JobRevisionsRepository } from './job-revisions.repository.js'
+import { JobRevisionsService, type RevisionRef, type RunDefinition } from './job-revisions.service.js'
+import { JobsRepository } from './jobs.repository.js'
+
+/**
+ * Defines jobs. A change, the revision that it makes and its audit record are stored together or not at all.
+ * What was already stored when a job is changed, disabled or removed stays: instances that wait run with the revision they were made from (that includes fire times
+ * of the next 2 s, which the scheduler may have stored ahead); whoever does not want them cancels them.
+ */
+@Injectable()
+export class JobsService {
+  private readonly loads = new Batcher<string, JobDocument | undefined>({ write: (ids) => this.load(ids), maxItems: 500, maxInFlight: 4 })
+
+  constructor(
+    private readonly mongo: Mongo,
+    private readonly jobs: JobsRepository,
+    private readonly revisionsRepository: JobRevisionsRepository,
+    private readonly revisionsService: JobRevisionsService,
+    private readonly namespaces: NamespacesService,
+    private readonly audit: AuditService,
+    private readonly clock: Clock,
+  ) {}
+
+  async create(principal: Principal, { namespace, ...definition }: CreateJob): Promise<JobView> {
+    principal.require(namespace, 'admin', 'namespace', namespace)
+    const now = this.clock.now()
+    const at = new Date(now)
+    const job: JobDocument = {
+      _id: uuidv7(),
+      namespace,
+      revision: 1,
+      ...definitionOf(definition),
+      ...firstFireState(definition, now),
+      createdAt: at,
+      updatedAt: at,
+      createdBy: principal.name,
+      updatedBy: principal.name,
+    }
+    await this.nameTakenAs(definition.name, () =>
+      this.mongo.transaction(async (session) => {
+        await this.namespaces.requireExisting(namespace, 'namespace', session)
+        await this.jobs.insert(job, session)
+        await this.revisionsRepository.insert(revisionOf(job), session)
+        await this.record(principal, 'job.create', job, { revision: 1 }, session)
+      }),
+    )
+    return jobView(job)
+  }
+
+  /** Throws AppError STALE_REVISION, with the present job as `current`, unless the change is based on its present revision. */
+  change(principal: Principal, id: string, { revision, ...change }: ChangeJob): Promise<JobView> {
+    return this.update(principal, id, 'job.change', (current) => {
+      if (current.revision !== revision)
+        throw new AppError('STALE_REVISION', `Job ${id} is at revision ${current.revision}, the change is based on ${revision}`, { current: jobView(current) })
+      return applyChange(current, change)
+    })
+  }
+
+  /** Does nothing when the job is so already. */
+  setEnabled(principal: Principal, id: string, enabled: boolean): Promise<JobView> {
+    return this.update(principal, id, enabled ? 'job.enable' : 'job.disable', (current) => applyChange(current, { enabled }))
+  }
+
+  /** Its revisions stay, for its instances. */
+  async remove(principal: Principal, id: string): Promise<void> {
+    await this.mongo.transaction(async (session) => {
+      const job = await this.requireStored(principal, id, 'admin', session)
+      await this.jobs.remove(id, session)
+      await this.record(principal, 'job.remove', job, { revision: job.revision }, session)
+    })
+  }
+
+  /** The job, if the principal may see it and has the role; otherwise NotFoundError or ForbiddenError. Calls of the same moment share one query. It holds the secrets. */
+  async requireJob(principal: Principal, id: string, role: Role): Promise<JobDocument> {
+    return checked(principal, id, role, await this.loads.add(id))
+  }
+
+  /** The definition that a job had at a revision, with its secrets, also when the job was removed since; cached. Throws NotFoundError. */
+  revision(jobId: string, revision: number): Promise<RunDefinition> {
+    return this.revisionsService.revision(jobId, revision)
+  }
+
+  /** In the order of `refs`; undefined for those that do not exist. */
+  revisions(refs: readonly RevisionRef[]): Promise<(RunDefinition | undefined)[]> {
+    return this.revisionsService.revisions(refs)
+  }
+
+  private update(principal: Principal, id: string, action: string, next: (current: JobDocument) => JobDefinition): Promise<JobView> {
+    let name = ''
+    return this.nameTakenAs(
+      () => name,
+      () =>
+        this.mongo.transaction(async (session) => {
+          const current = await this.requireStored(principal, id, 'admin', session)
+          const definition = next(current)
+          name = definition.name
+          const changed = changedMembers(current, definition)
+          if (changed.length === 0) return jobView(current)
+          const now = this.clock.now()
+          const job: JobDocument = {
+            ...current,
+            ...definition,
+            ...fireStateAfter(current, definition, now),
+            revision: current.revision + 1,
+            updatedAt: new Date(now),
+            updatedBy: principal.name,
+          }
+          // Read and written in one transaction: whoever else changed it meanwhile made this one start again.
+          if (!(await this.jobs.replace(job, current.revision, session))) throw new AppError('CONFLICT', `Job ${id} was changed at the same time; try again`)
+          await this.revisionsRepository.insert(revisionOf(job), session)
+          await this.record(principal, action, job, { revision: job.revision, changed }, session)
+          return jobView(job)
+        }),
+    )
+  }
+
+  private async requireStored(principal: Principal, id: string, role: Role, session: ClientSession): Promise<JobDocument> {
+    return checked(principal, id, role, (await this.jobs.findById(id, session)) ?? undefined)
+  }
+
+  private async load(ids: string[]): Promise<(JobDocument | undefined)[]> {
+    const found = new Map((await this.jobs.findMany([...new Set(ids)])).map((job) => [job._id, job]))
+    return ids.map((id) => found.get(id))
+  }
+
+  private async record(principal: Principal, action: string, job: JobDocument, details: Record<string, unknown>, session: ClientSession): Promise<void> {
+    await this.audit.record({ principal, action, namespace: job.namespace, target: { kind: 'job', id: job._id, name: job.name }, details }, session)
+  }
+
+  private async nameTakenAs<T>(name: string | (() => string), work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (cause) {
+      if (!isDuplicateKey(cause)) throw cause
+      const taken = typeof name === 'string' ? name : name()
+      throw new AppError('NAME_TAKEN', `The namespace has another job named ${taken}`, { cause, fields: [{ path: 'name', message: 'is taken in this namespace' }] })
+    }
+  }
+}
+
+function checked(principal: Principal, id: string, role: Role, job: JobDocument | undefined): JobDocument {
+  if (job === undefined) throw new NotFoundError('job', id)
+  principal.require(job.namespace, role, 'job', id)
+  return job
+}

@@ -1,0 +1,44 @@
+import { fireTimesBetween, nextFireAfter } from '@jobtrail/shared/domain/next-fire'
+import type { NewInstance } from '../../instances/domain/new-instance.js'
+import { type Advance, type DueJob, instanceJobOf } from '../../jobs/domain/job.js'
+
+/** What is to be stored for one job, and then where its next fire time moves. */
+export type PlannedJob = { instances: NewInstance[]; advance: Advance }
+export type FirePlan = {
+  planned: PlannedJob[]
+  /** Jobs whose fire times could not be computed. */
+  failed: { jobId: string; error: unknown }[]
+}
+export type PlanLimits = { perJob: number; total: number }
+
+/**
+ * The instances of all fire times up to `horizon` (ms), late ones too: what an outage held up fires now. A job with more than `perJob` keeps the rest for the next
+ * plan, and so do jobs beyond `total` instances.
+ */
+export function planFires(jobs: readonly DueJob[], horizon: number, limits: PlanLimits): FirePlan {
+  const plan: FirePlan = { planned: [], failed: [] }
+  let room = limits.total
+  for (const job of jobs) {
+    if (room <= 0) break
+    try {
+      const planned = planJob(job, horizon, Math.min(limits.perJob, room))
+      room -= planned.instances.length
+      plan.planned.push(planned)
+    } catch (error) {
+      plan.failed.push({ jobId: job._id, error })
+    }
+  }
+  return plan
+}
+
+function planJob(job: DueJob, horizon: number, limit: number): PlannedJob {
+  const first = job.nextFireAt.getTime()
+  const anchor = job.fireAnchor.getTime()
+  const times = [first, ...fireTimesBetween(job.trigger, first, horizon, anchor, limit - 1)]
+  const next = nextFireAfter(job.trigger, times.at(-1) ?? first, anchor)
+  const instanceJob = instanceJobOf(job)
+  return {
+    instances: times.map((at) => ({ job: instanceJob, params: job.params, cause: { kind: 'schedule', by: null }, scheduledFor: at, dueAt: at })),
+    advance: { jobId: job._id, revision: job.revision, from: job.nextFireAt, to: next === undefined ? null : new Date(next) },
+  }
+}
