@@ -1,0 +1,60 @@
+import { appendFileSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Outbox, replayOutbox } from './outbox.js'
+import { sampleEnd, temporaryFolder } from './testing/samples.js'
+
+const keyOf = (n: number) => attemptKeyString(sampleEnd(n))
+
+describe('outbox file', () => {
+  let folder: ReturnType<typeof temporaryFolder>
+  let path: string
+  beforeEach(() => {
+    folder = temporaryFolder()
+    path = join(folder.path, 'outbox.jsonl')
+  })
+  afterEach(() => folder.remove())
+
+  it('gives back after a restart what was not settled', () => {
+    const outbox = Outbox.open(path)
+    outbox.add([sampleEnd(1, { result: { a: ['ü'] } }), sampleEnd(2)])
+    outbox.settle([keyOf(2), 'unknown'])
+    outbox.close()
+    const again = Outbox.open(path)
+    expect([...again.values()].map(({ end }) => end)).toEqual([sampleEnd(1, { result: { a: ['ü'] } })])
+    expect(again.badLines).toBe(0)
+    again.close()
+  })
+
+  it('passes over a torn tail and goes on behind it', () => {
+    const outbox = Outbox.open(path)
+    outbox.add([sampleEnd(1)])
+    outbox.close()
+    appendFileSync(path, '{"end":{"instanceId":"018f')
+    const again = Outbox.open(path)
+    expect(again.badLines).toBe(1)
+    again.add([sampleEnd(2)])
+    again.close()
+    expect([...replayOutbox(readFileSync(path, 'utf8')).entries.keys()]).toEqual([keyOf(1), keyOf(2)])
+  })
+
+  it('is emptied when nothing is open and it has grown', () => {
+    const outbox = Outbox.open(path)
+    const result = 'x'.repeat(60_000)
+    for (let n = 1; n <= 5; n++) outbox.add([sampleEnd(n, { result })])
+    for (let n = 1; n <= 4; n++) outbox.settle([keyOf(n)])
+    expect(statSync(path).size).toBeGreaterThan(300_000)
+    outbox.settle([keyOf(5)])
+    expect(statSync(path).size).toBe(0)
+    outbox.add([sampleEnd(6)])
+    outbox.close()
+    expect([...replayOutbox(readFileSync(path, 'utf8')).entries.keys()]).toEqual([keyOf(6)])
+  })
+
+  it('survives lines of any kind', () => {
+    const { entries, badLines } = replayOutbox(`garbage\n{"end":{}}\n{"done":["a"]}\n\n${JSON.stringify({ end: sampleEnd(3) })}\n`)
+    expect([...entries.keys()]).toEqual([keyOf(3)])
+    expect(badLines).toBe(2)
+  })
+})

@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest'
+import { sampleAssignment } from '../testing/samples.js'
+import { commandOf } from './shell.js'
+import { buildEnvironment, paramVariable } from './shell-env.js'
+
+const files = { params: '/s/params.json', result: '/s/result.json' }
+
+describe('environment of an attempt', () => {
+  it("never shows the worker's token or anything else of Jobtrail", () => {
+    const env = buildEnvironment({ PATH: '/bin', JOBTRAIL_TOKEN: 't', JOBTRAIL_SERVER: 's', NODE_CHANNEL_FD: '3', GONE: undefined }, sampleAssignment(), 'k', files)
+    expect(env).toMatchObject({ PATH: '/bin', JOBTRAIL_ATTEMPT: 'k', JOBTRAIL_JOB_NAME: 'nightly', JOBTRAIL_ATTEMPT_NUMBER: '1' })
+    for (const name of ['JOBTRAIL_TOKEN', 'JOBTRAIL_SERVER', 'NODE_CHANNEL_FD', 'GONE']) expect(env).not.toHaveProperty(name)
+  })
+
+  it('lets the job override the worker, secrets override the job, and nothing override what identifies the attempt', () => {
+    const assignment = sampleAssignment({
+      processor: { kind: 'shell', script: 'x', env: { A: 'job', B: 'job', JOBTRAIL_ATTEMPT: 'forged' } },
+      secrets: { B: 'secret', JOBTRAIL_TASK: '9' },
+      params: { 'backup-dir': '/x', deep: { n: 1 }, n: 3 },
+    })
+    expect(buildEnvironment({ A: 'worker', B: 'worker' }, assignment, 'k', files)).toMatchObject({
+      A: 'job',
+      B: 'secret',
+      JOBTRAIL_ATTEMPT: 'k',
+      JOBTRAIL_TASK: '0',
+      JOBTRAIL_PARAM_BACKUP_DIR: '/x',
+      JOBTRAIL_PARAM_DEEP: '{"n":1}',
+      JOBTRAIL_PARAM_N: '3',
+    })
+  })
+
+  it('makes a variable of any name', () => expect(paramVariable('größe.2')).toBe('JOBTRAIL_PARAM_GR_SSE_2'))
+
+  it('says what to start', () => {
+    expect(commandOf({ kind: 'shell', script: 'x' }, '/s')).toEqual({ file: '/bin/sh', args: ['/s'] })
+    expect(commandOf({ kind: 'shell', script: 'x', interpreter: '/usr/bin/env python3 -u' }, '/s')).toEqual({ file: '/usr/bin/env', args: ['python3', '-u', '/s'] })
+    expect(commandOf({ kind: 'shell', command: 'ls', args: ['-l'] }, '/s')).toEqual({ file: 'ls', args: ['-l'] })
+  })
+})
