@@ -29,7 +29,17 @@ export class AuditRepository implements OnModuleInit {
     const textOrNull = ['string', 'null'] as const
     await ensureCollection(this.mongo.db, {
       name: 'audit_log',
-      fields: { _id: 'string', at: 'date', actor: 'string', action: 'string', namespace: textOrNull, target: 'object', ip: textOrNull, requestId: textOrNull, details: 'object' },
+      fields: {
+        _id: 'string',
+        at: 'date',
+        actor: 'string',
+        action: 'string',
+        namespace: textOrNull,
+        target: 'object',
+        ip: textOrNull,
+        requestId: textOrNull,
+        details: 'object',
+      },
       indexes: [
         { key: { at: -1, _id: -1 }, name: 'newest' },
         { key: { namespace: 1, at: -1, _id: -1 }, name: 'namespace_newest' },
@@ -57,6 +67,10 @@ export class AuditRepository implements OnModuleInit {
       const { at, id } = options.after
       conditions.push({ at: { $lte: at } }, { $or: [{ at: { $lt: at } }, { _id: { $lt: id } }] })
     }
-    return this.records.find(conditions.length === 0 ? {} : { $and: conditions }).sort({ at: -1, _id: -1 }).limit(options.limit).toArray()
+    return this.records
+      .find(conditions.length === 0 ? {} : { $and: conditions })
+      .sort({ at: -1, _id: -1 })
+      .limit(options.limit)
+      .toArray()
   }
 }

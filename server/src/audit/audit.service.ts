@@ -36,7 +36,11 @@ export class AuditService {
 
   /** Many at once, in one write. */
   async recordAll(entries: readonly AuditEntry[], session?: ClientSession): Promise<void> {
-    if (entries.length > 0) await this.records.insert(entries.map((entry) => this.toDocument(entry)), session)
+    if (entries.length > 0)
+      await this.records.insert(
+        entries.map((entry) => this.toDocument(entry)),
+        session,
+      )
   }
 
   /** For admins: of the namespaces that they are admin in; what belongs to none, for those who are admin in all. */

@@ -61,7 +61,15 @@ export class FirstStart implements OnApplicationBootstrap {
         await this.settings.markStarted(now, session)
         await this.namespaces.insert({ _id: DEFAULT_NAMESPACE, description: '', createdAt: now }, session)
         await this.users.insert(admin, session)
-        await this.audit.record({ principal: null, action: 'namespace.create', namespace: DEFAULT_NAMESPACE, target: { kind: 'namespace', id: DEFAULT_NAMESPACE, name: DEFAULT_NAMESPACE } }, session)
+        await this.audit.record(
+          {
+            principal: null,
+            action: 'namespace.create',
+            namespace: DEFAULT_NAMESPACE,
+            target: { kind: 'namespace', id: DEFAULT_NAMESPACE, name: DEFAULT_NAMESPACE },
+          },
+          session,
+        )
         await this.audit.record({ principal: null, action: 'user.create', namespace: null, target: { kind: 'user', id: admin._id, name: ADMIN } }, session)
       })
       return true
@@ -76,6 +84,8 @@ export class FirstStart implements OnApplicationBootstrap {
     if (this.config.adminPassword === undefined) return
     const admin = await this.users.findByName(ADMIN)
     if (admin === null || (await isPassword(this.config.adminPassword, admin.passwordHash))) return
-    this.logger.warn('JOBTRAIL_ADMIN_PASSWORD is not the password of the user admin: it counts at the first start only and changed nothing (PATCH /api/users/:id does)')
+    this.logger.warn(
+      'JOBTRAIL_ADMIN_PASSWORD is not the password of the user admin: it counts at the first start only and changed nothing (PATCH /api/users/:id does)',
+    )
   }
 }

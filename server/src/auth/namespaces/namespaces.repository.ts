@@ -37,7 +37,11 @@ export class NamespacesRepository implements OnModuleInit {
     const conditions: Filter<NamespaceDocument>[] = []
     if (options.names !== undefined) conditions.push({ _id: { $in: [...options.names] } })
     if (options.afterName !== undefined) conditions.push({ _id: { $gt: options.afterName } })
-    return this.namespaces.find(conditions.length === 0 ? {} : { $and: conditions }).sort({ _id: 1 }).limit(options.limit).toArray()
+    return this.namespaces
+      .find(conditions.length === 0 ? {} : { $and: conditions })
+      .sort({ _id: 1 })
+      .limit(options.limit)
+      .toArray()
   }
 
   /** False: there is none. */

@@ -36,7 +36,18 @@ export class ApiTokensRepository implements OnModuleInit {
     const dateOrNull = ['date', 'null'] as const
     await ensureCollection(this.mongo.db, {
       name: 'api_tokens',
-      fields: { _id: 'string', namespace: 'string', name: 'string', role: 'string', hash: 'binData', userId: 'string', createdAt: 'date', expiresAt: dateOrNull, revokedAt: dateOrNull, lastUsedAt: dateOrNull },
+      fields: {
+        _id: 'string',
+        namespace: 'string',
+        name: 'string',
+        role: 'string',
+        hash: 'binData',
+        userId: 'string',
+        createdAt: 'date',
+        expiresAt: dateOrNull,
+        revokedAt: dateOrNull,
+        lastUsedAt: dateOrNull,
+      },
       indexes: [
         { key: { namespace: 1, _id: -1 }, name: 'namespace_newest' },
         { key: { userId: 1 }, name: 'user' },

@@ -112,5 +112,14 @@ const targetOf = (token: ApiTokenDocument): { kind: string; id: string; name: st
 function toView(token: ApiTokenDocument): ApiTokenView {
   const { namespace, name, role } = token
   const time = (date: Date | null): string | null => date?.toISOString() ?? null
-  return { id: token._id, namespace, name, role, createdAt: token.createdAt.toISOString(), expiresAt: time(token.expiresAt), revokedAt: time(token.revokedAt), lastUsedAt: time(token.lastUsedAt) }
+  return {
+    id: token._id,
+    namespace,
+    name,
+    role,
+    createdAt: token.createdAt.toISOString(),
+    expiresAt: time(token.expiresAt),
+    revokedAt: time(token.revokedAt),
+    lastUsedAt: time(token.lastUsedAt),
+  }
 }

@@ -25,7 +25,15 @@ export class WorkerTokensRepository implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     await ensureCollection(this.mongo.db, {
       name: 'worker_tokens',
-      fields: { _id: 'string', namespace: 'string', name: 'string', group: ['string', 'null'], hash: 'binData', createdAt: 'date', revokedAt: ['date', 'null'] },
+      fields: {
+        _id: 'string',
+        namespace: 'string',
+        name: 'string',
+        group: ['string', 'null'],
+        hash: 'binData',
+        createdAt: 'date',
+        revokedAt: ['date', 'null'],
+      },
       indexes: [{ key: { namespace: 1, _id: -1 }, name: 'namespace_newest' }],
     })
   }

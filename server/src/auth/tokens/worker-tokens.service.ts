@@ -43,7 +43,10 @@ export class WorkerTokensService {
     }
     await this.mongo.transaction(async (session) => {
       await this.tokens.insert(token, session)
-      await this.audit.record({ principal, action: 'worker-token.create', namespace: token.namespace, target: targetOf(token), details: { group: token.group } }, session)
+      await this.audit.record(
+        { principal, action: 'worker-token.create', namespace: token.namespace, target: targetOf(token), details: { group: token.group } },
+        session,
+      )
     })
     return { ...toView(token), token: text }
   }

@@ -30,7 +30,11 @@ export class UsersController {
 
   @Patch(':id')
   @Answers(UserView)
-  change(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string, @Body({ schema: ChangeUser }) input: ChangeUser): Promise<UserView> {
+  change(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: Id }) id: string,
+    @Body({ schema: ChangeUser }) input: ChangeUser,
+  ): Promise<UserView> {
     return this.users.change(principal, id, input)
   }
 

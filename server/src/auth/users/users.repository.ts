@@ -37,7 +37,16 @@ export class UsersRepository implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     await ensureCollection(this.mongo.db, {
       name: 'users',
-      fields: { _id: 'string', username: 'string', passwordHash: 'string', grants: 'array', disabled: 'bool', sessionsVersion: 'number', createdAt: 'date', updatedAt: 'date' },
+      fields: {
+        _id: 'string',
+        username: 'string',
+        passwordHash: 'string',
+        grants: 'array',
+        disabled: 'bool',
+        sessionsVersion: 'number',
+        createdAt: 'date',
+        updatedAt: 'date',
+      },
       indexes: [{ key: { username: 1 }, name: 'username_any_case', unique: true, collation: ANY_CASE }],
     })
   }

@@ -26,7 +26,12 @@ function parseJson(text: string): unknown {
  * A page from the rows that a query with `limit + 1` gave: the row too many only tells that there is more.
  * `cursorOf` says where to go on after a row.
  */
-export function toPage<Row, View>(rows: readonly Row[], limit: number, view: (row: Row) => View, cursorOf: (last: Row) => unknown): { items: View[]; next: string | null } {
+export function toPage<Row, View>(
+  rows: readonly Row[],
+  limit: number,
+  view: (row: Row) => View,
+  cursorOf: (last: Row) => unknown,
+): { items: View[]; next: string | null } {
   const items = rows.slice(0, limit)
   const last = items.at(-1)
   return { items: items.map(view), next: rows.length > limit && last !== undefined ? encodeCursor(cursorOf(last)) : null }

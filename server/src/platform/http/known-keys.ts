@@ -11,7 +11,8 @@ export function knownKeys(schema: z.core.$ZodType, path: readonly PropertyKey[],
 
 /** Looks through defaults and the like, and picks the case of a discriminated union that the value chose. */
 function resolve(schema: z.core.$ZodType, value: unknown): z.core.$ZodType {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault) return resolve(schema.def.innerType, value)
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodNullable || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return resolve(schema.def.innerType, value)
   if (schema instanceof z.ZodPipe) return resolve(schema.def.in, value)
   if (schema instanceof z.ZodDiscriminatedUnion) {
     const { discriminator, options } = schema.def

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import { applyDecorators } from '@nestjs/common'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import { ApiExtension, ApiResponse, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger'
@@ -8,7 +9,8 @@ const PUBLIC_MARK = 'x-jobtrail-public'
 
 /** Documents an answer by the zod schema that its type comes from. */
 export function Answers(schema: z.ZodType, options: { status?: number; description?: string } = {}): MethodDecorator {
-  return ApiResponse({ status: options.status ?? 200, description: options.description ?? '', standardSchema: schema })
+  const status = options.status ?? 200
+  return ApiResponse({ status, description: options.description ?? STATUS_CODES[status] ?? '', standardSchema: schema })
 }
 
 /** Documents that a route needs no bearer token. */
@@ -22,13 +24,29 @@ export function setupOpenApi(app: NestExpressApplication): void {
     'Times are ISO 8601 in UTC; durations are milliseconds in fields named `…Ms`. Unknown fields are refused. Lists are paged: give `next` as `cursor` until it is null.',
     'Errors are problem details (RFC 9457) with a `code`, and `errors` for the fields at fault.',
   ].join('\n\n')
-  const config = new DocumentBuilder().setTitle('Jobtrail').setVersion('1').setDescription(description).addBearerAuth().addSecurityRequirements('bearer').build()
+  const config = new DocumentBuilder()
+    .setTitle('Jobtrail')
+    .setVersion('1')
+    .setDescription(description)
+    .addBearerAuth()
+    .addSecurityRequirements('bearer')
+    .build()
   let document: OpenAPIObject | undefined
   const documentOnce = (): OpenAPIObject => {
-    document ??= finish(SwaggerModule.createDocument(app, config, { standardSchemaConverter: toOpenApi, operationIdFactory: (controller, method) => `${controller.replace(/Controller$/, '')}.${method}` }))
+    document ??= finish(
+      SwaggerModule.createDocument(app, config, {
+        standardSchemaConverter: toOpenApi,
+        operationIdFactory: (controller, method) => `${controller.replace(/Controller$/, '')}.${method}`,
+      }),
+    )
     return document
   }
-  SwaggerModule.setup('api/docs', app, documentOnce, { jsonDocumentUrl: 'api/openapi.json', raw: ['json'], customSiteTitle: 'Jobtrail API', swaggerOptions: { persistAuthorization: true } })
+  SwaggerModule.setup('api/docs', app, documentOnce, {
+    jsonDocumentUrl: 'api/openapi.json',
+    raw: ['json'],
+    customSiteTitle: 'Jobtrail API',
+    swaggerOptions: { persistAuthorization: true },
+  })
 }
 
 function toOpenApi(schema: unknown, { schemaType }: { schemaType: 'input' | 'output' }): { schema: unknown } | undefined {
@@ -40,7 +58,10 @@ function toOpenApi(schema: unknown, { schemaType }: { schemaType: 'input' | 'out
 /** Says of each operation what every one has: the problem answer; and no token where none is needed. */
 function finish(document: OpenAPIObject): OpenAPIObject {
   const problem = { description: 'What went wrong', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } }
-  document.components = { ...document.components, schemas: { ...document.components?.schemas, Problem: toOpenApi(Problem, { schemaType: 'output' })?.schema as object } }
+  document.components = {
+    ...document.components,
+    schemas: { ...document.components?.schemas, Problem: toOpenApi(Problem, { schemaType: 'output' })?.schema as object },
+  }
   for (const item of Object.values(document.paths)) {
     for (const operation of [item.get, item.post, item.put, item.patch, item.delete]) {
       if (operation === undefined) continue

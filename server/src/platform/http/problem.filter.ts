@@ -55,7 +55,10 @@ export function answerTo(thrown: unknown, request: { method: string; path: strin
   if (thrown instanceof AppError) return { status: ERROR_CODES[thrown.code], error: thrown }
   if (thrown instanceof HttpException) return fromHttpException(thrown, request)
   if (isUnavailable(thrown)) {
-    const error = new AppError('UNAVAILABLE', 'A database that this needs does not answer now: try again', { retryAfterMs: UNAVAILABLE_RETRY_MS, cause: thrown })
+    const error = new AppError('UNAVAILABLE', 'A database that this needs does not answer now: try again', {
+      retryAfterMs: UNAVAILABLE_RETRY_MS,
+      cause: thrown,
+    })
     return { status: 503, error }
   }
   return { status: 500, error: new AppError('INTERNAL', 'Something went wrong here; the log of the server has it under this request ID', { cause: thrown }) }

@@ -26,7 +26,15 @@ export function requestContext(logger: Logger, metrics: Metrics): RequestHandler
       const durationMs = performance.now() - startedAt
       const isStream = String(response.getHeader('Content-Type')).startsWith('text/event-stream')
       if (!isStream) metrics.httpRequests.observe({ method, status: String(response.statusCode) }, durationMs / 1_000)
-      const fields = { requestId, method, path, status: response.statusCode, durationMs: Math.round(durationMs * 10) / 10, ip: request.ip, aborted: response.writableFinished ? undefined : true }
+      const fields = {
+        requestId,
+        method,
+        path,
+        status: response.statusCode,
+        durationMs: Math.round(durationMs * 10) / 10,
+        ip: request.ip,
+        aborted: response.writableFinished ? undefined : true,
+      }
       // Answers that went well are many, and changes are in the audit log.
       if (response.statusCode < 400) logger.debug('Request', fields)
       else logger.info('Request', fields)

@@ -22,6 +22,16 @@ export class RequestValidationPipe extends StandardSchemaValidationPipe {
   }
 }
 
+const TYPE_TEXT: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  object: 'an object',
+  record: 'an object',
+  array: 'a list',
+}
+
 type Source = { schema: z.ZodType; input: unknown; root?: string | undefined }
 
 /** An AppError that names each field at fault with what would be right; unknown fields one by one, with those that are known. `root`: name of the parameter that is the whole value. */
@@ -29,7 +39,8 @@ export function validationFailed(issues: readonly z.core.$ZodIssue[], source: So
   const all = issues.flatMap((issue) => faultsOf(issue, source))
   const fields = all.slice(0, MAX_FAULTS)
   const more = all.length > fields.length ? ` (and ${all.length - fields.length} more)` : ''
-  const summary = fields.length === 1 ? fields.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('') : `${all.length} fields are wrong`
+  const summary =
+    fields.length === 1 ? fields.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('') : `${all.length} fields are wrong`
   return new AppError('VALIDATION_FAILED', `${summary}${more}`, { fields })
 }
 
@@ -44,14 +55,20 @@ function faultsOf(issue: z.core.$ZodIssue, source: Source): FieldError[] {
 function messageOf(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
-      return issue.message.endsWith('received undefined') ? `is required (${issue.expected})` : issue.message.replace(/^Invalid input: expected/, 'must be')
+      return issue.message.endsWith('received undefined') ? `is required (${issue.expected})` : `must be ${TYPE_TEXT[issue.expected] ?? issue.expected}`
     case 'invalid_value':
       return `must be one of ${issue.values.map(String).join(', ')}`
     case 'invalid_union':
       return 'options' in issue && Array.isArray(issue.options) ? `must be one of ${issue.options.join(', ')}` : issue.message
     case 'invalid_key':
       return `is not a possible name: ${issue.issues.map((each) => each.message).join('; ')}`
-    default:
+    case 'custom':
+    case 'invalid_element':
+    case 'invalid_format':
+    case 'not_multiple_of':
+    case 'too_big':
+    case 'too_small':
+    case 'unrecognized_keys':
       return issue.message
   }
 }
