@@ -22,10 +22,10 @@ export const LogLineView = z.object({
 })
 export type LogLineView = z.infer<typeof LogLineView>
 
-/** `from` is a line number; negative counts from the end. With `stream`, `n` stays the number in the whole log and `limit` counts matching lines. */
+/** `from` is a line number; negative counts from the end; default: the first line, or in descending order the last. With `stream`, `n` stays the number in the whole log and `limit` counts matching lines. */
 export const LogQuery = z.strictObject({
   ...selection,
-  from: z.coerce.number().int().default(0),
+  from: z.coerce.number().int().optional(),
   limit: z.coerce.number().int().min(1).max(LOG_PAGE_LIMIT).default(1_000),
   stream: side,
   order: z.enum(['asc', 'desc']).default('asc'),

@@ -44,7 +44,8 @@ export class ProblemFilter implements ExceptionFilter {
     if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
     if (error.details.retryAfterMs !== undefined) response.setHeader('Retry-After', Math.max(1, Math.ceil(error.details.retryAfterMs / 1_000)))
     // What the handler had set for an answer that is not given now.
-    for (const header of ['Content-Length', 'Content-Encoding', 'Content-Range', 'Content-Disposition']) response.removeHeader(header)
+    for (const header of ['Content-Length', 'Content-Encoding', 'Content-Disposition']) response.removeHeader(header)
+    if (status !== 416) response.removeHeader('Content-Range')
     response.setHeader('Cache-Control', 'no-store')
     response.status(status).type('application/problem+json').send(JSON.stringify(problem))
   }

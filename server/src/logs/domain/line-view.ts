@@ -1,0 +1,30 @@
+import type { LogLineView } from '@jobtrail/shared/api/logs'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { LineFlag, type LogLine } from '@jobtrail/shared/log/chunk'
+
+export type Side = 'stdout' | 'stderr'
+
+/** Which stream a line shows as. */
+export function streamOf(flags: number): LogLineView['stream'] {
+  if ((flags & LineFlag.MARKER) !== 0) return 'system'
+  return (flags & LineFlag.STDERR) === 0 ? 'stdout' : 'stderr'
+}
+
+/** Is a line of this side? Marker lines belong to the side that they were put into. */
+export const isOnSide = (flags: number, side: Side): boolean => ((flags & LineFlag.STDERR) === 0) === (side === 'stdout')
+
+/** A line as JSON answers carry it: what is not UTF-8 shows as U+FFFD. */
+export function lineView(key: AttemptKey, { n, at, flags, text }: LogLine): LogLineView {
+  return { n, ts: isoTime(at), stream: streamOf(flags), attempt: key.attempt, task: key.task, text: text.toString('utf8'), ...((flags & LineFlag.CUT) === 0 ? {} : { cut: true as const }) }
+}
+
+let lastAt = Number.NaN
+let lastText = ''
+/** ISO 8601 in UTC with milliseconds. Neighbouring lines mostly have the same millisecond. */
+export function isoTime(at: number): string {
+  if (at !== lastAt) {
+    lastText = new Date(at).toISOString()
+    lastAt = at
+  }
+  return lastText
+}

@@ -1,0 +1,104 @@
+import type { Response } from 'express'
+import type { FollowEnd } from '@jobtrail/shared/api/logs'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { followDecision } from '../domain/follow-decision.js'
+import { resolveLine } from '../domain/page-window.js'
+import { namedEvent, textFrom } from '../domain/sse.js'
+import type { FollowHub } from './follow-hub.js'
+import type { CaughtUp, StreamFeed } from './stream-feed.js'
+
+const HEARTBEAT_MS = 10_000
+const RECONNECT_MS = 500
+/** A client that takes nothing for so long is let go; it may come back and go on where it was. */
+const DRAIN_TIMEOUT_MS = 60_000
+
+const HEADERS = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'no-store, no-transform',
+  // nginx would hold back what it has not enough of.
+  'X-Accel-Buffering': 'no',
+}
+
+/** One client that follows a log. It is sent the next block only when it has taken the one before, so it holds up nobody and fills no memory. */
+export class Follower {
+  private readonly gone = new AbortController()
+
+  constructor(
+    private readonly hub: FollowHub,
+    private readonly response: Response,
+    private readonly isPinned: boolean,
+  ) {}
+
+  /** Resolves when the log has ended, the client has left, or this server is leaving. Rejects before anything was sent if the log can't be read. */
+  async run(key: AttemptKey, from: number): Promise<void> {
+    this.response.once('close', () => this.gone.abort())
+    let heartbeat: NodeJS.Timeout | undefined
+    try {
+      let current = key
+      let start = from
+      for (;;) {
+        const next = await this.hub.withFeed(current, async (feed) => {
+          if (heartbeat === undefined) heartbeat = this.begin()
+          return this.followFeed(feed, resolveLine(start, feed.head))
+        })
+        if (next === undefined) break
+        current = { ...current, attempt: next }
+        start = 0
+        await this.write(namedEvent('attempt', { attempt: next, task: current.task }))
+      }
+      this.response.end()
+    } finally {
+      clearInterval(heartbeat)
+    }
+  }
+
+  private begin(): NodeJS.Timeout {
+    this.response.writeHead(200, HEADERS)
+    this.response.write(`retry: ${RECONNECT_MS}\n\n`)
+    return setInterval(() => {
+      if (!this.response.writableNeedDrain) this.response.write(': \n\n')
+    }, HEARTBEAT_MS)
+  }
+
+  /** Follows one attempt; the attempt to go on with, or undefined when this is the end. */
+  private async followFeed(feed: StreamFeed, from: number): Promise<number | undefined> {
+    let at = from
+    let isAligned = from === 0
+    let seen: CaughtUp | undefined
+    for (;;) {
+      const next = await feed.next(at, isAligned, seen, this.gone.signal)
+      if (next === undefined) return undefined
+      if ('text' in next) {
+        await this.write(textFrom(next, at))
+        at = next.end
+        isAligned = true
+        continue
+      }
+      seen = next
+      const decision = followDecision(next.facts, feed.key.attempt, this.isPinned)
+      if (decision === 'next') return feed.key.attempt + 1
+      if (decision === 'wait') continue
+      await this.write(namedEvent('end', endOf(feed, next)))
+      return undefined
+    }
+  }
+
+  private async write(text: string | Buffer): Promise<void> {
+    if (this.gone.signal.aborted || this.response.write(text)) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => this.response.destroy(), DRAIN_TIMEOUT_MS)
+      const done = (): void => {
+        clearTimeout(timer)
+        this.response.off('drain', done)
+        this.response.off('close', done)
+        resolve()
+      }
+      this.response.on('drain', done)
+      this.response.on('close', done)
+    })
+  }
+}
+
+function endOf({ key, head }: StreamFeed, { view: { prefix: _, ...completeness }, facts }: CaughtUp): FollowEnd {
+  return { ...completeness, total: head, task: key.task, attempt: key.attempt, status: facts.status }
+}

@@ -1,0 +1,237 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { decodeLines, unpackBody } from '@jobtrail/shared/log/codec'
+import type { InstancesService } from '../../instances/instances.service.js'
+import type { Logger } from '../../platform/logging.js'
+import type { FollowFacts } from '../domain/follow-decision.js'
+import { encodeLines, type SseBlock } from '../domain/sse.js'
+import { emptyTotals, extendPrefix, type Prefix } from '../domain/stream-totals.js'
+import { LogHoleError } from '../log-reader.service.js'
+import type { LogStore, StoredChunk } from '../log-store.js'
+import type { LogStreamsService, StreamView } from '../log-streams.service.js'
+import { BlockWindow, type WindowBudget } from './block-window.js'
+
+/** What a follower is told once it has every line: the state of the stream and of its instance. A new object each time that something changed. */
+export type CaughtUp = { view: StreamView; facts: FollowFacts }
+export type FeedServices = { store: LogStore; streams: LogStreamsService; instances: InstancesService; logger: Logger; budget: WindowBudget }
+
+const WINDOW_BYTES = 8 * 1024 * 1024
+const READ_CHUNKS = 8
+const READ_BYTES = 512 * 1024
+/** Without a signal a followed stream is looked at this often: soon after it moved, then slowly. */
+const ACTIVE_POLL_MS = 100
+const IDLE_POLL_MS = 1_000
+const WATERMARK_CHUNKS = 64
+
+/**
+ * Reads one stream for all of its followers on this server: each chunk once, encoded once. `head` is how far it is known to be stored without a gap; only below it
+ * is anything read at random. It reads on only while someone waits at the head, so that slow followers hold up reading.
+ */
+export class StreamFeed {
+  private readonly window: BlockWindow
+  private readonly waiters = new Set<() => void>()
+  private readonly loading = new Map<number, Promise<SseBlock>>()
+  private prefix: Prefix
+  private watermarkChunks = 0
+  private caughtUp: CaughtUp | undefined
+  private timer: NodeJS.Timeout | undefined
+  private pollMs = IDLE_POLL_MS
+  private isPolling = false
+  /** A signal came, or nobody has looked yet. */
+  private isDirty = true
+  private isClosed = false
+
+  constructor(
+    readonly key: AttemptKey,
+    private readonly services: FeedServices,
+  ) {
+    this.prefix = emptyTotals(key)
+    this.window = new BlockWindow(WINDOW_BYTES, services.budget)
+  }
+
+  get head(): number {
+    return this.prefix.lines
+  }
+
+  /** To be awaited before anything else. */
+  async open(): Promise<void> {
+    const { prefix } = await this.services.streams.view(this.key)
+    this.prefix = prefix
+    this.watermarkChunks = prefix.chunks
+    this.schedule()
+  }
+
+  /** Wakes everybody for good. */
+  close(): void {
+    this.isClosed = true
+    clearTimeout(this.timer)
+    this.window.clear()
+    this.wake()
+    if (this.prefix.chunks > this.watermarkChunks) this.services.streams.noteWatermark(this.key, this.prefix)
+  }
+
+  /** The stream may have changed. */
+  signal(): void {
+    this.isDirty = true
+    this.poll()
+  }
+
+  /** For whoever joins late: what was known when the others had seen everything may not be so any more. */
+  refresh(): void {
+    this.caughtUp = undefined
+    this.signal()
+  }
+
+  /**
+   * The block that holds line `at`; or, when all lines are seen, what is known then, unless it is what the caller has `seen`. Waits for either. Undefined when the
+   * feed is closed or `signal` aborted. `isAligned`: a block begins at `at`.
+   */
+  async next(at: number, isAligned: boolean, seen: CaughtUp | undefined, signal: AbortSignal): Promise<SseBlock | CaughtUp | undefined> {
+    for (;;) {
+      if (this.isClosed || signal.aborted) return undefined
+      if (at < this.head) return this.window.find(at) ?? this.load(at, isAligned)
+      if (this.caughtUp !== undefined && this.caughtUp !== seen) return this.caughtUp
+      await this.wait(signal)
+    }
+  }
+
+  private wait(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.waiters.delete(done)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      this.waiters.add(done)
+      signal.addEventListener('abort', done)
+      if (this.isDirty) this.poll()
+    })
+  }
+
+  private wake(): void {
+    for (const done of [...this.waiters]) done()
+  }
+
+  /** For a follower behind the window; several at the same place share it. */
+  private load(at: number, isAligned: boolean): Promise<SseBlock> {
+    let loading = this.loading.get(at)
+    if (loading === undefined) {
+      loading = this.loadBlock(at, isAligned).finally(() => this.loading.delete(at))
+      this.loading.set(at, loading)
+    }
+    return loading
+  }
+
+  private async loadBlock(at: number, isAligned: boolean): Promise<SseBlock> {
+    const { store } = this.services
+    const chunks = isAligned
+      ? await store.read(this.key, { from: at, to: this.head, maxChunks: READ_CHUNKS, maxBytes: READ_BYTES })
+      : await store.read(this.key, { from: 0, to: at + 1, order: 'desc', maxChunks: 1 })
+    const blocks = await this.encode(chunks)
+    const block = blocks.find(({ n, end }) => n <= at && at < end)
+    if (block === undefined) throw new LogHoleError(this.key, at)
+    return block
+  }
+
+  private async encode(chunks: readonly StoredChunk[]): Promise<SseBlock[]> {
+    const blocks: SseBlock[] = []
+    for (const { header, data } of chunks) {
+      // A large chunk takes a millisecond; others want to be served in between.
+      if (blocks.length > 0) await nextTurn()
+      const block = encodeLines(this.key, decodeLines(header, unpackBody(header.encoding, data)))
+      blocks.push(block)
+      if (!this.isClosed) this.window.add(block)
+    }
+    return blocks
+  }
+
+  private schedule(): void {
+    if (this.isClosed) return
+    clearTimeout(this.timer)
+    this.timer = setTimeout(() => {
+      this.isDirty = true
+      this.poll()
+    }, this.pollMs)
+  }
+
+  private poll(): void {
+    if (this.isPolling || this.isClosed || this.waiters.size === 0) {
+      if (!this.isPolling) this.schedule()
+      return
+    }
+    this.isPolling = true
+    void this.advanceWhileDirty().finally(() => {
+      this.isPolling = false
+      if (this.isDirty && this.waiters.size > 0) this.poll()
+      else this.schedule()
+    })
+  }
+
+  /** Never rejects: while the database is away, followers wait. */
+  private async advanceWhileDirty(): Promise<void> {
+    try {
+      while (this.isDirty && this.waiters.size > 0 && !this.isClosed) {
+        this.isDirty = false
+        await this.advance()
+      }
+    } catch (err) {
+      this.isDirty = false
+      this.pollMs = IDLE_POLL_MS * (0.5 + Math.random())
+      this.services.logger.warn('A followed log could not be read; it is tried again', { stream: attemptKeyString(this.key), err })
+    }
+  }
+
+  private async advance(): Promise<void> {
+    const chunks = await this.services.store.read(this.key, { from: this.head, maxChunks: READ_CHUNKS, maxBytes: READ_BYTES })
+    const following = followingOn(chunks, this.head)
+    if (following.length === 0) {
+      await this.lookAround()
+      return
+    }
+    await this.encode(following)
+    this.prefix = extendPrefix(this.prefix, following.map(({ header }) => header)).prefix
+    if (this.prefix.chunks - this.watermarkChunks >= WATERMARK_CHUNKS) {
+      this.watermarkChunks = this.prefix.chunks
+      this.services.streams.noteWatermark(this.key, this.prefix)
+    }
+    // The read may have ended at its limits.
+    if (chunks.length === READ_CHUNKS || chunks.reduce((sum, { data }) => sum + data.length, 0) >= READ_BYTES) this.isDirty = true
+    this.pollMs = ACTIVE_POLL_MS
+    this.wake()
+  }
+
+  /** Nothing more is stored now: is more to come? */
+  private async lookAround(): Promise<void> {
+    this.pollMs = Math.min(IDLE_POLL_MS, this.pollMs * 2)
+    const record = await this.services.streams.record(this.key)
+    const state = record?.state ?? 'open'
+    // Of an open stream with lines the instance need not be asked: its attempt exists, and more may come.
+    if (state === 'open' && this.head > 0) return
+    if (record?.totals !== undefined && record.totals.lines > this.head) {
+      // Sealed since the chunks were read.
+      this.pollMs = ACTIVE_POLL_MS
+      return
+    }
+    const instance = await this.services.instances.current(this.key.instanceId)
+    if (instance === undefined) return this.close()
+    const view = state === 'open' ? { state, prefix: this.prefix } : await this.services.streams.view(this.key)
+    const facts = { state: view.state, status: instance.status, latestAttempt: instance.attempt }
+    const former = this.caughtUp?.facts
+    if (former?.state === facts.state && former.status === facts.status && former.latestAttempt === facts.latestAttempt) return
+    this.caughtUp = { view, facts }
+    this.wake()
+  }
+}
+
+/** Those chunks that follow on each other from line `at` on, up to the first gap. */
+function followingOn(chunks: readonly StoredChunk[], at: number): StoredChunk[] {
+  const result: StoredChunk[] = []
+  let next = at
+  for (const chunk of chunks) {
+    if (chunk.header.n > next) break
+    if (chunk.header.n < next) continue
+    result.push(chunk)
+    next += chunk.header.count
+  }
+  return result
+}

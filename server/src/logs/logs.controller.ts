@@ -1,0 +1,62 @@
+import { Controller, Get, Headers, Param, Query, Req, Res } from '@nestjs/common'
+import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger'
+import type { Request, Response } from 'express'
+import { Id } from '@jobtrail/shared/api/common'
+import { FollowQuery, LogPage, LogQuery, LogVerification, RawQuery, VerifyQuery } from '@jobtrail/shared/api/logs'
+import { CurrentPrincipal } from '../auth/current-principal.js'
+import { Principal } from '../auth/principal.js'
+import { Answers } from '../platform/http/openapi.js'
+import { FollowService } from './follow/follow.service.js'
+import { LogsService } from './logs.service.js'
+import { RawLogService } from './raw-log.service.js'
+
+/** Reading logs: every answer comes from MongoDB, is kept by nobody, and says how complete it is. */
+@ApiTags('logs')
+@Controller('api/instances/:id/logs')
+export class LogsController {
+  constructor(
+    private readonly logs: LogsService,
+    private readonly rawLog: RawLogService,
+    private readonly followers: FollowService,
+  ) {}
+
+  @Get()
+  @ApiOperation({ summary: 'A page of lines. A page may end early (at 8 MiB of text, or after 200,000 lines searched for one side): `next` goes on from there' })
+  @Answers(LogPage)
+  page(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string, @Query({ schema: LogQuery }) query: LogQuery): Promise<LogPage> {
+    return this.logs.page(principal, id, query)
+  }
+
+  @Get('raw')
+  @ApiOperation({ summary: 'The bytes that the process wrote, as far as they are stored: see X-Jobtrail-Log-State and X-Jobtrail-Log-Lines. Ranges of bytes for the plain log' })
+  @ApiProduces('text/plain')
+  raw(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: Id }) id: string,
+    @Query({ schema: RawQuery }) query: RawQuery,
+    @Req() request: Request,
+    @Res() response: Response,
+  ): Promise<void> {
+    return this.rawLog.send(principal, id, query, request, response)
+  }
+
+  @Get('follow')
+  @ApiOperation({ summary: 'Server-Sent Events: a line each, `attempt` when a retry begins, `end` when the log is complete' })
+  @ApiProduces('text/event-stream')
+  follow(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: Id }) id: string,
+    @Query({ schema: FollowQuery }) query: FollowQuery,
+    @Headers('last-event-id') lastEventId: string | undefined,
+    @Res() response: Response,
+  ): Promise<void> {
+    return this.followers.follow(principal, id, query, lastEventId, response)
+  }
+
+  @Get('verify')
+  @ApiOperation({ summary: 'Recomputes the digest chain of what is stored' })
+  @Answers(LogVerification)
+  verify(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string, @Query({ schema: VerifyQuery }) query: VerifyQuery): Promise<LogVerification> {
+    return this.logs.verify(principal, id, query)
+  }
+}

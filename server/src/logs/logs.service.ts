@@ -1,0 +1,103 @@
+import { Injectable } from '@nestjs/common'
+import type { LogLineView, LogPage, LogQuery, LogVerification, VerifyQuery } from '@jobtrail/shared/api/logs'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { chainDigest, decodeLines, unpackBody } from '@jobtrail/shared/log/codec'
+import type { LogLine } from '@jobtrail/shared/log/chunk'
+import { Principal } from '../auth/principal.js'
+import { isOnSide, lineView } from './domain/line-view.js'
+import { nextLine, pageWindow, type PageWindow } from './domain/page-window.js'
+import { differenceOf, emptyTotals } from './domain/stream-totals.js'
+import { LogHoleError, LogReader } from './log-reader.service.js'
+import type { StoredChunk } from './log-store.js'
+
+/** A page ends early at so many bytes of text, and a search for lines of one side after so many lines: `next` goes on from there. */
+const MAX_PAGE_BYTES = 8 * 1024 * 1024
+const MAX_LINES_SEARCHED = 200_000
+
+export const linesOf = ({ header, data }: StoredChunk): LogLine[] => decodeLines(header, unpackBody(header.encoding, data))
+
+/** Pages of a log, and its verification. */
+@Injectable()
+export class LogsService {
+  constructor(private readonly reader: LogReader) {}
+
+  async page(principal: Principal, instanceId: string, query: LogQuery): Promise<LogPage> {
+    const selected = await this.reader.select(principal, instanceId, query)
+    const { key } = selected
+    const { prefix, ...completeness } = await this.reader.view(selected)
+    const total = prefix.lines
+    const window = pageWindow(query, total, query.stream !== undefined)
+    const { lines, reached } = await this.collect(key, window, query)
+    return { ...completeness, total, task: key.task, attempt: key.attempt, lines, next: nextLine(query.order, reached, total, completeness.state) }
+  }
+
+  /** Recomputes the digest chain of everything that can be read, and of a sealed stream compares it with what it was sealed with. */
+  async verify(principal: Principal, instanceId: string, query: VerifyQuery): Promise<LogVerification> {
+    const selected = await this.reader.select(principal, instanceId, query)
+    const { key } = selected
+    const { state, prefix, gaps } = await this.reader.view(selected)
+    const sums = emptyTotals(key)
+    const answer = (valid: boolean, reason?: string, firstBad = sums.lines): LogVerification => ({
+      valid,
+      state,
+      lines: sums.lines,
+      bytes: sums.bytes,
+      digest: sums.digest,
+      ...(valid ? {} : { firstBad }),
+      ...(reason === undefined ? {} : { reason }),
+    })
+    try {
+      for await (const chunk of this.reader.chunks(key, 0, prefix.lines)) {
+        const problem = verifyChunk(sums, chunk)
+        if (problem !== undefined) return answer(false, problem)
+        sums.digest = chunk.header.digest
+        sums.lines += chunk.header.count
+        sums.bytes += chunk.header.bytes
+        sums.chunks++
+      }
+    } catch (error) {
+      if (!(error instanceof LogHoleError)) throw error
+      return answer(false, 'A chunk that was stored is missing')
+    }
+    const difference = state === 'sealed' ? differenceOf(sums, prefix) : undefined
+    if (difference !== undefined) return answer(false, `Differs from what was sealed: ${difference}`)
+    const [gap] = gaps ?? []
+    return gap === undefined ? answer(true) : answer(false, `Lines ${gap.from} to ${gap.to - 1} have not arrived`, gap.from)
+  }
+
+  /** `reached` as `nextLine` wants it. */
+  private async collect(key: AttemptKey, { from, to }: PageWindow, { limit, order, stream }: LogQuery): Promise<{ lines: LogLineView[]; reached: number }> {
+    const isDescending = order === 'desc'
+    const lines: LogLineView[] = []
+    let bytes = 0
+    let searched = 0
+    let reached = isDescending ? to : from
+    for await (const chunk of isDescending ? this.reader.chunksDown(key, from, to) : this.reader.chunks(key, from, to)) {
+      const decoded = linesOf(chunk)
+      for (const line of isDescending ? decoded.reverse() : decoded) {
+        if (line.n < from || line.n >= to) continue
+        if (lines.length >= limit || bytes >= MAX_PAGE_BYTES || searched >= MAX_LINES_SEARCHED) return { lines, reached }
+        reached = isDescending ? line.n : line.n + 1
+        searched++
+        if (stream !== undefined && !isOnSide(line.flags, stream)) continue
+        lines.push(lineView(key, line))
+        bytes += line.text.length
+      }
+    }
+    return { lines, reached }
+  }
+}
+
+/** What is wrong with a chunk that should follow on `before`; undefined when nothing is. */
+function verifyChunk(before: { lines: number; bytes: number; digest: string }, { header, data }: StoredChunk): string | undefined {
+  if (header.n !== before.lines) return 'Chunks overlap'
+  if (header.offset !== before.bytes) return 'The chunk has the wrong place among the bytes of the stream'
+  try {
+    const body = unpackBody(header.encoding, data)
+    decodeLines(header, body)
+    if (chainDigest(before.digest, header, body) !== header.digest) return 'The digest chain is broken here'
+  } catch (error) {
+    return `The chunk does not decode: ${error instanceof Error ? error.message : String(error)}`
+  }
+  return undefined
+}

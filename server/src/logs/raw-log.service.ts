@@ -1,0 +1,113 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { constants, createBrotliCompress, createGzip } from 'node:zlib'
+import { Injectable } from '@nestjs/common'
+import type { Request, Response } from 'express'
+import type { RawQuery } from '@jobtrail/shared/api/logs'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { AppError } from '@jobtrail/shared/domain/errors'
+import { joinLines, rawText, unpackBody } from '@jobtrail/shared/log/codec'
+import { Principal } from '../auth/principal.js'
+import { type ByteRange, parseRange } from './domain/byte-range.js'
+import { coalesce } from './domain/coalesce.js'
+import { isoTime, isOnSide } from './domain/line-view.js'
+import { LogReader } from './log-reader.service.js'
+import type { StoredChunk } from './log-store.js'
+import { linesOf } from './logs.service.js'
+
+/** Bytes that wait for a slow client inside the stream; what is read ahead comes on top. */
+const HIGH_WATER_BYTES = 256 * 1024
+/** A client that takes nothing for so long is let go. */
+const IDLE_TIMEOUT_MS = 60_000
+
+const CLIENT_LEFT = new Set<unknown>(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ECONNRESET', 'EPIPE'])
+
+/** A log as the process wrote it, streamed: memory does not grow with its length. */
+@Injectable()
+export class RawLogService {
+  constructor(private readonly reader: LogReader) {}
+
+  async send(principal: Principal, instanceId: string, query: RawQuery, request: Request, response: Response): Promise<void> {
+    const selected = await this.reader.select(principal, instanceId, query)
+    const { key } = selected
+    const { state, prefix: totals } = await this.reader.view(selected)
+    const isPlain = query.stream === undefined && !query.timestamps
+    response.set({ 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store', Vary: 'Accept-Encoding', 'X-Jobtrail-Log-State': state, 'X-Jobtrail-Log-Lines': String(totals.lines) })
+    if (isPlain) response.set('Accept-Ranges', 'bytes')
+    // Without validators no condition of If-Range can hold, so that the whole is to be sent.
+    const range = isPlain && request.get('If-Range') === undefined ? parseRange(request.get('Range'), totals.bytes) : 'whole'
+    if (range === 'unsatisfiable') {
+      response.set('Content-Range', `bytes */${totals.bytes}`)
+      throw new AppError('RANGE_NOT_SATISFIABLE', `The log has ${totals.bytes} bytes now`)
+    }
+    const encoding = range === 'whole' ? request.acceptsEncodings(['br', 'gzip', 'identity']) : 'identity'
+    const compressor = compressorFor(encoding)
+    if (compressor !== undefined) response.set('Content-Encoding', String(encoding))
+    if (range !== 'whole') {
+      response.status(206).set({ 'Content-Range': `bytes ${range.from}-${range.to - 1}/${state === 'sealed' ? totals.bytes : '*'}`, 'Content-Length': String(range.to - range.from) })
+    } else if (isPlain && compressor === undefined) response.set('Content-Length', String(totals.bytes))
+    if (request.method === 'HEAD') {
+      response.end()
+      return
+    }
+    const parts = range === 'whole' ? this.whole(key, totals.lines, query) : this.part(key, totals.lines, range)
+    await this.pipe(coalesce(parts), compressor, response)
+  }
+
+  private async pipe(parts: AsyncGenerator<Buffer>, compressor: ReturnType<typeof compressorFor>, response: Response): Promise<void> {
+    // Read before anything is sent: a database that is away makes a proper answer.
+    const first = await parts.next()
+    if (first.done === true) {
+      response.removeHeader('Content-Encoding')
+      response.end()
+      return
+    }
+    response.setTimeout(IDLE_TIMEOUT_MS, () => response.destroy())
+    const source = Readable.from(startingWith(first.value, parts), { objectMode: false, highWaterMark: HIGH_WATER_BYTES })
+    try {
+      await (compressor === undefined ? pipeline(source, response) : pipeline(source, compressor, response))
+    } catch (error) {
+      // The client left, or was let go: nothing went wrong here.
+      if (error instanceof Error && 'code' in error && CLIENT_LEFT.has(error.code)) return
+      throw error
+    }
+  }
+
+  private async *whole(key: AttemptKey, lines: number, { stream, timestamps }: RawQuery): AsyncGenerator<Buffer> {
+    for await (const chunk of this.reader.chunks(key, 0, lines)) {
+      if (stream === undefined && !timestamps) yield writtenBytes(chunk)
+      else {
+        const wanted = linesOf(chunk).filter(({ flags }) => stream === undefined || isOnSide(flags, stream))
+        yield joinLines(timestamps ? wanted.map((line) => ({ ...line, text: Buffer.concat([Buffer.from(`${isoTime(line.at)} `), line.text]) })) : wanted)
+      }
+    }
+  }
+
+  private async *part(key: AttemptKey, lines: number, { from, to }: ByteRange): AsyncGenerator<Buffer> {
+    const start = await this.reader.lineAtByte(key, from, lines)
+    let at = start.offset
+    for await (const chunk of this.reader.chunks(key, start.line, lines)) {
+      const bytes = writtenBytes(chunk)
+      yield bytes.subarray(Math.max(0, from - at), Math.min(bytes.length, to - at))
+      at += bytes.length
+      if (at >= to) return
+    }
+  }
+}
+
+/** The bytes of a chunk as the process wrote them. Their number was announced, so it has to be right. */
+function writtenBytes({ header, data }: StoredChunk): Buffer {
+  const bytes = rawText(header, unpackBody(header.encoding, data))
+  if (bytes.length !== header.bytes) throw new RangeError(`The chunk at line ${header.n} has ${bytes.length} bytes where ${header.bytes} were promised`)
+  return bytes
+}
+
+function compressorFor(encoding: string | false): ReturnType<typeof createGzip> | ReturnType<typeof createBrotliCompress> | undefined {
+  if (encoding === 'br') return createBrotliCompress({ params: { [constants.BROTLI_PARAM_QUALITY]: 1 } })
+  return encoding === 'gzip' ? createGzip({ level: 1 }) : undefined
+}
+
+async function* startingWith(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  yield first
+  yield* rest
+}
