@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Db, MongoServerError } from 'mongodb'
+import type { Db } from 'mongodb'
 import { Logger } from '../logging.js'
+import { isDuplicateKey } from '../mongo.js'
 
 /** A change of stored data. It may run again after a crash half-way, so running it twice has to be the same as once. */
 export type Migration = { name: string; run: (db: Db) => Promise<void> }
@@ -22,9 +23,10 @@ export async function runMigrations(db: Db, owner: string, logger: Logger, migra
     const names = new Set((await done.find().toArray()).map((each) => each._id))
     return migrations.filter((each) => !names.has(each.name))
   }
+  if ((await pending()).length === 0) return
+  await makeLock(db)
   const deadline = performance.now() + WAIT_MS
-  while ((await pending()).length > 0) {
-    if (await takeLock(db, owner)) break
+  while (!(await takeLock(db, owner))) {
     if (performance.now() > deadline) throw new Error(`Waited ${WAIT_MS / 60_000} minutes for another server to migrate the data`)
     await sleep(250 + Math.random() * 500)
   }
@@ -39,21 +41,25 @@ export async function runMigrations(db: Db, owner: string, logger: Logger, migra
     }
   } finally {
     clearInterval(renewal)
-    await locks(db).deleteOne({ _id: LOCK_ID, owner })
+    await locks(db).updateOne({ _id: LOCK_ID, owner }, { $set: { owner: '', expiresAt: new Date(0) } })
   }
 }
 
 const locks = (db: Db) => db.collection<LockDocument>('migration_locks')
 
+/** Without a holder; made by whoever comes first. */
+async function makeLock(db: Db): Promise<void> {
+  try {
+    await locks(db).updateOne({ _id: LOCK_ID }, { $setOnInsert: { owner: '', expiresAt: new Date(0) } }, { upsert: true })
+  } catch (error) {
+    // Two of one moment: the other one made it.
+    if (!isDuplicateKey(error)) throw error
+  }
+}
+
 /** Takes the lock, or renews it; its time is that of MongoDB, so that no server's clock matters. False: another one has it. */
 async function takeLock(db: Db, owner: string): Promise<boolean> {
-  const isFree = { $or: [{ $eq: ['$owner', owner] }, { $lt: [{ $ifNull: ['$expiresAt', new Date(0)] }, '$$NOW'] }] }
-  try {
-    const result = await locks(db).updateOne({ _id: LOCK_ID, $expr: isFree }, [{ $set: { owner, expiresAt: { $add: ['$$NOW', LEASE_MS] } } }], { upsert: true })
-    return result.matchedCount > 0 || result.upsertedCount > 0
-  } catch (error) {
-    // The document is there but does not match: the upsert collides with it.
-    if (error instanceof MongoServerError && error.code === 11_000) return false
-    throw error
-  }
+  const isFree = { $or: [{ $eq: ['$owner', owner] }, { $lt: ['$expiresAt', '$$NOW'] }] }
+  const result = await locks(db).updateOne({ _id: LOCK_ID, $expr: isFree }, [{ $set: { owner, expiresAt: { $add: ['$$NOW', LEASE_MS] } } }])
+  return result.matchedCount > 0
 }
