@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parseAttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { systemCode } from '../errors.js'
 import { type AttemptGroup, killAttempts } from '../guard/processes.js'
 import { MAX_RESULT_BYTES, parseResult } from './runner.js'
@@ -59,7 +60,7 @@ export class AttemptFolder {
 export function killLeftovers(runsDir: string): string[] {
   let keys: string[]
   try {
-    keys = readdirSync(runsDir)
+    keys = readdirSync(runsDir).filter((name) => parseAttemptKey(name) !== undefined)
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return []
     throw error

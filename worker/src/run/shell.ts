@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { closeSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import type { Processor } from '@jobtrail/shared/api/jobs'
 import type { Logger } from 'pino'
 import { describeError, systemCode } from '../errors.js'
 import type { GuardClient } from '../guard/guard-client.js'
 import { type AttemptGroup, killAttempts, signalGroup } from '../guard/processes.js'
 import { AttemptFolder } from './attempt-folder.js'
+import { type OutputPipe, OutputPipes } from './output-pipes.js'
 import { type Execution, failure, type Outcome, type RunContext, type Runner } from './runner.js'
 import { buildEnvironment } from './shell-env.js'
 
@@ -14,6 +16,8 @@ type ShellProcessor = Extract<Processor, { kind: 'shell' }>
 
 /** How long output is read after the process itself has ended, from children that hold its pipe; then they are killed. */
 const LEFTOVER_GRACE_MS = 5_000
+/** Beside the attempts' folders, and no attempt's key. */
+const PIPES_FOLDER = 'pipes'
 
 export interface ShellOptions {
   /** Folder in the spool for the folders of attempts. */
@@ -26,13 +30,17 @@ export interface ShellOptions {
 
 /** Runs scripts and commands as processes, each in a process group of its own. */
 export class ShellRunner implements Runner {
+  private pipes: OutputPipes | undefined
+
   constructor(private readonly options: ShellOptions) {}
 
   start(context: RunContext): Execution {
     const { processor } = context.assignment
     if (processor.kind !== 'shell') throw new TypeError(`not a shell processor: ${processor.kind}`)
     const folder = new AttemptFolder(join(this.options.runsDir, context.key))
-    return new ShellExecution(context, processor, folder, this.options)
+    const { runsDir, log } = this.options
+    this.pipes ??= new OutputPipes(join(runsDir, PIPES_FOLDER), (error) => log.warn({ err: error }, 'no pipes could be made ahead'))
+    return new ShellExecution(context, processor, folder, this.pipes, this.options)
   }
 }
 
@@ -47,6 +55,8 @@ class ShellExecution implements Execution {
   readonly done: Promise<Outcome>
   readonly released: Promise<void>
   private readonly child: ChildProcess
+  /** Each resolves when its pipe is at its end. */
+  private readonly outputs: readonly Promise<void>[]
   private group: AttemptGroup
   private grace: NodeJS.Timeout | undefined
   private hasExited = false
@@ -56,16 +66,26 @@ class ShellExecution implements Execution {
     private readonly context: RunContext,
     private readonly processor: ShellProcessor,
     private readonly folder: AttemptFolder,
+    pipes: OutputPipes,
     private readonly options: ShellOptions,
   ) {
     this.group = { key: context.key, group: undefined, start: undefined }
     options.guard.starting(context.key)
+    const opened: OutputPipe[] = []
     try {
-      this.child = this.spawn()
+      const [stdout, stderr] = [pipes.open(), pipes.open()] as const
+      opened.push(stdout, stderr)
+      this.child = this.spawn(stdout.writeFd, stderr.writeFd)
+      this.outputs = [watchEnd(stdout.readable), watchEnd(stderr.readable)]
+      context.stream.capture(stdout.readable, 'stdout')
+      context.stream.capture(stderr.readable, 'stderr')
     } catch (error) {
+      for (const { readable } of opened) readable.destroy()
       options.guard.gone(context.key)
       void this.removeFolder()
       throw error
+    } finally {
+      for (const { writeFd } of opened) closeSync(writeFd)
     }
     const exit = this.waitForExit()
     if (this.child.pid !== undefined) {
@@ -73,8 +93,6 @@ class ShellExecution implements Execution {
       this.group = options.guard.started(context.key, this.child.pid)
       folder.noteGroup(this.group)
     }
-    if (this.child.stdout !== null) context.stream.capture(this.child.stdout, 'stdout')
-    if (this.child.stderr !== null) context.stream.capture(this.child.stderr, 'stderr')
     this.done = this.finish(exit)
     this.released = this.done.then(() => undefined)
   }
@@ -95,14 +113,14 @@ class ShellExecution implements Execution {
     this.endLeftovers()
   }
 
-  private spawn(): ChildProcess {
+  private spawn(stdoutFd: number, stderrFd: number): ChildProcess {
     const { assignment, key } = this.context
     if (this.processor.script !== undefined) this.folder.write('script', this.processor.script)
     this.folder.write('params', JSON.stringify(assignment.params))
     const { file, args } = commandOf(this.processor, this.folder.script)
     return spawn(file, args, {
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', stdoutFd, stderrFd],
       env: buildEnvironment(this.options.env, assignment, key, this.folder),
       ...(this.processor.cwd === undefined ? {} : { cwd: this.processor.cwd }),
     })
@@ -152,18 +170,14 @@ class ShellExecution implements Execution {
 
   /** True when nobody holds the output any more, false when the grace has passed or the attempt is to end now. */
   private pipesClosed(): Promise<boolean> {
-    const open = [this.child.stdout, this.child.stderr].filter((pipe) => pipe !== null && !pipe.readableEnded && !pipe.destroyed)
-    if (open.length === 0) return Promise.resolve(true)
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(false), this.graceMs)
-      this.endLeftovers = () => {
+      const end = (areClosed: boolean) => {
         clearTimeout(timer)
-        resolve(false)
+        resolve(areClosed)
       }
-      this.child.once('close', () => {
-        clearTimeout(timer)
-        resolve(true)
-      })
+      const timer = setTimeout(() => end(false), this.graceMs)
+      this.endLeftovers = () => end(false)
+      void Promise.all(this.outputs).then(() => end(true))
     })
   }
 
@@ -188,6 +202,8 @@ class ShellExecution implements Execution {
     }
   }
 }
+
+const watchEnd = (readable: Readable): Promise<void> => new Promise((resolve) => readable.once('close', () => resolve()))
 
 const describeExit = (exitCode: number | null, signal: string | null): string => (signal === null ? `Exit code ${exitCode}` : `Killed by ${signal}`)
 
