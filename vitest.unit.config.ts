@@ -1,7 +1,7 @@
-import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
 
-const root = fileURLToPath(new URL('.', import.meta.url));
+const root = fileURLToPath(new URL('.', import.meta.url))
 
 // Unit tests: logic without I/O. They read the sources of the other packages, so they need no build.
 export default defineConfig({
@@ -21,4 +21,4 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 20_000,
   },
-});
+})

@@ -1,27 +1,27 @@
 // Runs the tests (npm test) or the benchmarks (npm run bench) on a fresh clone as well as on a used
 // one. The last line is always `N passed, N failed`, and the exit code is not 0 if anything failed.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { bootstrap } from '../deploy/local/bootstrap.mjs';
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { bootstrap } from '../deploy/local/bootstrap.mjs'
 
-const ROOT = resolve(fileURLToPath(import.meta.url), '../..');
-const RESULTS = join(ROOT, 'test/results');
-const UNIT_TIMEOUT_MS = 5 * 60_000;
-const INTEGRATION_TIMEOUT_MS = 30 * 60_000;
-const BENCH_TIMEOUT_MS = 60 * 60_000;
+const ROOT = resolve(fileURLToPath(import.meta.url), '../..')
+const RESULTS = join(ROOT, 'test/results')
+const UNIT_TIMEOUT_MS = 5 * 60_000
+const INTEGRATION_TIMEOUT_MS = 30 * 60_000
+const BENCH_TIMEOUT_MS = 60 * 60_000
 
 const USAGE = `Usage: node test/run.mjs [--unit] [--only <part of a path>] [--no-build] [--bench [arguments]]
   --unit       only the unit tests (they need no MongoDB and no Redis)
   --only PART  only the test files whose path contains PART; may be given several times
   --no-build   take what is built
-  --bench      the benchmarks; what follows is handed to them`;
+  --bench      the benchmarks; what follows is handed to them`
 
 function parse(argv) {
-  const benchAt = argv.indexOf('--bench');
-  const own = benchAt < 0 ? argv : argv.slice(0, benchAt);
+  const benchAt = argv.indexOf('--bench')
+  const own = benchAt < 0 ? argv : argv.slice(0, benchAt)
   try {
     const { values } = parseArgs({
       args: own,
@@ -31,11 +31,11 @@ function parse(argv) {
         'no-build': { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
-    });
-    return { ...values, bench: benchAt < 0 ? undefined : argv.slice(benchAt + 1) };
+    })
+    return { ...values, bench: benchAt < 0 ? undefined : argv.slice(benchAt + 1) }
   } catch (error) {
-    process.stderr.write(`${error.message}\n${USAGE}\n`);
-    process.exit(2);
+    process.stderr.write(`${error.message}\n${USAGE}\n`)
+    process.exit(2)
   }
 }
 
@@ -43,81 +43,82 @@ function parse(argv) {
 function runNode(args, timeoutMs) {
   return new Promise((done) => {
     // stderr goes to stdout too, so that nothing can come after the last line.
-    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 1, 1], detached: true });
+    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 1, 1], detached: true })
     const end = (signal) => {
+      if (child.pid === undefined) return
       try {
-        process.kill(-child.pid, signal);
+        process.kill(-child.pid, signal)
       } catch (error) {
-        if (error.code !== 'ESRCH') throw error; // it has just ended by itself
+        if (error.code !== 'ESRCH') throw error // it has just ended by itself
       }
-    };
-    const forward = (signal) => end(signal);
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, forward);
-    let killer;
+    }
+    const forward = (signal) => end(signal)
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, forward)
+    let killer
     const timer = setTimeout(() => {
-      process.stderr.write(`jobtrail: not done after ${timeoutMs / 60_000} minutes, ending it\n`);
-      end('SIGTERM');
-      killer = setTimeout(() => end('SIGKILL'), 15_000);
-    }, timeoutMs);
+      process.stderr.write(`jobtrail: not done after ${timeoutMs / 60_000} minutes, ending it\n`)
+      end('SIGTERM')
+      killer = setTimeout(() => end('SIGKILL'), 15_000)
+    }, timeoutMs)
     const finish = (code) => {
-      clearTimeout(timer);
-      clearTimeout(killer);
-      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(signal, forward);
-      done(code);
-    };
-    child.once('exit', (code, signal) => finish(signal === null ? (code ?? 1) : 1));
-    child.once('error', () => finish(1));
-  });
+      clearTimeout(timer)
+      clearTimeout(killer)
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.off(signal, forward)
+      done(code)
+    }
+    child.once('exit', (code, signal) => finish(signal === null ? (code ?? 1) : 1))
+    child.once('error', () => finish(1))
+  })
 }
 
 /** Counts what vitest reports; a file that did not even load, or a crash, is one failure. */
 function count(report, exitCode) {
-  let passed = 0;
-  let failed = 0;
-  let skipped = 0;
+  let passed = 0
+  let failed = 0
+  let skipped = 0
   for (const file of report.testResults) {
-    const failedHere = file.assertionResults.filter(({ status }) => status === 'failed').length;
-    passed += file.assertionResults.filter(({ status }) => status === 'passed').length;
-    skipped += file.assertionResults.filter(({ status }) => !['passed', 'failed'].includes(status)).length;
-    failed += failedHere === 0 && file.status === 'failed' ? 1 : failedHere;
+    const failedHere = file.assertionResults.filter(({ status }) => status === 'failed').length
+    passed += file.assertionResults.filter(({ status }) => status === 'passed').length
+    skipped += file.assertionResults.filter(({ status }) => !['passed', 'failed'].includes(status)).length
+    failed += failedHere === 0 && file.status === 'failed' ? 1 : failedHere
   }
   // vitest also fails for errors outside of tests (an unhandled rejection): never call that a success.
-  if (exitCode !== 0 && failed === 0) failed = 1;
-  return { passed, failed, skipped };
+  if (exitCode !== 0 && failed === 0) failed = 1
+  return { passed, failed, skipped }
 }
 
 async function runVitest(name, config, only, timeoutMs) {
-  const file = join(RESULTS, `${name}.json`);
-  mkdirSync(RESULTS, { recursive: true });
-  rmSync(file, { force: true });
-  const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
+  const file = join(RESULTS, `${name}.json`)
+  mkdirSync(RESULTS, { recursive: true })
+  rmSync(file, { force: true })
+  const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs')
   const exitCode = await runNode(
     [vitest, 'run', '--config', config, '--passWithNoTests', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...only],
     timeoutMs,
-  );
-  if (!existsSync(file)) return { passed: 0, failed: exitCode === 0 ? 0 : 1, skipped: 0 };
-  return count(JSON.parse(readFileSync(file, 'utf8')), exitCode);
+  )
+  if (!existsSync(file)) return { passed: 0, failed: exitCode === 0 ? 0 : 1, skipped: 0 }
+  return count(JSON.parse(readFileSync(file, 'utf8')), exitCode)
 }
 
-const options = parse(process.argv.slice(2));
+const options = parse(process.argv.slice(2))
 if (options.help) {
-  process.stdout.write(`${USAGE}\n`);
-  process.exit(0);
+  process.stdout.write(`${USAGE}\n`)
+  process.exit(0)
 }
-bootstrap({ build: !options['no-build'] && !options.unit });
+bootstrap({ build: !options['no-build'] && !options.unit })
 
 if (options.bench !== undefined) {
-  process.exitCode = await runNode([join(ROOT, 'test/dist/bench/main.js'), ...options.bench], BENCH_TIMEOUT_MS);
+  process.exitCode = await runNode([join(ROOT, 'test/dist/bench/main.js'), ...options.bench], BENCH_TIMEOUT_MS)
 } else {
-  const started = Date.now();
-  const parts = [await runVitest('unit', 'vitest.unit.config.ts', options.only, UNIT_TIMEOUT_MS)];
+  const started = Date.now()
+  const parts = [await runVitest('unit', 'vitest.unit.config.ts', options.only, UNIT_TIMEOUT_MS)]
   if (!options.unit) {
-    parts.push(await runVitest('integration', 'test/vitest.config.ts', options.only, INTEGRATION_TIMEOUT_MS));
+    parts.push(await runVitest('integration', 'test/vitest.config.ts', options.only, INTEGRATION_TIMEOUT_MS))
   }
-  const sum = (key) => parts.reduce((total, part) => total + part[key], 0);
-  const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')];
-  process.stdout.write(`\nall tests took ${Math.round((Date.now() - started) / 1000)} s, ${skipped} skipped\n`);
-  if (passed + failed === 0) process.stdout.write('no test was run\n');
-  process.stdout.write(`${passed} passed, ${failed} failed\n`);
-  process.exitCode = failed === 0 && passed > 0 ? 0 : 1;
+  const sum = (key) => parts.reduce((total, part) => total + part[key], 0)
+  const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]
+  process.stdout.write(`\nall tests took ${Math.round((Date.now() - started) / 1000)} s, ${skipped} skipped\n`)
+  if (passed + failed === 0) process.stdout.write('no test was run\n')
+  process.stdout.write(`${passed} passed, ${failed} failed\n`)
+  process.exitCode = failed === 0 && passed > 0 ? 0 : 1
 }

@@ -1,5 +1,5 @@
-import { fileURLToPath } from 'node:url';
-import { defineConfig } from 'vitest/config';
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
 
 // Tests against real processes. One file at a time: they measure waits, and two cores are soon full.
 export default defineConfig({
@@ -16,4 +16,4 @@ export default defineConfig({
     // No retries: a test that fails now and then has found something.
     retry: 0,
   },
-});
+})

@@ -1,20 +1,20 @@
-import { availableParallelism } from 'node:os';
-import { parseArgs } from 'node:util';
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
 
 /** What `npm start` was asked for. */
 export interface StartOptions {
-  servers: number;
-  workers: number;
-  port: number;
-  ephemeral: boolean;
-  watch: boolean;
-  mongodbUri: string | undefined;
-  redisUrl: string | undefined;
+  servers: number
+  workers: number
+  port: number
+  ephemeral: boolean
+  watch: boolean
+  mongodbUri: string | undefined
+  redisUrl: string | undefined
 }
 
 /** A command line that cannot be understood. */
 export class UsageError extends Error {
-  override readonly name = 'UsageError';
+  override readonly name = 'UsageError'
 }
 
 export const USAGE = `Usage: npm start -- [options]
@@ -25,26 +25,26 @@ export const USAGE = `Usage: npm start -- [options]
   --mongodb-uri URI  a MongoDB replica set that runs already (or MONGODB_URI)
   --redis-url URL    a Redis that runs already (or REDIS_URL)
   --watch            build and restart when a source changes (npm run dev)
-  --help             this text`;
+  --help             this text`
 
 function wholeNumber(option: string, text: string, min: number, max: number): number {
-  const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw new UsageError(`--${option} has to be a whole number from ${min} to ${max}, not "${text}"`);
+  const value = /^\d{1,6}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= min && value <= max) return value
+  throw new UsageError(`--${option} has to be a whole number from ${min} to ${max}, not "${text}"`)
 }
 
 function address(option: string, text: string | undefined, pattern: RegExp, example: string): string | undefined {
-  if (text === undefined || text === '') return undefined;
-  if (pattern.test(text)) return text;
-  throw new UsageError(`${option} has to look like ${example}`);
+  if (text === undefined || text === '') return undefined
+  if (pattern.test(text)) return text
+  throw new UsageError(`${option} has to look like ${example}`)
 }
 
 /** Reads the command line, with the environment for what it does not say; 'help' when asked for it. */
 export function parseOptions(argv: readonly string[], env: NodeJS.ProcessEnv): StartOptions | 'help' {
-  const values = parseOrThrow(argv);
-  if (values.help) return 'help';
-  const most = Math.max(16, availableParallelism() * 4);
-  const servers = wholeNumber('servers', values.servers, 1, most);
+  const values = parseOrThrow(argv)
+  if (values.help) return 'help'
+  const most = Math.max(16, availableParallelism() * 4)
+  const servers = wholeNumber('servers', values.servers, 1, most)
   return {
     servers,
     workers: wholeNumber('workers', values.workers, 0, most),
@@ -63,7 +63,7 @@ export function parseOptions(argv: readonly string[], env: NodeJS.ProcessEnv): S
       /^rediss?:\/\/./,
       'redis://host:6379',
     ),
-  };
+  }
 }
 
 function parseOrThrow(argv: readonly string[]) {
@@ -80,8 +80,8 @@ function parseOrThrow(argv: readonly string[]) {
         'redis-url': { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false },
       },
-    }).values;
+    }).values
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error })
   }
 }

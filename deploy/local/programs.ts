@@ -1,23 +1,23 @@
-import { existsSync } from 'node:fs';
-import { CONSOLE_DIST, SERVER_MAIN, WORKER_MAIN } from './paths.js';
-import { ManagedProcess } from './process.js';
-import { isHttpOk } from './wait.js';
+import { existsSync } from 'node:fs'
+import { CONSOLE_DIST, SERVER_MAIN, WORKER_MAIN } from './paths.js'
+import { ManagedProcess } from './process.js'
+import { isHttpOk } from './wait.js'
 
 /** Environment for a server or worker of our own. */
-export type Environment = Record<string, string>;
+export type Environment = Record<string, string>
 
 /** How one Jobtrail server is to be started. */
 export interface ServerOptions {
-  port: number;
-  mongodbUri: string;
-  redisUrl: string;
-  logFile: string;
-  serverId: string;
-  adminPassword?: string;
+  port: number
+  mongodbUri: string
+  redisUrl: string
+  logFile: string
+  serverId: string
+  adminPassword?: string
   /** The environment that it inherits; this process's own when left out. */
-  baseEnv?: NodeJS.ProcessEnv;
+  baseEnv?: NodeJS.ProcessEnv
   /** More variables, over everything above. */
-  env?: Environment;
+  env?: Environment
 }
 
 /** A Jobtrail server, not yet started. */
@@ -31,14 +31,14 @@ export function serverProcess(options: ServerOptions): ManagedProcess {
     ...(options.adminPassword === undefined ? {} : { JOBTRAIL_ADMIN_PASSWORD: options.adminPassword }),
     ...(existsSync(CONSOLE_DIST) ? { JOBTRAIL_STATIC_DIR: CONSOLE_DIST } : {}),
     ...options.env,
-  };
+  }
   return new ManagedProcess({
     name: options.serverId,
     command: process.execPath,
     args: ['--enable-source-maps', SERVER_MAIN],
     env,
     logFile: options.logFile,
-  });
+  })
 }
 
 /** Waits until a server that was started says that it is ready. */
@@ -47,29 +47,29 @@ export async function waitUntilReady(server: ManagedProcess, port: number, timeo
     timeoutMs,
     what: `${server.name} was ready on port ${port}`,
     intervalMs: 100,
-  });
+  })
 }
 
 /** How one Jobtrail worker is to be started. */
 export interface WorkerOptions {
-  name: string;
+  name: string
   /** The address of the load balancer, or of a server. */
-  server: string;
-  token: string;
-  slots: number;
-  spoolDir: string;
-  logFile: string;
+  server: string
+  token: string
+  slots: number
+  spoolDir: string
+  logFile: string
   /** More arguments, e.g. `--tags a,b`. */
-  args?: readonly string[];
-  baseEnv?: NodeJS.ProcessEnv;
-  env?: Environment;
+  args?: readonly string[]
+  baseEnv?: NodeJS.ProcessEnv
+  env?: Environment
   /** The program to run instead of the command-line worker: one made with the SDK. */
-  main?: string;
+  main?: string
 }
 
 /** A Jobtrail worker, not yet started. */
 export function workerProcess(options: WorkerOptions): ManagedProcess {
-  const { name, server, slots, spoolDir } = options;
+  const { name, server, slots, spoolDir } = options
   return new ManagedProcess({
     name,
     command: process.execPath,
@@ -82,5 +82,5 @@ export function workerProcess(options: WorkerOptions): ManagedProcess {
     logFile: options.logFile,
     // It has processes of its own to end.
     deathSignal: 'SIGTERM',
-  });
+  })
 }

@@ -1,4 +1,4 @@
 /** Prints one line for the user. `npm start` and the tests report each step with it. */
 export function say(text: string): void {
-  process.stdout.write(`jobtrail: ${text}\n`);
+  process.stdout.write(`jobtrail: ${text}\n`)
 }

@@ -1,6 +1,6 @@
 // What `npm start` runs: gets the checkout ready, then hands over to the compiled program.
-import { bootstrap } from './bootstrap.mjs';
+import { bootstrap } from './bootstrap.mjs'
 
-bootstrap();
-const { main } = await import('../dist/start.js');
-process.exitCode = await main(process.argv.slice(2));
+bootstrap()
+const { main } = await import('../dist/start.js')
+process.exitCode = await main(process.argv.slice(2))

@@ -1,41 +1,38 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** How long to wait, for what (it names the error), and how often to look. */
 export interface WaitOptions {
-  timeoutMs: number;
-  what: string;
-  intervalMs?: number;
+  timeoutMs: number
+  what: string
+  intervalMs?: number
 }
 
 /** A condition that did not come true in time; `cause` is what the last look threw, if it did. */
 export class WaitTimeoutError extends Error {
-  override readonly name = 'WaitTimeoutError';
+  override readonly name = 'WaitTimeoutError'
 }
 
 /** Ends the wait at once: the condition can no longer come true. */
 export class WaitAbortedError extends Error {
-  override readonly name = 'WaitAbortedError';
+  override readonly name = 'WaitAbortedError'
 }
 
-type Truthy<T> = Exclude<T, false | null | undefined | 0 | ''>;
+type Truthy<T> = Exclude<T, false | null | undefined | 0 | ''>
 
 function isTruthy<T>(value: T): value is Truthy<T> {
-  return Boolean(value);
+  return Boolean(value)
 }
 
 /** Rejects when `promise` has not settled in time. The work behind it is not cancelled. */
 export async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, what: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
+  let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => reject(new WaitTimeoutError(`${what}: nothing within ${Math.round(timeoutMs)} ms`)),
-      timeoutMs,
-    );
-  });
+    timer = setTimeout(() => reject(new WaitTimeoutError(`${what}: nothing within ${Math.round(timeoutMs)} ms`)), timeoutMs)
+  })
   try {
-    return await Promise.race([promise, late]);
+    return await Promise.race([promise, late])
   } finally {
-    clearTimeout(timer);
+    clearTimeout(timer)
   }
 }
 
@@ -45,25 +42,25 @@ export async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, wha
  * the cause of the time-out.
  */
 export async function waitFor<T>(probe: () => T | Promise<T>, options: WaitOptions): Promise<Truthy<T>> {
-  const { timeoutMs, what, intervalMs = 50 } = options;
-  const deadline = performance.now() + timeoutMs;
-  let lastError: unknown;
-  let lastValue: T | undefined;
+  const { timeoutMs, what, intervalMs = 50 } = options
+  const deadline = performance.now() + timeoutMs
+  let lastError: unknown
+  let lastValue: T | undefined
   do {
     try {
-      const left = Math.max(1, deadline - performance.now());
-      const value = await withTimeout(Promise.resolve(probe()), left, what);
-      if (isTruthy(value)) return value;
-      lastValue = value;
-      lastError = undefined;
+      const left = Math.max(1, deadline - performance.now())
+      const value = await withTimeout(Promise.resolve(probe()), left, what)
+      if (isTruthy(value)) return value
+      lastValue = value
+      lastError = undefined
     } catch (error) {
-      if (error instanceof WaitAbortedError) throw error;
-      lastError = error;
+      if (error instanceof WaitAbortedError) throw error
+      lastError = error
     }
-    await sleep(Math.min(intervalMs, Math.max(0, deadline - performance.now())));
-  } while (performance.now() < deadline);
-  const seen = lastError instanceof Error ? lastError.message : `last value: ${String(lastValue)}`;
-  throw new WaitTimeoutError(`waited ${timeoutMs} ms for ${what} (${seen})`, { cause: lastError });
+    await sleep(Math.min(intervalMs, Math.max(0, deadline - performance.now())))
+  } while (performance.now() < deadline)
+  const seen = lastError instanceof Error ? lastError.message : `last value: ${String(lastValue)}`
+  throw new WaitTimeoutError(`waited ${timeoutMs} ms for ${what} (${seen})`, { cause: lastError })
 }
 
 /** Whether a GET answers 2xx within a second. */
@@ -72,10 +69,10 @@ export async function isHttpOk(url: string): Promise<boolean> {
     const response = await fetch(url, {
       signal: AbortSignal.timeout(1_000),
       headers: { connection: 'close' },
-    });
-    await response.arrayBuffer();
-    return response.ok;
+    })
+    await response.arrayBuffer()
+    return response.ok
   } catch {
-    return false; // not listening yet is the normal case while a process starts
+    return false // not listening yet is the normal case while a process starts
   }
 }

@@ -1,48 +1,48 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type ReplicaSet, startReplicaSet } from '@jobtrail/deploy/mongod';
-import { killChildrenOnSignals } from '@jobtrail/deploy/process';
-import { type Redis, startRedis } from '@jobtrail/deploy/redis';
-import type { TestProject } from 'vitest/node';
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type ReplicaSet, startReplicaSet } from '@jobtrail/deploy/mongod'
+import { killChildrenOnSignals } from '@jobtrail/deploy/process'
+import { type Redis, startRedis } from '@jobtrail/deploy/redis'
+import type { TestProject } from 'vitest/node'
 
 /** What the files of one run share. */
 export interface SharedServices {
-  mongodbUri: string;
-  redisUrl: string;
+  mongodbUri: string
+  redisUrl: string
 }
 
 declare module 'vitest' {
   export interface ProvidedContext {
-    services: SharedServices;
+    services: SharedServices
   }
 }
 
 /** Starts one MongoDB and one Redis for all files, unless the environment names running ones. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  killChildrenOnSignals();
-  const dir = await mkdtemp(join(tmpdir(), 'jobtrail-test-'));
-  let replicaSet: ReplicaSet | undefined;
-  let redis: Redis | undefined;
+  killChildrenOnSignals()
+  const dir = await mkdtemp(join(tmpdir(), 'jobtrail-test-'))
+  let replicaSet: ReplicaSet | undefined
+  let redis: Redis | undefined
   const teardown = async (): Promise<void> => {
-    await Promise.all([replicaSet?.stop({ fast: true }), redis?.kill()]);
-    await rm(dir, { recursive: true, force: true });
-  };
+    await Promise.all([replicaSet?.stop({ fast: true }), redis?.kill()])
+    await rm(dir, { recursive: true, force: true })
+  }
   try {
-    let mongodbUri = process.env['MONGODB_URI'];
+    let mongodbUri = process.env['MONGODB_URI']
     if (mongodbUri === undefined) {
-      replicaSet = await startReplicaSet({ dir: join(dir, 'mongo'), electionTimeoutMs: 2_000 });
-      mongodbUri = replicaSet.uri('jobtrail');
+      replicaSet = await startReplicaSet({ dir: join(dir, 'mongo'), electionTimeoutMs: 2_000 })
+      mongodbUri = replicaSet.uri('jobtrail')
     }
-    let redisUrl = process.env['REDIS_URL'];
+    let redisUrl = process.env['REDIS_URL']
     if (redisUrl === undefined) {
-      redis = await startRedis({ dir: join(dir, 'redis') });
-      redisUrl = redis.url;
+      redis = await startRedis({ dir: join(dir, 'redis') })
+      redisUrl = redis.url
     }
-    project.provide('services', { mongodbUri, redisUrl });
-    return teardown;
+    project.provide('services', { mongodbUri, redisUrl })
+    return teardown
   } catch (error) {
-    await teardown();
-    throw error;
+    await teardown()
+    throw error
   }
 }

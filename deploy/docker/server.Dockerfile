@@ -1,0 +1,43 @@
+# syntax=docker/dockerfile:1
+# A Jobtrail server. Build from the root of the repository:
+#   docker build -f deploy/docker/server.Dockerfile -t jobtrail-server .
+ARG NODE_IMAGE=node:22-bookworm-slim
+
+FROM ${NODE_IMAGE} AS manifests
+WORKDIR /app
+COPY package.json package-lock.json tsconfig.base.json ./
+COPY shared/package.json shared/
+COPY server/package.json server/
+COPY worker/package.json worker/
+COPY deploy/package.json deploy/
+COPY test/package.json test/
+
+# What runs: no compiler, no tests, nothing of the other packages.
+FROM manifests AS dependencies
+RUN npm install --no-save --omit=dev --no-audit --no-fund --workspace @jobtrail/shared --workspace @jobtrail/server \
+    # npm may or may not have put packages there; the last stage copies the folder either way.
+    && mkdir -p server/node_modules
+
+FROM manifests AS build
+RUN npm install --no-save --include=dev --no-audit --no-fund
+COPY shared shared
+COPY server server
+RUN node node_modules/typescript/bin/tsc -b shared server
+
+FROM ${NODE_IMAGE}
+ENV NODE_ENV=production JOBTRAIL_PORT=7700
+WORKDIR /app
+COPY --from=dependencies /app/node_modules node_modules
+COPY --from=dependencies /app/package.json ./
+COPY --from=build /app/shared/package.json shared/package.json
+COPY --from=build /app/shared/dist shared/dist
+COPY --from=build /app/server/package.json server/package.json
+COPY --from=dependencies /app/server/node_modules server/node_modules
+COPY --from=build /app/server/dist server/dist
+COPY --chmod=0555 deploy/docker/server-health.mjs /app/health.mjs
+USER node
+EXPOSE 7700
+# Live, not ready: a server that cannot reach MongoDB for a minute is not helped by a restart.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["node", "/app/health.mjs"]
+STOPSIGNAL SIGTERM
+CMD ["node", "--enable-source-maps", "server/dist/main.js"]

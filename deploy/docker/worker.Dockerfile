@@ -1,0 +1,46 @@
+# syntax=docker/dockerfile:1
+# A Jobtrail worker with the command-line agent. Build from the root of the repository:
+#   docker build -f deploy/docker/worker.Dockerfile -t jobtrail-worker .
+# Jobs run inside the container: derive an image from this one with the programs that they need.
+ARG NODE_IMAGE=node:22-bookworm-slim
+
+FROM ${NODE_IMAGE} AS manifests
+WORKDIR /app
+COPY package.json package-lock.json tsconfig.base.json ./
+COPY shared/package.json shared/
+COPY server/package.json server/
+COPY worker/package.json worker/
+COPY deploy/package.json deploy/
+COPY test/package.json test/
+
+FROM manifests AS dependencies
+RUN npm install --no-save --omit=dev --no-audit --no-fund --workspace @jobtrail/shared --workspace @jobtrail/worker \
+    && mkdir -p worker/node_modules
+
+FROM manifests AS build
+RUN npm install --no-save --include=dev --no-audit --no-fund
+COPY shared shared
+COPY worker worker
+RUN node node_modules/typescript/bin/tsc -b shared worker
+
+FROM ${NODE_IMAGE}
+# Jobs may leave grandchildren behind: process 1 has to be one that reaps them.
+RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/* \
+    && install -d -o node -g node /var/lib/jobtrail/spool
+ENV NODE_ENV=production JOBTRAIL_SPOOL_DIR=/var/lib/jobtrail/spool
+WORKDIR /app
+COPY --from=dependencies /app/node_modules node_modules
+COPY --from=dependencies /app/package.json ./
+COPY --from=build /app/shared/package.json shared/package.json
+COPY --from=build /app/shared/dist shared/dist
+COPY --from=build /app/worker/package.json worker/package.json
+COPY --from=dependencies /app/worker/node_modules worker/node_modules
+COPY --from=build /app/worker/dist worker/dist
+COPY --chmod=0555 deploy/docker/worker-health.mjs /app/health.mjs
+USER node
+# What is not yet acknowledged lies here: without a volume a removed container takes it along.
+VOLUME /var/lib/jobtrail/spool
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 CMD ["node", "/app/health.mjs"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["tini", "--"]
+CMD ["node", "--enable-source-maps", "worker/dist/main.js"]
