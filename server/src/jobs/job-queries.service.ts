@@ -3,7 +3,7 @@ import type { Filter } from 'mongodb'
 import { z } from 'zod'
 import type { JobPage, JobQuery, JobRevisionPage, JobRevisionQuery, JobRevisionView, JobView, PreviewTrigger, TriggerPreview } from '@jobtrail/shared/api/jobs'
 import { NotFoundError } from '@jobtrail/shared/domain/errors'
-import { nextFireAfter } from '@jobtrail/shared/domain/next-fire'
+import { fireTimesBetween, nextFireAfter } from '@jobtrail/shared/domain/next-fire'
 import { Principal } from '../auth/principal.js'
 import { Clock } from '../platform/clock.js'
 import { decodeCursor, toPage } from '../platform/http/cursor.js'
@@ -14,6 +14,8 @@ import { JobsService } from './jobs.service.js'
 
 /** Namespace and name of the last job of a page. */
 const JobCursor = z.tuple([z.string(), z.string()])
+
+const PREVIEW_AHEAD_MS = 10 * 366 * 86_400_000
 
 /** Shows jobs and their revisions, without the values of secrets. */
 @Injectable()
@@ -49,11 +51,12 @@ export class JobQueriesService {
     return jobRevisionView(found)
   }
 
+  /** A trigger that rarely fires shows its times of the next years, or else its first: those after that cost much and help nobody. */
   preview({ trigger, count }: PreviewTrigger): TriggerPreview {
     const now = this.clock.now()
-    const fireTimes: string[] = []
-    for (let next = nextFireAfter(trigger, now, now); next !== undefined && fireTimes.length < count; next = nextFireAfter(trigger, next, now)) fireTimes.push(new Date(next).toISOString())
-    return { fireTimes }
+    const times = fireTimesBetween(trigger, now, now + PREVIEW_AHEAD_MS, now, count)
+    const first = times.length === 0 ? nextFireAfter(trigger, now, now) : undefined
+    return { fireTimes: (first === undefined ? times : [first]).map((at) => new Date(at).toISOString()) }
   }
 }
 

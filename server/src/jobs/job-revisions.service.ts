@@ -30,7 +30,7 @@ export class JobRevisionsService {
 
   /** In the order of `refs`; undefined for those that do not exist. Calls of the same moment share one query. */
   revisions(refs: readonly RevisionRef[]): Promise<(RunDefinition | undefined)[]> {
-    return Promise.all(refs.map((ref) => this.cache.get(cacheKey(ref)) ?? this.loads.add(ref)))
+    return Promise.all(refs.map(async (ref) => this.cache.get(cacheKey(ref)) ?? this.loads.add(ref)))
   }
 
   private async load(refs: RevisionRef[]): Promise<(RunDefinition | undefined)[]> {

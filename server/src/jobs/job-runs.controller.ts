@@ -30,7 +30,11 @@ export class JobRunsController {
 
   @Post('bulk')
   @Answers(RunsCreated, { status: 201, description: 'In the order of the request' })
-  async runBulk(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string, @Body({ schema: RunJobBulk }) body: RunJobBulk): Promise<RunsCreated> {
+  async runBulk(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: Id }) id: string,
+    @Body({ schema: RunJobBulk }) body: RunJobBulk,
+  ): Promise<RunsCreated> {
     const runs = await this.runs.run(principal, id, body.runs)
     return { instanceIds: runs.map(({ instanceId }) => instanceId) }
   }

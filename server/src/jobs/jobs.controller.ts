@@ -65,13 +65,21 @@ export class JobsController {
 
   @Get(':id/revisions')
   @Answers(JobRevisionPage)
-  listRevisions(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string, @Query({ schema: JobRevisionQuery }) query: JobRevisionQuery): Promise<JobRevisionPage> {
+  listRevisions(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: Id }) id: string,
+    @Query({ schema: JobRevisionQuery }) query: JobRevisionQuery,
+  ): Promise<JobRevisionPage> {
     return this.queries.listRevisions(principal, id, query)
   }
 
   @Get(':id/revisions/:revision')
   @Answers(JobRevisionView)
-  getRevision(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string, @Param('revision', { schema: RevisionNumber }) revision: number): Promise<JobRevisionView> {
+  getRevision(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: Id }) id: string,
+    @Param('revision', { schema: RevisionNumber }) revision: number,
+  ): Promise<JobRevisionView> {
     return this.queries.getRevision(principal, id, revision)
   }
 }

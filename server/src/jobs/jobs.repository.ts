@@ -4,7 +4,20 @@ import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Mongo } from '../platform/mongo.js'
 import type { Advance, DueJob, JobDocument } from './domain/job.js'
 
-const DUE_FIELDS = { namespace: 1, name: 1, revision: 1, priority: 1, routing: 1, maxConcurrent: 1, params: 1, trigger: 1, nextFireAt: 1, fireAnchor: 1, 'processor.kind': 1, 'processor.handler': 1 } as const
+const DUE_FIELDS = {
+  namespace: 1,
+  name: 1,
+  revision: 1,
+  priority: 1,
+  routing: 1,
+  maxConcurrent: 1,
+  params: 1,
+  trigger: 1,
+  nextFireAt: 1,
+  fireAnchor: 1,
+  'processor.kind': 1,
+  'processor.handler': 1,
+} as const
 
 /** The collection `jobs`. */
 @Injectable()

@@ -148,7 +148,10 @@ export class JobsService {
     } catch (cause) {
       if (!isDuplicateKey(cause)) throw cause
       const taken = typeof name === 'string' ? name : name()
-      throw new AppError('NAME_TAKEN', `The namespace has another job named ${taken}`, { cause, fields: [{ path: 'name', message: 'is taken in this namespace' }] })
+      throw new AppError('NAME_TAKEN', `The namespace has another job named ${taken}`, {
+        cause,
+        fields: [{ path: 'name', message: 'is taken in this namespace' }],
+      })
     }
   }
 }

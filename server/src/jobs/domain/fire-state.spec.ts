@@ -4,7 +4,8 @@ import { firstFireState, fireStateAfter } from './fire-state.js'
 import { definitionOf } from './job.js'
 
 const NOW = Date.parse('2027-05-01T10:00:30.000Z')
-const job = (members: object): JobDefinition => definitionOf(CreateJob.parse({ name: 'job', processor: { kind: 'handler', handler: 'h' }, trigger: { kind: 'manual' }, ...members }))
+const job = (members: object): JobDefinition =>
+  definitionOf(CreateJob.parse({ name: 'job', processor: { kind: 'handler', handler: 'h' }, trigger: { kind: 'manual' }, ...members }))
 const everyMinute = { kind: 'cron', expression: '* * * * *' }
 const at = (iso: string): Date => new Date(iso)
 
@@ -14,7 +15,10 @@ describe('a new job', () => {
   })
 
   it('counts an interval from now', () => {
-    expect(firstFireState(job({ trigger: { kind: 'interval', everyMs: 1_000 } }), NOW)).toEqual({ nextFireAt: new Date(NOW + 1_000), fireAnchor: new Date(NOW) })
+    expect(firstFireState(job({ trigger: { kind: 'interval', everyMs: 1_000 } }), NOW)).toEqual({
+      nextFireAt: new Date(NOW + 1_000),
+      fireAnchor: new Date(NOW),
+    })
   })
 
   it('that is disabled, or manual, has no fire time', () => {
@@ -38,7 +42,10 @@ describe('a changed job', () => {
   })
 
   it('counts a new trigger from now', () => {
-    expect(fireStateAfter(before, job({ trigger: { kind: 'interval', everyMs: 60_000 } }), NOW)).toEqual({ nextFireAt: new Date(NOW + 60_000), fireAnchor: new Date(NOW) })
+    expect(fireStateAfter(before, job({ trigger: { kind: 'interval', everyMs: 60_000 } }), NOW)).toEqual({
+      nextFireAt: new Date(NOW + 60_000),
+      fireAnchor: new Date(NOW),
+    })
   })
 
   it('has no fire time while disabled, and one from now when enabled again', () => {
@@ -50,7 +57,11 @@ describe('a changed job', () => {
 
   it('goes on with the rhythm of its interval when enabled again', () => {
     const interval = { kind: 'interval', everyMs: 7_000 }
-    const { nextFireAt } = fireStateAfter({ ...job({ trigger: interval, enabled: false }), nextFireAt: null, fireAnchor: created }, job({ trigger: interval }), NOW)
+    const { nextFireAt } = fireStateAfter(
+      { ...job({ trigger: interval, enabled: false }), nextFireAt: null, fireAnchor: created },
+      job({ trigger: interval }),
+      NOW,
+    )
     expect(((nextFireAt?.getTime() ?? 0) - created.getTime()) % 7_000).toBe(0)
     expect(nextFireAt?.getTime()).toBeGreaterThan(NOW)
   })
@@ -58,7 +69,9 @@ describe('a changed job', () => {
   it('may keep a time that has passed, but not be given one', () => {
     const once = { kind: 'once', at: '2027-05-01T09:00:00Z' }
     expect(fireStateAfter({ ...job({ trigger: once }), nextFireAt: null, fireAnchor: created }, job({ trigger: once, priority: 3 }), NOW).nextFireAt).toBeNull()
-    expect(fireStateAfter({ ...job({ trigger: once, enabled: false }), nextFireAt: null, fireAnchor: created }, job({ trigger: once }), NOW).nextFireAt).toBeNull()
+    expect(
+      fireStateAfter({ ...job({ trigger: once, enabled: false }), nextFireAt: null, fireAnchor: created }, job({ trigger: once }), NOW).nextFireAt,
+    ).toBeNull()
     expect(() => fireStateAfter(before, job({ trigger: once }), NOW)).toThrow('trigger.at')
   })
 })

@@ -30,5 +30,6 @@ function fireState({ enabled, trigger }: JobDefinition, now: number, fireAnchor:
 }
 
 function requireFuture({ trigger }: JobDefinition, now: number): void {
-  if (trigger.kind === 'once' && Date.parse(trigger.at) <= now) throw new ValidationError('trigger.at', `must be in the future; it is ${new Date(now).toISOString()} now`)
+  if (trigger.kind === 'once' && Date.parse(trigger.at) <= now)
+    throw new ValidationError('trigger.at', `must be in the future; it is ${new Date(now).toISOString()} now`)
 }

@@ -4,7 +4,14 @@ import { definitionOf, instanceJobOf, type JobDocument, jobRevisionKey, jobRevis
 
 const at = new Date('2027-05-01T10:00:00.000Z')
 const job: JobDocument = {
-  ...definitionOf(CreateJob.parse({ name: 'job', trigger: { kind: 'cron', expression: '* * * * *' }, processor: { kind: 'handler', handler: 'greet' }, secrets: { TOKEN: 'do-not-show' } })),
+  ...definitionOf(
+    CreateJob.parse({
+      name: 'job',
+      trigger: { kind: 'cron', expression: '* * * * *' },
+      processor: { kind: 'handler', handler: 'greet' },
+      secrets: { TOKEN: 'do-not-show' },
+    }),
+  ),
   _id: '01900000-0000-7000-8000-000000000000',
   namespace: 'default',
   revision: 3,

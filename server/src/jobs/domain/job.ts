@@ -36,7 +36,13 @@ export function definitionOf(job: JobDefinition): JobDefinition {
 }
 
 export function revisionOf(job: JobDocument): JobRevisionDocument {
-  return { _id: jobRevisionKey(job._id, job.revision), namespace: job.namespace, definition: definitionOf(job), changedAt: job.updatedAt, changedBy: job.updatedBy }
+  return {
+    _id: jobRevisionKey(job._id, job.revision),
+    namespace: job.namespace,
+    definition: definitionOf(job),
+    changedAt: job.updatedAt,
+    changedBy: job.updatedBy,
+  }
 }
 
 /** As answers show it: without the values of its secrets. */
@@ -54,7 +60,12 @@ export function jobView(job: JobDocument): JobView {
 }
 
 export function jobRevisionView({ _id, definition, changedAt, changedBy }: JobRevisionDocument): JobRevisionView {
-  return { revision: _id.revision, definition: { ...definitionOf(definition), secrets: maskSecrets(definition.secrets) }, changedAt: changedAt.toISOString(), changedBy }
+  return {
+    revision: _id.revision,
+    definition: { ...definitionOf(definition), secrets: maskSecrets(definition.secrets) },
+    changedAt: changedAt.toISOString(),
+    changedBy,
+  }
 }
 
 /** What of a job its instances are made from. */

@@ -82,25 +82,30 @@ describe('planning the fires of due jobs', () => {
       fc.constantFrom('* * * * * *', '*/7 * * * * *', '0 * * * * *').map((expression): Trigger => ({ kind: 'cron', expression, timeZone: 'Europe/Berlin' })),
     )
     fc.assert(
-      fc.property(trigger, fc.array(fc.integer({ min: 1, max: 10_000 }), { minLength: 1, maxLength: 12 }), fc.integer({ min: 1, max: 100 }), (each, pauses, perJob) => {
-        const end = START + pauses.reduce((sum, pause) => sum + pause, 0)
-        const collect = (horizons: number[], limit: number): (number | null)[] => {
-          const times: (number | null)[] = []
-          let next = new Date(START)
-          for (const horizon of horizons) {
-            while (next.getTime() <= horizon) {
-              const [plan] = planFires([dueJob({ trigger: each, nextFireAt: next })], horizon, { perJob: limit, total: 5_000 }).planned
-              if (plan === undefined || plan.advance.to === null) throw new Error('these triggers go on for ever')
-              times.push(...plan.instances.map(({ scheduledFor }) => scheduledFor))
-              next = plan.advance.to
+      fc.property(
+        trigger,
+        fc.array(fc.integer({ min: 1, max: 10_000 }), { minLength: 1, maxLength: 12 }),
+        fc.integer({ min: 1, max: 100 }),
+        (each, pauses, perJob) => {
+          const end = START + pauses.reduce((sum, pause) => sum + pause, 0)
+          const collect = (horizons: number[], limit: number): (number | null)[] => {
+            const times: (number | null)[] = []
+            let next = new Date(START)
+            for (const horizon of horizons) {
+              while (next.getTime() <= horizon) {
+                const [plan] = planFires([dueJob({ trigger: each, nextFireAt: next })], horizon, { perJob: limit, total: 5_000 }).planned
+                if (plan === undefined || plan.advance.to === null) throw new Error('these triggers go on for ever')
+                times.push(...plan.instances.map(({ scheduledFor }) => scheduledFor))
+                next = plan.advance.to
+              }
             }
+            return times
           }
-          return times
-        }
-        let now = START
-        const horizons = pauses.map((pause) => (now += pause))
-        expect(collect(horizons, perJob)).toEqual(collect([end], 5_000))
-      }),
+          let now = START
+          const horizons = pauses.map((pause) => (now += pause))
+          expect(collect(horizons, perJob)).toEqual(collect([end], 5_000))
+        },
+      ),
       { numRuns: 50 },
     )
   })

@@ -1,4 +1,4 @@
-import { fireTimesBetween, nextFireAfter } from '@jobtrail/shared/domain/next-fire'
+import { nextFireAfter } from '@jobtrail/shared/domain/next-fire'
 import type { NewInstance } from '../../instances/domain/new-instance.js'
 import { type Advance, type DueJob, instanceJobOf } from '../../jobs/domain/job.js'
 
@@ -34,8 +34,12 @@ export function planFires(jobs: readonly DueJob[], horizon: number, limits: Plan
 function planJob(job: DueJob, horizon: number, limit: number): PlannedJob {
   const first = job.nextFireAt.getTime()
   const anchor = job.fireAnchor.getTime()
-  const times = [first, ...fireTimesBetween(job.trigger, first, horizon, anchor, limit - 1)]
-  const next = nextFireAfter(job.trigger, times.at(-1) ?? first, anchor)
+  const times = [first]
+  let next = nextFireAfter(job.trigger, first, anchor)
+  while (next !== undefined && next <= horizon && times.length < limit) {
+    times.push(next)
+    next = nextFireAfter(job.trigger, next, anchor)
+  }
   const instanceJob = instanceJobOf(job)
   return {
     instances: times.map((at) => ({ job: instanceJob, params: job.params, cause: { kind: 'schedule', by: null }, scheduledFor: at, dueAt: at })),
