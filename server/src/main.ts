@@ -5,7 +5,9 @@ import type { NestExpressApplication } from '@nestjs/platform-express'
 import { AppModule } from './app.module.js'
 import { type Config, ConfigError, parseConfig } from './config/config.js'
 import { configureHttp, HTTP_OPTIONS } from './platform/http/configure-http.js'
+import { runMigrations } from './platform/http/migrations.js'
 import { Logger } from './platform/logging.js'
+import { Mongo } from './platform/mongo.js'
 import { Shutdown } from './platform/shutdown.js'
 import { Sockets } from './platform/sockets.js'
 import { VERSION } from './platform/version.js'
@@ -26,6 +28,8 @@ function readConfig(): Config {
 async function start(config: Config, logger: Logger): Promise<void> {
   const app = await NestFactory.create<NestExpressApplication>(AppModule.with(config, logger), { ...HTTP_OPTIONS, logger })
   configureHttp(app)
+  // Before `listen` initialises the modules, whose repositories then make collections and indexes.
+  await runMigrations(app.get(Mongo).db, config.serverId, logger)
   const http = app.getHttpServer() as HttpServer
   app.get(Sockets).attach(http)
   const shutdown = app.get(Shutdown)
