@@ -20,7 +20,7 @@ export interface ConnectionOptions {
   token: string
   log: Logger
   commands: Omit<ServerCommands, 'config'>
-  makeHello(): Hello
+  makeHello: () => Hello
   makeHeartbeat(): Heartbeat
   /** hello was answered. `sentAt`: when it was sent, by the lease clock. */
   onWelcome(welcome: Welcome, sentAt: number): void

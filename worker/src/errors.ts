@@ -1,3 +1,4 @@
+import { format } from 'node:util'
 import { AppError } from '@jobtrail/shared/domain/errors'
 
 /** A setting that is wrong or missing: the message names it and says what would be right. The process ends with status 2. */
@@ -37,7 +38,7 @@ export function describeError(error: unknown): string {
   const parts: string[] = []
   let at: unknown = error
   for (let depth = 0; at !== undefined && at !== null && depth < 5; depth++) {
-    parts.push(at instanceof Error ? at.message || at.name : String(at))
+    parts.push(at instanceof Error ? at.message || at.name : format(at))
     at = at instanceof Error ? at.cause : undefined
   }
   return parts.join(': ')

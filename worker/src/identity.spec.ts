@@ -29,7 +29,9 @@ describe('spool folder', () => {
   it('is free when the holder is dead, or another process has its id', () => {
     for (const stale of ['999999999 1\n', `${process.pid} 1\n`, 'nonsense']) {
       writeFileSync(join(folder.path, 'worker.lock'), stale)
-      holdSpool(folder.path).release()
+      const hold = holdSpool(folder.path)
+      expect(hold.workerId).toMatch(/^[0-9a-f-]{36}$/)
+      hold.release()
     }
   })
 
@@ -38,6 +40,6 @@ describe('spool folder', () => {
     expect(() => holdSpool(join(folder.path, 'file'))).toThrow(ConfigError)
     writeFileSync(join(folder.path, 'worker.json'), '{')
     expect(() => holdSpool(folder.path)).toThrow('worker.json is damaged')
-    expect(readdirSync(folder.path).sort()).toEqual(['file', 'worker.json'])
+    expect(readdirSync(folder.path).toSorted()).toEqual(['file', 'worker.json'])
   })
 })

@@ -58,7 +58,7 @@ export interface SessionOptions {
   token: string
   log: Logger
   commands: ServerCommands
-  makeHello(): Hello
+  makeHello: () => Hello
   /** Called in the same turn in which the answer arrives, before any later message of the server. `sentAt`: lease clock. */
   onWelcome(welcome: Welcome, sentAt: number): void
 }
@@ -212,8 +212,9 @@ export class Session implements RequestSender {
 
   private listen<E extends keyof ServerMessages>(event: E, act: (message: z.output<ServerMessages[E]['request']>) => z.output<ServerMessages[E]['reply']>): void {
     // Typed by the name of the event, not by its index, which the compiler cannot follow.
-    const schema: z.ZodType<unknown> = SERVER_MESSAGES[event].request
-    this.socket.on(event as string, (raw: unknown, ack: unknown) => {
+    const schema: z.ZodType = SERVER_MESSAGES[event].request
+    const name: string = event
+    this.socket.on(name, (raw: unknown, ack: unknown) => {
       if (this.state === 'closed') return
       if (typeof ack !== 'function') {
         this.options.log.warn({ event }, 'the server sent a message without acknowledgement; ignored')

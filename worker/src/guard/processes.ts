@@ -5,7 +5,7 @@ import { systemCode } from '../errors.js'
 export const ATTEMPT_MARKER = 'JOBTRAIL_ATTEMPT'
 
 /** What `/proc/<pid>/stat` says that matters here. `start` is in kernel ticks: it tells a reused process id from the old one. */
-export type ProcessStat = { pid: number; group: number; start: string }
+export type ProcessStat = { pid: number; group: number; start: string; isZombie: boolean }
 
 /** Reads `/proc/<pid>/stat`; undefined when there is no such process (or no /proc). */
 export function statOf(pid: number): ProcessStat | undefined {
@@ -13,10 +13,12 @@ export function statOf(pid: number): ProcessStat | undefined {
   if (text === undefined) return undefined
   // The name in parentheses may itself hold spaces and parentheses.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return { pid, group: Number(fields[2]), start: fields[19] ?? '' }
+  return { pid, group: Number(fields[2]), start: fields[19] ?? '', isZombie: fields[0] === 'Z' || fields[0] === 'X' }
 }
 
+/** Whether a process with this id runs; one that is dead and only not yet reaped by its parent does not. */
 export function isAlive(pid: number): boolean {
+  if (statOf(pid)?.isZombie === true) return false
   try {
     process.kill(pid, 0)
     return true

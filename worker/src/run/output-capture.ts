@@ -25,6 +25,8 @@ export const withOutput = <T>(sink: OutputSink, work: () => T): T => current.run
 export function installOutputCapture(): () => void {
   installations += 1
   if (originals === undefined) {
+    // Kept to be put back, and called with their stream.
+    // oxlint-disable-next-line typescript/unbound-method
     originals = { stdout: process.stdout.write, stderr: process.stderr.write }
     process.stdout.write = capturing(process.stdout, 'stdout', originals.stdout)
     process.stderr.write = capturing(process.stderr, 'stderr', originals.stderr)

@@ -8,8 +8,8 @@ export interface RunContext {
   readonly key: string
   readonly stream: StreamLog
   /** To be called once, when the work begins. */
-  onStarted(): void
-  onProgress(percent: number | null, message: string | null): void
+  onStarted: () => void
+  onProgress: (percent: number | null, message: string | null) => void
 }
 
 /** How the work itself ended; whether it was asked to stop is known elsewhere. */
