@@ -6,6 +6,7 @@ import { ClusterModule } from './cluster/cluster.module.js'
 import type { Config } from './config/config.js'
 import { DispatchModule } from './dispatch/dispatch.module.js'
 import { InstancesModule } from './instances/instances.module.js'
+import { JobRunsModule } from './jobs/job-runs.module.js'
 import { JobsModule } from './jobs/jobs.module.js'
 import { LogsModule } from './logs/logs.module.js'
 import type { Logger } from './platform/logging.js'
@@ -25,6 +26,7 @@ export class AppModule {
         AuthModule,
         AuditModule,
         JobsModule,
+        JobRunsModule,
         SchedulesModule,
         InstancesModule,
         DispatchModule,
