@@ -9,7 +9,8 @@ import { Connection } from './connection.js'
 import { GuardClient } from './guard/guard-client.js'
 import { holdSpool, type SpoolHold } from './identity.js'
 import { Lease, leaseClock } from './lease.js'
-import { LogPipeline, type LogTransport } from './log/pipeline.js'
+import { LogPipeline } from './log/pipeline.js'
+import { logTransport } from './log-transport.js'
 import { Outbox } from './outbox.js'
 import { RecentKeys } from './recent-keys.js'
 import { Reports } from './reports.js'
@@ -292,21 +293,5 @@ export class Agent {
       const timer = setTimeout(() => end(false), timeoutMs)
       this.waiters.add(waiter)
     })
-  }
-}
-
-/** The pipeline is opened before there is a connection, and asks through whichever there is then. */
-function logTransport(link: { readonly sender?: Connection }): LogTransport {
-  const ask = (): Connection => {
-    if (link.sender === undefined) throw new Error('asked before the connection was made')
-    return link.sender
-  }
-  return {
-    get isConnected() {
-      return link.sender?.isConnected ?? false
-    },
-    resume: async (message) => ask().request('resume', message),
-    log: async (message, body) => ask().request('log', message, { body }),
-    seal: async (message) => ask().request('seal', message),
   }
 }
