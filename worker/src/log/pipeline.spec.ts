@@ -1,8 +1,10 @@
+import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { joinLines } from '@jobtrail/shared/log/codec'
@@ -75,5 +77,264 @@ describe('a log stream', () => {
     await until(() => server.lines(key).length === 1)
     expect(performance.now() - startedAt).toBeLessThan(60)
     await log.end(0)
+  })
+})
+
+const manyLines = (from: number, count: number): Buffer => Buffer.from(Array.from({ length: count }, (_, i) => `${from + i}\n`).join(''))
+/** One full chunk of text that does not compress. */
+const noise = (n: number): Buffer => Buffer.from(Array.from({ length: 500 }, (_, i) => `${n}.${i} ${randomUUID()}${randomUUID()}${randomUUID()}\n`).join('').repeat(2))
+
+describe('delivery', () => {
+  it('goes on after failures, busy answers and lost acknowledgements, each line once', async () => {
+    const key = newKey()
+    let calls = 0
+    server.decide = () => (calls % 3 === 1 ? 'busy' : undefined)
+    const { log } = server
+    // Every fourth message is stored, but its answer is lost.
+    server.log = async (message, bodies) => {
+      const reply = await log.call(server, message, bodies)
+      if (++calls % 4 === 0) throw new Error('time-out')
+      return reply
+    }
+    pipeline.connected()
+    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    for (let i = 0; i < 30; i++) stream.write('stdout', manyLines(i * 1_000, 1_000))
+    await stream.end(0)
+    expect(await pipeline.drained(10_000)).toBe(true)
+    expect(textOf(key)).toBe(manyLines(0, 30_000).toString())
+    expect(faults.length).toBeGreaterThan(0)
+  })
+
+  it('sends after a reconnect only what is not stored', async () => {
+    const key = newKey()
+    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    for (let i = 0; i < 5; i++) stream.write('stdout', manyLines(i * 1_000, 1_000))
+    pipeline.connected()
+    await until(() => server.chunks(key).length === 5)
+    server.isConnected = false
+    pipeline.disconnected()
+    for (let i = 5; i < 8; i++) stream.write('stdout', manyLines(i * 1_000, 1_000))
+    const totals = await stream.end(0)
+    server.messages.length = 0
+    server.isConnected = true
+    pipeline.connected()
+    expect(await pipeline.drained(5_000)).toBe(true)
+    expect(server.messages.flatMap(({ chunks }) => chunks.map(({ n }) => n)).sort((a, b) => a - b)).toEqual([5_000, 6_000, 7_000])
+    expect(server.sealed.get(attemptKeyString(key))).toEqual(totals)
+  })
+
+  it('takes acknowledgements in any order', async () => {
+    const key = newKey()
+    server.delay = () => new Promise((resolve) => setTimeout(resolve, Math.random() * 20))
+    pipeline.connected()
+    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    for (let i = 0; i < 40; i++) {
+      stream.write('stdout', noise(i))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await stream.end(0)
+    expect(await pipeline.drained(10_000)).toBe(true)
+    expect(server.lines(key).length).toBe(40_000)
+    expect(faults).toEqual([])
+  })
+
+  it('sends again from the spool what is missing at the seal', async () => {
+    const key = newKey()
+    pipeline.connected()
+    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    for (let i = 0; i < 6; i++) stream.write('stdout', manyLines(i * 1_000, 1_000))
+    await until(() => server.chunks(key).length === 6)
+    server.streams.get(attemptKeyString(key))?.delete(1_000)
+    server.streams.get(attemptKeyString(key))?.delete(4_000)
+    server.messages.length = 0
+    await stream.end(0)
+    expect(await pipeline.drained(5_000)).toBe(true)
+    expect(server.messages.flatMap(({ chunks }) => chunks.map(({ n }) => n)).sort((a, b) => a - b)).toEqual([1_000, 4_000])
+    expect(textOf(key)).toBe(manyLines(0, 6_000).toString())
+    expect(faults).toEqual([])
+  })
+
+  it.each(['conflict', 'refused'] as const)('sets a stream aside after %s, reports it once, and delivers the others', async (answer) => {
+    const [bad, good] = [newKey(), newKey()]
+    server.decide = ({ instanceId }) => (instanceId === bad.instanceId ? answer : undefined)
+    pipeline.connected()
+    const streams = [bad, good].map((key) => pipeline.openStream(key, NO_LIMITS, []))
+    for (let i = 0; i < 5; i++) for (const stream of streams) stream.write('stdout', manyLines(i * 1_000, 1_000))
+    await Promise.all(streams.map((stream) => stream.end(0)))
+    expect(await pipeline.drained(5_000)).toBe(true)
+    expect(textOf(good)).toBe(manyLines(0, 5_000).toString())
+    expect(faults.length).toBe(1)
+    await until(async () => (await spoolFiles()).length === 0 && (await readdir(join(dir, 'rejected'))).length === 1)
+  })
+
+  it('does not let a loud stream keep a quiet one waiting', async () => {
+    const [loud, quiet] = [newKey(), newKey()]
+    const loudStream = pipeline.openStream(loud, NO_LIMITS, [])
+    for (let i = 0; i < 60; i++) loudStream.write('stdout', noise(i))
+    pipeline.openStream(quiet, NO_LIMITS, []).write('stdout', Buffer.from('hello\n'))
+    await until(async () => (await spoolFiles()).length === 2)
+    pipeline.connected()
+    await until(() => server.chunks(quiet).length === 1)
+    const first = server.messages.findIndex(({ chunks }) => chunks.some(({ instanceId }) => instanceId === quiet.instanceId))
+    expect(first).toBeLessThan(3)
+    await until(() => server.lines(loud).length === 60_000)
+  })
+
+  it('puts the chunks of many quiet streams in few messages', async () => {
+    const keys = Array.from({ length: 200 }, newKey)
+    const streams = keys.map((key) => pipeline.openStream(key, NO_LIMITS, []))
+    pipeline.connected()
+    for (const stream of streams) stream.write('stdout', Buffer.from('hello\n'))
+    await Promise.all(streams.map((stream) => stream.end(0)))
+    expect(await pipeline.drained(5_000)).toBe(true)
+    expect(server.sealed.size).toBe(200)
+    expect(server.messages.length).toBeLessThan(40)
+    expect(server.sealCalls).toBeLessThan(40)
+  })
+})
+
+describe('recovery', () => {
+  const capture = async (key: AttemptKey, chunks: number, isEnded: boolean): Promise<void> => {
+    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    for (let i = 0; i < chunks; i++) stream.write('stdout', manyLines(i * 1_000, 1_000))
+    if (isEnded) await stream.end(0)
+    await pipeline.close()
+  }
+
+  it.each([true, false])('delivers and seals what a former process captured (ended: %s)', async (isEnded) => {
+    const key = newKey()
+    await capture(key, 4, isEnded)
+    pipeline = await openPipeline()
+    pipeline.connected()
+    expect(await pipeline.drained(5_000)).toBe(true)
+    expect(textOf(key)).toBe(manyLines(0, 4_000).toString())
+    expect(faults).toEqual([])
+  })
+
+  it('cuts a torn end off, wherever it is torn', async () => {
+    const key = newKey()
+    await capture(key, 3, false)
+    const [name = ''] = await spoolFiles()
+    const path = join(dir, 'streams', name)
+    const bytes = await readFile(path)
+    for (const size of [bytes.length - 1, bytes.length - 2_000, bytes.length - 2_100]) {
+      server = new FakeServer()
+      await writeFile(path, bytes.subarray(0, size))
+      pipeline = await openPipeline()
+      pipeline.connected()
+      expect(await pipeline.drained(5_000)).toBe(true)
+      expect(textOf(key)).toBe(manyLines(0, 2_000).toString())
+      await pipeline.close()
+    }
+    expect(faults.length).toBe(3)
+  })
+
+  it('moves aside what is no spool file and starts', async () => {
+    await pipeline.close()
+    await writeFile(join(dir, 'streams', 'junk'), 'x')
+    await writeFile(join(dir, 'streams', `${attemptKeyString(newKey())}.0`), Buffer.alloc(5_000, 7))
+    pipeline = await openPipeline()
+    expect(faults.length).toBe(2)
+    expect((await readdir(join(dir, 'rejected'))).length).toBe(2)
+  })
+
+  it('forgets streams that the server no longer knows', async () => {
+    await capture(newKey(), 1, true)
+    server.resume = ({ streams }) => Promise.resolve({ results: streams.map(() => ({ state: 'unknown', ranges: [] })) })
+    pipeline = await openPipeline()
+    pipeline.connected()
+    expect(await pipeline.drained(5_000)).toBe(true)
+    await until(async () => (await spoolFiles()).length === 0)
+    expect(server.messages).toEqual([])
+  })
+})
+
+describe('pressure', () => {
+  const LIMIT = 1024 * 1024
+  beforeEach(async () => {
+    await pipeline.close()
+    pipeline = await openPipeline(LIMIT)
+  })
+
+  it('makes the writer wait while the spool is full, and loses nothing', async () => {
+    const key = newKey()
+    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    let written = 0
+    const pipe = Readable.from(
+      (function* () {
+        for (; written < 100; written++) yield noise(written)
+      })(),
+      { objectMode: false },
+    )
+    stream.capture(pipe, 'stdout')
+    await until(() => pipe.isPaused())
+    expect(written).toBeLessThan(40)
+    const stoppedAt = written
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(written).toBe(stoppedAt)
+    expect(pipeline.spoolBytes).toBeLessThan(LIMIT * 1.3)
+    pipeline.connected()
+    const totals = await stream.end(100)
+    expect(totals.lines).toBe(100_000)
+    expect(await pipeline.drained(10_000)).toBe(true)
+    expect(server.lines(key).length).toBe(100_000)
+    expect(faults).toEqual([])
+  })
+
+  it('lets a quiet stream write while loud ones are stopped', async () => {
+    const loud = [newKey(), newKey()].map((key) => pipeline.openStream(key, NO_LIMITS, []))
+    for (const stream of loud) for (let i = 0; stream.write('stdout', noise(i)); i++) await new Promise((resolve) => setImmediate(resolve))
+    expect(pipeline.openStream(newKey(), NO_LIMITS, []).write('stdout', Buffer.from('hello\n'))).toBe(true)
+  })
+
+  it('leaves lines out when the job says so, and says how many', async () => {
+    const key = newKey()
+    const stream = pipeline.openStream(key, { ...NO_LIMITS, onPressure: 'drop' }, [])
+    for (let i = 0; i < 100; i++) {
+      expect(stream.write('stdout', noise(i))).toBe(true)
+      await until(() => pipeline.spoolBytes > 0)
+    }
+    pipeline.connected()
+    await until(() => server.lines(key).length > 0)
+    await until(() => stream.write('stdout', Buffer.from('again\n')) && server.lines(key).some(({ text }) => text.toString() === 'again'))
+    const totals = await stream.end(0)
+    expect(await pipeline.drained(5_000)).toBe(true)
+    const lines = server.lines(key)
+    const left = lines.filter(({ flags }) => (flags & LineFlag.MARKER) !== 0).map(({ text }) => Number(/full: ([\d,]+) line/.exec(text.toString())?.[1]?.replaceAll(',', '')))
+    expect(left.length).toBeGreaterThan(0)
+    const again = lines.filter(({ text }) => text.toString() === 'again').length
+    expect(totals.lines).toBe(lines.length)
+    expect(lines.length - left.length - again).toBeLessThan(100_000)
+    expect(left.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(100_000 - (lines.length - left.length - again))
+  })
+
+  it('drops acknowledged parts of a long log from the spool', async () => {
+    const key = newKey()
+    pipeline.connected()
+    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    for (let i = 0; i < 60; i++) {
+      if (!stream.write('stdout', noise(i))) await stream.writable()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await stream.end(0)
+    expect(pipeline.spoolBytes).toBeLessThan(LIMIT)
+    expect(await pipeline.drained(10_000)).toBe(true)
+    expect(server.lines(key).length).toBe(60_000)
+    expect(faults).toEqual([])
+  })
+})
+
+describe('a pipe', () => {
+  it('held open by a grandchild is read for the time of grace, then closed', async () => {
+    const key = newKey()
+    pipeline.connected()
+    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    const child = spawn('sh', ['-c', '(sleep 0.1; echo late; sleep 5; echo never) & echo early'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    stream.capture(child.stdout, 'stdout')
+    stream.capture(child.stderr, 'stderr')
+    await once(child, 'exit')
+    await stream.end(400)
+    expect(await pipeline.drained(5_000)).toBe(true)
+    expect(textOf(key)).toBe('early\nlate\n')
   })
 })
