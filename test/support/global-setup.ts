@@ -29,12 +29,13 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await rm(dir, { recursive: true, force: true })
   }
   try {
-    let mongodbUri = process.env['MONGODB_URI']
+    // Empty counts as unset, as it does everywhere.
+    let mongodbUri = process.env['MONGODB_URI'] || undefined
     if (mongodbUri === undefined) {
       replicaSet = await startReplicaSet({ dir: join(dir, 'mongo'), electionTimeoutMs: 2_000 })
       mongodbUri = replicaSet.uri('jobtrail')
     }
-    let redisUrl = process.env['REDIS_URL']
+    let redisUrl = process.env['REDIS_URL'] || undefined
     if (redisUrl === undefined) {
       redis = await startRedis({ dir: join(dir, 'redis') })
       redisUrl = redis.url
