@@ -1,0 +1,190 @@
+import { connect } from 'node:net'
+import { ApiError } from '@jobtrail/deploy/api-client'
+import { Problem } from '@jobtrail/shared/api/common'
+import { PROTOCOL_VERSION, WORKER_NAMESPACE } from '@jobtrail/shared/protocol/worker'
+import { io, type Socket } from 'socket.io-client'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { useCluster } from '../support/cluster.js'
+import { createAndRun, createJob, shellJob, uniqueName, waitForSealed } from '../support/factories.js'
+
+const cluster = useCluster({ servers: 1, workers: 1, balancer: 'none' })
+
+/** The problem of a call that must fail. */
+async function problemOf(call: Promise<unknown>): Promise<Problem> {
+  try {
+    await call
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    return Problem.parse(error.body)
+  }
+  throw new Error('The call did not fail')
+}
+
+describe('bad input on the API', () => {
+  test('unknown fields are refused by name', async () => {
+    const api = await cluster().api()
+    const problem = await problemOf(api.post('/api/jobs', { ...shellJob('true'), colour: 'red' }))
+    expect(problem).toMatchObject({ status: 400, code: 'VALIDATION_FAILED', type: expect.any(String) })
+    expect(problem.errors?.map(({ path }) => path)).toContain('colour')
+    const query = await problemOf(api.get('/api/jobs?colour=red'))
+    expect(query.errors?.map(({ path }) => path)).toContain('colour')
+  })
+
+  test.each([
+    ['an impossible cron', { trigger: { kind: 'cron', expression: '99 * * * *' } }, 'trigger.expression'],
+    ['a cron that never fires', { trigger: { kind: 'cron', expression: '0 0 30 2 *' } }, 'trigger.expression'],
+    ['a cron with four fields', { trigger: { kind: 'cron', expression: '* * * *' } }, 'trigger.expression'],
+    ['an unknown time zone', { trigger: { kind: 'cron', expression: '* * * * *', timeZone: 'Mars/Olympus' } }, 'trigger.timeZone'],
+    ['once in the past', { trigger: { kind: 'once', at: '2001-01-01T00:00:00Z' } }, 'trigger.at'],
+    ['an interval that is too short', { trigger: { kind: 'interval', everyMs: 1 } }, 'trigger.everyMs'],
+    ['a processor without script and command', { processor: { kind: 'shell' } }, 'processor.script'],
+    ['a name that would be a path', { name: '../../etc/passwd' }, 'name'],
+    ['a secret that is too short to mask', { secrets: { PIN: '123' } }, 'secrets.PIN'],
+    ['a namespace that is not there', { namespace: 'nowhere' }, 'namespace'],
+  ])('%s names the field', async (_what, change, path) => {
+    const api = await cluster().api()
+    const problem = await problemOf(api.post('/api/jobs', { ...shellJob('true'), ...change }))
+    expect(problem.status).toBe(400)
+    expect(problem.errors?.map((error) => error.path)).toContain(path)
+  })
+
+  test('a cron made to be slow is answered at once', async () => {
+    const api = await cluster().api()
+    const expression = `${Array.from({ length: 40 }, () => '0-59/1').join(',').slice(0, 190)} * * * *`
+    const results = await Promise.allSettled([api.post('/api/jobs', { ...shellJob('true'), trigger: { kind: 'cron', expression } }), api.get('/health/live')])
+    expect(results[1]?.status).toBe('fulfilled')
+  })
+
+  test('a body that is too large, and one that is no JSON', async () => {
+    const api = await cluster().api()
+    const large = await problemOf(api.post('/api/jobs', { ...shellJob('true'), description: 'x'.repeat(3_000_000) }))
+    expect(large).toMatchObject({ status: 413, code: 'PAYLOAD_TOO_LARGE' })
+    const response = await fetch(new URL('/api/auth/login', cluster().url), { method: 'POST', body: '{"username":', headers: { 'content-type': 'application/json' } })
+    expect(response.status).toBe(400)
+    expect(response.headers.get('content-type')).toContain('application/problem+json')
+  })
+
+  test('a wrong token, none, and a wrong password', async () => {
+    const api = await cluster().api()
+    for (const headers of [{}, { authorization: 'Bearer nonsense' }, { authorization: 'Bearer jt_00000000-0000-7000-8000-000000000000_abc' }]) {
+      const response = await fetch(new URL('/api/jobs', cluster().url), { headers })
+      expect(response.status).toBe(401)
+      expect(Problem.parse(await response.json()).code).toBe('UNAUTHENTICATED')
+    }
+    expect(await problemOf(api.post('/api/auth/login', { username: 'admin', password: 'wrong-password' }))).toMatchObject({ status: 401, code: 'INVALID_CREDENTIALS' })
+  })
+
+  test('attempts to sign in are limited', async () => {
+    const api = await cluster().api()
+    const username = uniqueName('nobody')
+    const statuses: number[] = []
+    for (let i = 0; i < 30 && statuses.at(-1) !== 429; i++) statuses.push((await problemOf(api.post('/api/auth/login', { username, password: `wrong-password-${i}` }))).status)
+    expect(statuses.at(-1)).toBe(429)
+    expect(statuses[0]).toBe(401)
+  })
+
+  test('things of another namespace do not exist', async () => {
+    const admin = await cluster().api()
+    const { instanceId, job } = await createAndRun(admin, shellJob('echo secret'))
+    await waitForSealed(admin, instanceId)
+    await admin.post('/api/namespaces', { name: 'elsewhere' })
+    const { token } = await admin.post<{ token: string }>('/api/api-tokens', { namespace: 'elsewhere', name: uniqueName('token'), role: 'admin' })
+    const headers = { authorization: `Bearer ${token}` }
+    for (const path of [`/api/jobs/${job.id}`, `/api/instances/${instanceId}`, `/api/instances/${instanceId}/logs`, `/api/instances/${instanceId}/logs/raw`, `/api/instances/${instanceId}/logs/follow`, `/api/instances/${instanceId}/logs/verify`]) {
+      const response = await fetch(new URL(path, cluster().url), { headers })
+      expect(response.status, path).toBe(404)
+      await response.body?.cancel()
+    }
+    for (const path of [`/api/jobs/${job.id}/runs`, `/api/instances/${instanceId}/cancel`, `/api/instances/${instanceId}/retry`]) {
+      const response = await fetch(new URL(path, cluster().url), { method: 'POST', headers: { ...headers, 'content-type': 'application/json' }, body: '{}' })
+      expect(response.status, path).toBe(404)
+    }
+    const page = (await (await fetch(new URL('/api/jobs', cluster().url), { headers })).json()) as { items: unknown[] }
+    expect(page.items).toEqual([])
+  })
+
+  test('a stale change is a conflict that shows the present job, and nothing is changed', async () => {
+    const api = await cluster().api()
+    const job = await createJob(api, shellJob('true'))
+    await api.patch(`/api/jobs/${job.id}`, { revision: job.revision, description: 'first' })
+    const problem = await problemOf(api.patch(`/api/jobs/${job.id}`, { revision: job.revision, description: 'second' }))
+    expect(problem).toMatchObject({ status: 409, code: 'STALE_REVISION', current: { description: 'first' } })
+    expect(await api.get(`/api/jobs/${job.id}`)).toMatchObject({ description: 'first', revision: job.revision + 1 })
+  })
+
+  test('log queries out of range say which field', async () => {
+    const api = await cluster().api()
+    const { instanceId } = await createAndRun(api, shellJob('echo one'))
+    for (const [query, path] of [['limit=0', 'limit'], ['limit=100001', 'limit'], ['from=x', 'from'], ['stream=both', 'stream'], ['attempt=0', 'attempt']] as const) {
+      const problem = await problemOf(api.get(`/api/instances/${instanceId}/logs?${query}`))
+      expect(problem.errors?.map((error) => error.path), query).toContain(path)
+    }
+    expect((await problemOf(api.get('/api/instances/not-a-uuid'))).status).toBe(400)
+    expect((await problemOf(api.get('/api/instances/01234567-89ab-7def-8123-456789abcdef'))).status).toBe(404)
+  })
+
+  test('paths that climb out of the static folder lead nowhere', async () => {
+    const { port, hostname } = new URL(cluster().url)
+    for (const path of ['/../../etc/passwd', '/..%2f..%2fetc/passwd', '/%2e%2e/%2e%2e/etc/passwd', '/....//etc/passwd', '//etc/passwd', '/\\..\\..\\etc\\passwd']) {
+      // By hand: fetch would tidy the path up before it is sent.
+      const answer = await new Promise<string>((resolve, reject) => {
+        const socket = connect(Number(port), hostname, () => socket.write(`GET ${path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n`))
+        let text = ''
+        socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')))
+        socket.on('data', (data) => (text += data.toString())).on('end', () => resolve(text)).on('error', reject)
+      })
+      expect(answer, path).toMatch(/^HTTP\/1\.1 4\d\d/)
+      expect(answer, path).not.toContain('root:')
+    }
+  })
+})
+
+describe('bad input on the worker protocol', () => {
+  let socket: Socket
+  const hello = { protocol: PROTOCOL_VERSION, workerId: '01234567-89ab-7def-8123-000000000001', name: 'hand-made', group: 'nobody', tags: [], handlers: [], slots: 1, version: '0', host: 'test', pid: 1, startedAt: 0, attempts: [] }
+  const ask = (event: string, ...args: unknown[]): Promise<{ ok: boolean; code?: string; value?: unknown }> => socket.timeout(10_000).emitWithAck(event, ...args) as Promise<{ ok: boolean }>
+
+  beforeAll(async () => {
+    const token = await cluster().createWorkerToken()
+    socket = io(`${cluster().url}${WORKER_NAMESPACE}`, { transports: ['websocket'], auth: { token }, reconnection: false })
+    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('connect_error', reject))
+  })
+  afterAll(() => socket.disconnect())
+
+  test('a wrong token is turned away', async () => {
+    const stranger = io(`${cluster().url}${WORKER_NAMESPACE}`, { transports: ['websocket'], auth: { token: 'jtw_wrong' }, reconnection: false })
+    const error = await new Promise<Error>((resolve, reject) => stranger.once('connect_error', resolve).once('connect', () => reject(new Error('it was let in'))))
+    expect(error.message).toContain('token')
+    stranger.disconnect()
+  })
+
+  test('malformed messages are refused with a reason, and the connection lives on', async () => {
+    expect(await ask('heartbeat', { attempts: [], freeSlots: 0, isDraining: false, spoolBytes: 0 })).toMatchObject({ ok: false, code: 'HELLO_FIRST' })
+    expect(await ask('hello', { ...hello, protocol: 99 })).toMatchObject({ ok: false })
+    expect(await ask('hello', { ...hello, surprise: 1 })).toMatchObject({ ok: false, code: 'VALIDATION_FAILED' })
+    expect(await ask('hello', hello)).toMatchObject({ ok: true, value: { stop: [] } })
+    for (const message of [undefined, null, 7, 'text', [], { attempts: 'all' }, { attempts: [{ instanceId: 'x' }] }]) {
+      for (const event of ['started', 'finished', 'seal', 'resume', 'heartbeat', 'progress', 'log']) {
+        expect(await ask(event, message), `${event} ${JSON.stringify(message)}`).toMatchObject({ ok: false, code: 'VALIDATION_FAILED' })
+      }
+    }
+    expect(await ask('heartbeat', { attempts: [], freeSlots: 1, isDraining: false, spoolBytes: 0 })).toMatchObject({ ok: true })
+    expect(socket.connected).toBe(true)
+  })
+
+  test('a log, an end and a seal of an attempt that is not its own are refused, and change nothing', async () => {
+    const api = await cluster().api()
+    const { instanceId } = await createAndRun(api, shellJob('echo mine'))
+    const before = await waitForSealed(api, instanceId)
+    const key = { instanceId, task: 0, attempt: 1 }
+    const digest = '0'.repeat(64)
+    const chunk = { ...key, n: 1, count: 1, bytes: 2, offset: 5, size: 3, encoding: 'plain', firstAt: 1, lastAt: 1, checksum: 0, digest }
+    expect(await ask('log', { chunks: [chunk] }, Buffer.from([0, 65, 10]))).toMatchObject({ ok: true, value: { results: ['refused'] } })
+    expect(await ask('log', { chunks: [chunk] }, Buffer.from([0, 65]))).toMatchObject({ ok: false, code: 'VALIDATION_FAILED' })
+    expect(await ask('seal', { streams: [{ ...key, totals: { chunks: 0, lines: 0, bytes: 0, digest } }] })).toMatchObject({ ok: true, value: { results: [{ state: 'unknown' }] } })
+    const end = { ...key, status: 'FAILED', startedAt: 1, finishedAt: 2, exitCode: 1, signal: null, error: 'forged', result: null, log: { chunks: 0, lines: 0, bytes: 0, digest } }
+    expect(await ask('finished', { attempts: [end] })).toMatchObject({ ok: true, value: { results: ['fenced'] } })
+    expect(await ask('started', { attempts: [{ ...key, startedAt: 5 }] })).toMatchObject({ ok: true, value: { results: ['fenced'] } })
+    expect(await api.get(`/api/instances/${instanceId}`)).toEqual(before)
+  })
+})
