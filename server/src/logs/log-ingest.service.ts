@@ -19,6 +19,8 @@ const MAX_QUEUED_BYTES = 64 * 1024 * 1024
 /** What a chunk weighs beside its body. */
 const CHUNK_OVERHEAD_BYTES = 512
 const FAILURE_LOG_EVERY_MS = 5_000
+/** Sooner than a worker gives up waiting (ACK_TIMEOUT_MS). What is still being written then keeps its place in the queue, so that memory stays bounded. */
+const ANSWER_WITHIN_MS = 8_000
 
 /** Takes chunks from workers into the store by group commit, over all streams. Keeps nothing per stream. */
 @Injectable()
@@ -45,9 +47,17 @@ export class LogIngestService {
   }
 
   /** Answers each chunk once it is stored by a majority, or refused; never rejects. That the sender may write these streams was checked by the caller. */
-  put(chunks: readonly Chunk[]): Promise<ChunkResult[]> {
+  async put(chunks: readonly Chunk[]): Promise<ChunkResult[]> {
     const receivedAt = performance.now()
-    return Promise.all(chunks.map((chunk) => this.putOne(chunk, receivedAt)))
+    let timer: NodeJS.Timeout | undefined
+    const deadline = new Promise<ChunkResult>((resolve) => {
+      timer = setTimeout(() => resolve('busy'), ANSWER_WITHIN_MS)
+    })
+    try {
+      return await Promise.all(chunks.map((chunk) => Promise.race([this.putOne(chunk, receivedAt), deadline])))
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   private async putOne(chunk: Chunk, receivedAt: number): Promise<ChunkResult> {

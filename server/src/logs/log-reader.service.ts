@@ -55,7 +55,7 @@ export class LogReader {
   async *chunks(key: AttemptKey, from: number, to: number): AsyncGenerator<StoredChunk> {
     let at = from
     let maxChunks = FIRST_CHUNKS
-    let pending = from >= to ? undefined : from === 0 ? this.readAscending(key, 0, to, maxChunks) : this.readContaining(key, from)
+    let pending = from >= to ? undefined : from === 0 ? this.readAscending(key, 0, to, maxChunks) : this.readFromWithin(key, from, to)
     while (pending !== undefined) {
       const batch = inOrder(key, await pending, at)
       for (const { header } of batch) at = header.n + header.count
@@ -99,8 +99,13 @@ export class LogReader {
     throw new LogHoleError(key, low)
   }
 
-  private async readContaining(key: AttemptKey, line: number): Promise<StoredChunk[]> {
-    return this.store.read(key, { from: 0, to: line + 1, order: 'desc', maxChunks: 1 })
+  /** The chunk that holds line `from`, and those after it: at the same time, which halves the wait for a page. */
+  private async readFromWithin(key: AttemptKey, from: number, to: number): Promise<StoredChunk[]> {
+    const [holding, following] = await Promise.all([
+      this.store.read(key, { from: 0, to: from + 1, order: 'desc', maxChunks: 1 }),
+      from + 1 < to ? this.readAscending(key, from + 1, to, FIRST_CHUNKS) : [],
+    ])
+    return [...holding, ...following]
   }
 
   private readAscending(key: AttemptKey, from: number, to: number, maxChunks: number): Promise<StoredChunk[]> {

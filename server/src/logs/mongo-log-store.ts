@@ -26,12 +26,16 @@ type PositionDocument = Pick<ChunkDocument, '_id' | 'count' | 'bytes' | 'offset'
 
 const POSITION = { count: 1, bytes: 1, offset: 1, digest: 1 } as const
 const DROP_BATCH = 2_000
+/** The driver has no deadline of its own for an operation (its `timeoutMS` does nothing): these end one that MongoDB can't finish, such as a write without a majority. */
+const OPERATION_MS = 10_000
+const WRITE_CONCERN = { w: 'majority', journal: true, wtimeoutMS: OPERATION_MS } as const
 const DUPLICATE_KEY = 11_000
 const VALIDATION_FAILED = 121
 
 /**
  * Log chunks in MongoDB. Collection log_chunks has the one index that is always there: `_id` gives both orders, range reads and the refusal of duplicates.
- * Write concern (majority, journal) and read concern (majority, primary) are those of {@link Mongo}.
+ * Reads are majority reads from the primary, as set by {@link Mongo}. The block compressor is the default one: of full chunks it takes nothing (their bodies are
+ * compressed) and costs nothing; a log of small chunks, which are plain, takes 40 % of the space that it would without.
  */
 @Injectable()
 export class MongoLogStore extends LogStore implements OnModuleInit {
@@ -66,7 +70,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   async put(chunks: readonly Chunk[]): Promise<PutResult[]> {
     const results: PutResult[] = chunks.map(() => 'ok')
     try {
-      await this.chunks.insertMany(chunks.map(toDocument), { ordered: false })
+      await this.chunks.insertMany(chunks.map(toDocument), { ordered: false, writeConcern: WRITE_CONCERN })
       return results
     } catch (error) {
       for (const { index, code } of writeErrorsOf(error)) {
@@ -87,7 +91,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   async compare(chunks: readonly Chunk[]): Promise<PutResult[]> {
     if (chunks.length === 0) return []
     const stored = new Map<string, { count: number; checksum: number; digest: Binary }>()
-    const cursor = this.chunks.find({ _id: { $in: chunks.map(({ header }) => chunkId(header, header.n)) } }, { projection: { count: 1, checksum: 1, digest: 1 } })
+    const cursor = this.chunks.find({ _id: { $in: chunks.map(({ header }) => chunkId(header, header.n)) } }, { projection: { count: 1, checksum: 1, digest: 1 }, maxTimeMS: OPERATION_MS })
     for await (const document of cursor) stored.set(idString(document._id), document)
     return chunks.map(({ header }) => {
       const found = stored.get(idString(chunkId(header, header.n)))
@@ -97,7 +101,12 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   }
 
   async read(key: AttemptKey, range: ChunkRead): Promise<StoredChunk[]> {
-    const cursor = this.chunks.find(inStream(key, range.from, range.to), { sort: { _id: range.order === 'desc' ? -1 : 1 }, limit: range.maxChunks, batchSize: range.maxChunks })
+    const cursor = this.chunks.find(inStream(key, range.from, range.to), {
+      sort: { _id: range.order === 'desc' ? -1 : 1 },
+      limit: range.maxChunks,
+      batchSize: range.maxChunks,
+      maxTimeMS: OPERATION_MS,
+    })
     const found: StoredChunk[] = []
     let bytes = 0
     // Leaving the loop closes the cursor.
@@ -112,18 +121,18 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   }
 
   async positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]> {
-    const cursor = this.chunks.find<PositionDocument>(inStream(key, from), { sort: { _id: 1 }, limit, batchSize: limit, projection: POSITION })
+    const cursor = this.chunks.find<PositionDocument>(inStream(key, from), { sort: { _id: 1 }, limit, batchSize: limit, projection: POSITION, maxTimeMS: OPERATION_MS })
     return (await cursor.toArray()).map(toPosition)
   }
 
   async positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined> {
-    const document = await this.chunks.findOne<PositionDocument>(inStream(key, 0, line + 1), { sort: { _id: -1 }, projection: POSITION })
+    const document = await this.chunks.findOne<PositionDocument>(inStream(key, 0, line + 1), { sort: { _id: -1 }, projection: POSITION, maxTimeMS: OPERATION_MS })
     return document === null ? undefined : toPosition(document)
   }
 
   async firstPositions(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]> {
     const byStream = new Map<string, ChunkPosition>()
-    const cursor = this.chunks.find<PositionDocument>({ _id: { $in: keys.map((key) => chunkId(key, 0)) } }, { projection: POSITION })
+    const cursor = this.chunks.find<PositionDocument>({ _id: { $in: keys.map((key) => chunkId(key, 0)) } }, { projection: POSITION, maxTimeMS: OPERATION_MS })
     for await (const document of cursor) byStream.set(idString(document._id), toPosition(document))
     return keys.map((key) => byStream.get(idString(chunkId(key, 0))))
   }
@@ -133,7 +142,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     const { from, to } = instanceBounds(instanceId)
     const all = { _id: { $gte: from, $lt: to } } as unknown as Filter<ChunkDocument>
     for (;;) {
-      const ids = await this.chunks.find(all, { sort: { _id: 1 }, limit: DROP_BATCH, projection: { _id: 1 } }).toArray()
+      const ids = await this.chunks.find(all, { sort: { _id: 1 }, limit: DROP_BATCH, projection: { _id: 1 }, maxTimeMS: OPERATION_MS }).toArray()
       const last = ids.at(-1)
       if (last === undefined) return
       await this.chunks.deleteMany({ _id: { $gte: from, $lte: last._id } } as unknown as Filter<ChunkDocument>)
