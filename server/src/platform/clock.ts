@@ -1,6 +1,7 @@
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common'
 import { Logger } from './logging.js'
 import { Mongo } from './mongo.js'
+import { withTimeout } from './timeout.js'
 
 const SYNC_EVERY_MS = 10_000
 
@@ -37,7 +38,7 @@ export class Clock implements OnModuleInit, OnApplicationShutdown {
 
   private async sync(): Promise<void> {
     const before = performance.now()
-    const { localTime } = (await this.mongo.db.admin().command({ hello: 1 }, { timeoutMS: 2_000 })) as { localTime: Date }
+    const { localTime } = (await withTimeout(this.mongo.db.admin().command({ hello: 1 }), 2_000, 'MongoDB did not tell its time')) as { localTime: Date }
     const after = performance.now()
     // A slow answer says little about when the time was taken.
     if (after - before < 250) this.offset = localTime.getTime() + 0.5 - (before + after) / 2

@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common'
 import { type ClientSession, type Collection, type Db, type Document, MongoBulkWriteError, MongoClient, MongoServerError } from 'mongodb'
 import { CONFIG, type Config } from '../config/config.js'
+import { withTimeout } from './timeout.js'
 
 /** What was acknowledged is kept: every write follows a majority, journaled; every read sees only what a majority has, from the primary. */
 const TRUTH = { writeConcern: { w: 'majority', journal: true }, readConcern: { level: 'majority' }, readPreference: 'primary' } as const
@@ -18,9 +19,10 @@ export class Mongo implements OnModuleInit, OnApplicationShutdown {
       maxPoolSize: 40,
       serverSelectionTimeoutMS: 10_000,
       connectTimeoutMS: 5_000,
-      socketTimeoutMS: 60_000,
       // An answer that does not come must not hold a worker's acknowledgement for ever; a failed write is sent again by its owner.
-      timeoutMS: 15_000,
+      // (The driver's own timeoutMS has no effect in 7.8.)
+      socketTimeoutMS: 20_000,
+      waitQueueTimeoutMS: 10_000,
       ignoreUndefined: true,
     })
     const name = this.client.options.dbName
@@ -46,7 +48,7 @@ export class Mongo implements OnModuleInit, OnApplicationShutdown {
 
   /** Rejects when the primary does not answer. */
   async ping(): Promise<void> {
-    await this.db.command({ ping: 1 }, { timeoutMS: 2_000 })
+    await withTimeout(this.db.command({ ping: 1 }), 2_000, 'MongoDB does not answer')
   }
 }
 

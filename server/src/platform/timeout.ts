@@ -1,8 +1,10 @@
-/** Rejects with an Error of `message` after `timeoutMs`; the work itself is not stopped, and its late failure is not reported. */
+import { AppError } from '@jobtrail/shared/domain/errors'
+
+/** Rejects with an UNAVAILABLE error of `message` after `timeoutMs`; the work itself is not stopped, and its late failure is not reported. */
 export async function withTimeout<T>(work: Promise<T>, timeoutMs: number, message: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(message)), timeoutMs)
+    timer = setTimeout(() => reject(new AppError('UNAVAILABLE', message)), timeoutMs)
   })
   try {
     return await Promise.race([work, timeout])

@@ -71,6 +71,14 @@ export class WorkersGateway implements OnApplicationBootstrap {
     socket.data = { rights }
   }
 
+  /** A revoked token ends the connections made with it, not only new ones. */
+  private async endIfRevoked({ socket }: Session): Promise<void> {
+    const { token } = socket.handshake.auth
+    if (typeof token === 'string' && (await this.tokens.authenticate(token)) !== undefined) return
+    setImmediate(() => socket.disconnect(true))
+    throw new AppError('UNAUTHENTICATED', 'token: revoked; make one with POST /api/worker-tokens')
+  }
+
   private accept(socket: WorkerSocket): void {
     const { rights } = socket.data as { rights: WorkerRights }
     const session: Session = { socket, rights, connection: undefined, owned: new Map(), pending: 0 }
@@ -86,7 +94,10 @@ export class WorkersGateway implements OnApplicationBootstrap {
       setImmediate(() => this.sessions.open(connection))
       return welcome
     })
-    this.handle(session, 'heartbeat', (message, connection) => this.sessions.heartbeat(connection, message))
+    this.handle(session, 'heartbeat', async (message, connection) => {
+      await this.endIfRevoked(session)
+      return this.sessions.heartbeat(connection, message)
+    })
     this.handle(session, 'started', async ({ attempts }, connection): Promise<AttemptReply> => ({ results: await Promise.all(attempts.map((each) => this.completion.started(each, connection.id, each.startedAt))) }))
     this.handle(session, 'finished', async ({ attempts }, connection): Promise<AttemptReply> => {
       const results = await Promise.all(attempts.map((end) => this.completion.finished(end, connection.id)))
