@@ -5,10 +5,9 @@ import { InstanceDetail } from '@jobtrail/shared/api/instances'
 import { type CreateJob, JobView, RunCreated } from '@jobtrail/shared/api/jobs'
 import { LogPage } from '@jobtrail/shared/api/logs'
 import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
-import type { z } from 'zod'
 
 /** A job as it is sent: whatever has a default may be left out. */
-export type JobInput = z.input<typeof CreateJob>
+export type JobInput = (typeof CreateJob)['_zod']['input']
 
 /** A name that no other test uses. */
 export function uniqueName(prefix: string): string {
