@@ -1,11 +1,11 @@
-import { type FSWatcher, existsSync, watch } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { REPO_ROOT } from './paths.js'
 import { ManagedProcess } from './process.js'
 import { say } from './say.js'
 import type { Stack } from './stack.js'
 
-const SETTLE_MS = 700
+const POLL_MS = 700
 
 /** Builds on every change and restarts what runs the changed code; stays up through broken builds. */
 export function watchSources(stack: Stack): { stop: () => void } {
@@ -19,29 +19,43 @@ export function watchSources(stack: Stack): { stop: () => void } {
   compiler.start()
   say(`building on change; the compiler writes to ${compiler.logFile}`)
 
-  let timer: NodeJS.Timeout | undefined
-  let busy: Promise<void> = Promise.resolve()
-  const changed = (): void => {
-    clearTimeout(timer)
-    timer = setTimeout(() => {
-      busy = busy.then(() => restartAll(stack))
-    }, SETTLE_MS)
-  }
-  const watchers: FSWatcher[] = ['shared/dist', 'server/dist', 'worker/dist']
-    .map((folder) => join(REPO_ROOT, folder))
-    .filter((folder) => existsSync(folder))
-    .map((folder) =>
-      watch(folder, { recursive: true }, (_event, file) => {
-        if (file?.endsWith('.js') === true) changed()
-      }),
-    )
+  let seen = newestBuild()
+  let restarted = seen
+  let busy = false
+  // Polled, because watching folders misses files that are replaced rather than written to.
+  const timer = setInterval(() => {
+    const newest = newestBuild()
+    const settled = newest === seen
+    seen = newest
+    if (!settled || busy || newest === restarted) return
+    restarted = newest
+    busy = true
+    restartAll(stack)
+      .catch((error: unknown) => say(`restarting failed: ${String(error)}`))
+      .finally(() => {
+        busy = false
+      })
+  }, POLL_MS)
   return {
     stop: () => {
-      clearTimeout(timer)
-      for (const watcher of watchers) watcher.close()
+      clearInterval(timer)
       compiler.signalGroup('SIGKILL')
     },
   }
+}
+
+/** When a compiled file was last written, in milliseconds. */
+function newestBuild(): number {
+  let newest = 0
+  for (const folder of ['shared/dist', 'server/dist', 'worker/dist']) {
+    for (const file of readdirSync(join(REPO_ROOT, folder), { recursive: true, encoding: 'utf8' })) {
+      if (!file.endsWith('.js')) continue
+      // The compiler may be replacing the file right now.
+      const stat = statSync(join(REPO_ROOT, folder, file), { throwIfNoEntry: false })
+      newest = Math.max(newest, stat?.mtimeMs ?? 0)
+    }
+  }
+  return newest
 }
 
 /** The supervisor starts them again: a restart is an end. */
