@@ -52,6 +52,7 @@ export class Sender {
   private timer: NodeJS.Timeout | undefined
   private gatherUntil = 0
   private isUp = false
+  private isPumpDue = false
   /** When something was acknowledged last, ms since epoch. */
   lastAckAt = 0
 
@@ -85,18 +86,18 @@ export class Sender {
 
   /** A chunk is in the spool: it may go. */
   chunkWritten(queue: StreamQueue, chunk: SpooledChunk): void {
-    const isSmall = chunk.data.length <= SMALL_CHUNK_BYTES && queue.pending.length === 0
+    const isSmall = chunk.header.size <= SMALL_CHUNK_BYTES && queue.pending.length === 0
     const hold = this.memoryBytes < MEMORY_BUDGET_BYTES * (isSmall ? 1.5 : 1)
     this.memoryBytes += queue.written(chunk, hold)
     this.enlist(queue)
-    this.pump()
+    this.pumpSoon()
   }
 
   /** The server has told what it has of this stream. */
   release(queue: StreamQueue): void {
     queue.isHeld = false
     this.enlist(queue)
-    this.pump()
+    this.pumpSoon()
   }
 
   /** The server has these lines of a held stream. */
@@ -160,6 +161,16 @@ export class Sender {
       this.readTimer = undefined
       this.readNext()
     }, backoffMs(this.readFailures, RETRY_BASE_MS, RETRY_MAX_MS))
+  }
+
+  /** After this turn, so that what comes with it shares a message. */
+  private pumpSoon(): void {
+    if (this.isPumpDue) return
+    this.isPumpDue = true
+    queueMicrotask(() => {
+      this.isPumpDue = false
+      this.pump()
+    })
   }
 
   private pump(): void {

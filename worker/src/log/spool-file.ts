@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { closeSync, constants, openSync, writevSync } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
@@ -11,6 +11,11 @@ const RETRY_BASE_MS = 200
 const RETRY_MAX_MS = 5_000
 const WRITE_BATCH_BYTES = 1024 * 1024
 const WRITE_BATCH_ITEMS = 128
+/** What waits in memory to be written stays below this, also when nothing asynchronous can run. */
+const MAX_QUEUED_BYTES = 8 * 1024 * 1024
+const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT
+const FILE_MODE = 0o600
+const NO_BYTES = Buffer.alloc(0)
 
 /** One of the files of a stream, which goes on in the next one from `segmentBytes` on, so that what is acknowledged can be dropped while the stream grows. */
 export interface Segment {
@@ -26,7 +31,7 @@ export interface Segment {
   /** Chunks of it that are in memory to be sent, or sent and not acknowledged. */
   outstanding: number
 }
-/** A chunk with its place. `end` is the position after its frame. */
+/** A chunk with its place. `end` is the position after its frame. `data` is empty when the body is in the file only. */
 export interface SpooledChunk extends Chunk {
   segment: Segment
   end: number
@@ -46,7 +51,8 @@ export interface SpoolHost {
   pause(ms: number): Promise<void>
   onFault(error: unknown, what: string): void
 }
-type Item = { segment: Segment; position: number; buffers: Buffer[]; bytes: number; chunk: Chunk | undefined }
+/** `isOnDisk`: was written in a hurry, and its bytes are no longer in memory. */
+type Item = { segment: Segment; position: number; buffers: Buffer[]; bytes: number; chunk: Chunk | undefined; isOnDisk: boolean }
 
 /** What was written cannot be read back. */
 export class BrokenSpoolError extends Error {}
@@ -58,6 +64,8 @@ export class SpoolFile {
   private segments: Segment[]
   private totals: StreamTotals | undefined
   private queue: Item[] = []
+  /** Bytes of it in memory. */
+  private queuedBytes = 0
   private isWriting = false
   private failures = 0
   private handle: FileHandle | undefined
@@ -93,6 +101,7 @@ export class SpoolFile {
     const segment = this.segmentFor(frame.length + chunk.data.length)
     this.enqueue(segment, [frame, chunk.data], chunk)
     this.totals = totalsAfter(this.currentTotals(), chunk.header)
+    if (this.queuedBytes > MAX_QUEUED_BYTES && !this.isFailing) this.writeNow()
   }
 
   /** Says that the stream is over. A stream without chunks has no file and gets none. */
@@ -206,7 +215,8 @@ export class SpoolFile {
 
   private enqueue(segment: Segment, buffers: Buffer[], chunk: Chunk | undefined): void {
     const bytes = buffers.reduce((sum, buffer) => sum + buffer.length, 0)
-    this.queue.push({ segment, position: segment.size, buffers, bytes, chunk })
+    this.queue.push({ segment, position: segment.size, buffers, bytes, chunk, isOnDisk: false })
+    this.queuedBytes += bytes
     segment.size += bytes
     this.host.count(bytes)
     if (!this.isWriting) void this.writeAll()
@@ -238,10 +248,36 @@ export class SpoolFile {
     this.wake()
   }
 
-  private settle({ segment, position, bytes, chunk }: Item): void {
+  /**
+   * For a producer that prints and never lets go of the thread: writes what is waiting now. A write under way puts the same bytes at the same place, so it does
+   * no harm; the loop then only counts what it finds written.
+   */
+  private writeNow(): void {
+    for (const item of this.queue) {
+      if (item.isOnDisk) continue
+      try {
+        const descriptor = openSync(item.segment.path, WRITE_FLAGS, FILE_MODE)
+        try {
+          if (writevSync(descriptor, item.buffers, item.position) < item.bytes) return
+        } finally {
+          closeSync(descriptor)
+        }
+      } catch {
+        // The loop meets the same fault, reports it and tries again.
+        return
+      }
+      item.isOnDisk = true
+      item.buffers = []
+      if (item.chunk !== undefined) item.chunk = { header: item.chunk.header, data: NO_BYTES }
+      this.queuedBytes -= item.bytes
+    }
+  }
+
+  private settle({ segment, position, bytes, chunk, isOnDisk }: Item): void {
     segment.written = position + bytes
+    if (!isOnDisk) this.queuedBytes -= bytes
     if (chunk === undefined) return
-    segment.chunkBytes += chunk.data.length
+    segment.chunkBytes += chunk.header.size
     this.onWritten({ ...chunk, segment, end: segment.written })
   }
 
@@ -249,7 +285,7 @@ export class SpoolFile {
     const batch: Item[] = []
     let bytes = 0
     for (const item of this.queue) {
-      if (batch.length > 0 && (item.segment !== batch[0]?.segment || bytes + item.bytes > WRITE_BATCH_BYTES || batch.length === WRITE_BATCH_ITEMS)) break
+      if (batch.length > 0 && (item.segment !== batch[0]?.segment || item.isOnDisk !== batch[0].isOnDisk || bytes + item.bytes > WRITE_BATCH_BYTES || batch.length === WRITE_BATCH_ITEMS)) break
       batch.push(item)
       bytes += item.bytes
     }
@@ -260,7 +296,9 @@ export class SpoolFile {
   private async writeBatch(batch: readonly Item[]): Promise<void> {
     const [first] = batch
     if (first === undefined) return
+    // Also for what is on disk: the handle is what syncs it.
     const handle = await this.handleFor(first.segment)
+    if (first.isOnDisk) return
     const total = batch.reduce((sum, item) => sum + item.bytes, 0)
     const { bytesWritten } = await handle.writev(
       batch.flatMap((item) => item.buffers),
@@ -281,7 +319,7 @@ export class SpoolFile {
         await former.close()
       }
     }
-    this.handle = await open(segment.path, constants.O_WRONLY | constants.O_CREAT, 0o600)
+    this.handle = await open(segment.path, WRITE_FLAGS, FILE_MODE)
     this.handleSeq = segment.seq
     return this.handle
   }

@@ -2,7 +2,7 @@ import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attem
 import type { ChunkHeader, LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import { missingRanges } from '@jobtrail/shared/log/ranges'
 import { Fifo } from './fifo.js'
-import type { Cursor, Segment, SpooledChunk, SpoolFile } from './spool-file.js'
+import { BrokenSpoolError, type Cursor, type Segment, type SpooledChunk, type SpoolFile } from './spool-file.js'
 
 /** What a chunk takes in memory beside its body, roughly: many tiny ones must not pass under the budget. */
 const CHUNK_OVERHEAD_BYTES = 600
@@ -66,7 +66,7 @@ export class StreamQueue {
   }
   /** Something is in the file that is not in memory. */
   get hasBacklog(): boolean {
-    return this.cursor.seq !== this.tail.seq || this.cursor.offset !== this.tail.offset
+    return this.cursor.seq < this.tail.seq || (this.cursor.seq === this.tail.seq && this.cursor.offset < this.tail.offset)
   }
   /** Everything that there is so far has been acknowledged. */
   get isDelivered(): boolean {
@@ -76,13 +76,13 @@ export class StreamQueue {
   /** A chunk has come into the file; `hold`: keep it in memory. Returns the memory taken. */
   written(chunk: SpooledChunk, hold: boolean): number {
     const isNext = !this.hasBacklog
-    this.unwrittenBytes -= chunk.data.length
+    this.unwrittenBytes -= chunk.header.size
     this.tail = { seq: chunk.segment.seq, offset: chunk.end }
-    if (hold && isNext) {
+    if (hold && isNext && chunk.data.length > 0) {
       this.cursor = this.tail
       return this.load(chunk)
     }
-    this.backlogBytes += chunk.data.length
+    this.backlogBytes += chunk.header.size
     return 0
   }
 
@@ -93,6 +93,7 @@ export class StreamQueue {
     try {
       const { chunks, next } = await this.file.read(this.cursor)
       if (generation !== this.generation || this.isGone) return 0
+      if (next.seq === this.cursor.seq && next.offset === this.cursor.offset) throw new BrokenSpoolError(`${this.id}: nothing to read at byte ${next.offset} of file ${next.seq}`)
       this.cursor = next
       const wanted = chunks.filter(({ header }) => !this.isStored(header))
       for (const { data } of chunks) this.backlogBytes -= data.length
