@@ -10,13 +10,13 @@ export interface CaptureOptions {
   chunker: Chunker
   secrets: readonly string[]
   /** What the producer has to do now. */
-  judge(current: Verdict): Verdict
+  judge: (current: Verdict) => Verdict
   /** Whether a producer that was told to wait and did not has to lose lines now. */
-  isOverrun(): boolean
-  onStopped(capture: StreamCapture): void
+  isOverrun: () => boolean
+  onStopped: (capture: StreamCapture) => void
   /** The last chunk is made: puts the end on disk. */
-  onEnd(totals: StreamTotals): Promise<void>
-  onFault(error: unknown, what: string): void
+  onEnd: (totals: StreamTotals) => Promise<void>
+  onFault: (error: unknown, what: string) => void
 }
 type Pipe = { readable: Readable; finish: () => void }
 

@@ -62,6 +62,6 @@ export class Masker {
         at = input.indexOf(secret, at + 1)
       }
     }
-    return found.length > 1 ? found.sort((a, b) => a[0] - b[0]) : found
+    return found.length > 1 ? found.toSorted((a, b) => a[0] - b[0]) : found
   }
 }

@@ -90,10 +90,10 @@ describe('delivery', () => {
     let calls = 0
     let chunks = 0
     server.decide = () => (chunks++ % 5 === 1 ? 'busy' : undefined)
-    const { log } = server
+    const log = server.log.bind(server)
     // Every second message is stored, but its answer is lost.
     server.log = async (message, bodies) => {
-      const reply = await log.call(server, message, bodies)
+      const reply = await log(message, bodies)
       if (++calls % 2 === 0) throw new Error('time-out')
       return reply
     }
@@ -120,7 +120,7 @@ describe('delivery', () => {
     server.isConnected = true
     pipeline.connected()
     expect(await pipeline.drained(5_000)).toBe(true)
-    expect(server.messages.flatMap(({ chunks }) => chunks.map(({ n }) => n)).sort((a, b) => a - b)).toEqual([5_000, 6_000, 7_000])
+    expect(server.messages.flatMap(({ chunks }) => chunks.map(({ n }) => n)).toSorted((a, b) => a - b)).toEqual([5_000, 6_000, 7_000])
     expect(server.sealed.get(attemptKeyString(key))).toEqual(totals)
   })
 
@@ -150,7 +150,7 @@ describe('delivery', () => {
     server.messages.length = 0
     await stream.end(0)
     expect(await pipeline.drained(5_000)).toBe(true)
-    expect(server.messages.flatMap(({ chunks }) => chunks.map(({ n }) => n)).sort((a, b) => a - b)).toEqual([1_000, 4_000])
+    expect(server.messages.flatMap(({ chunks }) => chunks.map(({ n }) => n)).toSorted((a, b) => a - b)).toEqual([1_000, 4_000])
     expect(textOf(key)).toBe(manyLines(0, 6_000).toString())
     expect(faults).toEqual([])
   })

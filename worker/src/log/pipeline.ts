@@ -28,7 +28,7 @@ export interface LogPipelineOptions {
   limitBytes: number
   transport: LogTransport
   /** For the logger: something went wrong that the pipeline deals with itself. */
-  onFault(error: unknown, what: string): void
+  onFault: (error: unknown, what: string) => void
   windowMessages?: number
   windowBytes?: number
 }

@@ -1,5 +1,5 @@
+import { MEMORY_BUDGET_BYTES } from './backlog-reader.js'
 import type { Sender } from './sender.js'
-import { MEMORY_BUDGET_BYTES } from './sender.js'
 import type { Spool } from './spool.js'
 import type { StreamQueue } from './stream-queue.js'
 

@@ -10,8 +10,8 @@ const RETRY_MAX_MS = 5_000
 export type ResumeResult = Resumed['results'][number]
 export interface ResumerOptions {
   transport: LogTransport
-  onFault(error: unknown, what: string): void
-  onResumed(queue: StreamQueue, result: ResumeResult): void
+  onFault: (error: unknown, what: string) => void
+  onResumed: (queue: StreamQueue, result: ResumeResult) => void
 }
 
 /** Asks a server, after each connect, what is stored of the streams that are not done; page by page, until it is answered or the connection is gone. */

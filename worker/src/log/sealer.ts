@@ -9,11 +9,11 @@ const RETRY_MAX_MS = 10_000
 
 export interface SealerOptions {
   transport: LogTransport
-  onFault(error: unknown, what: string): void
+  onFault: (error: unknown, what: string) => void
   /** Sealed, or unknown to the server: the spool can forget it. */
-  onSealed(queue: StreamQueue): void
-  onMissing(queue: StreamQueue, missing: LineRange[]): void
-  onConflict(queue: StreamQueue): void
+  onSealed: (queue: StreamQueue) => void
+  onMissing: (queue: StreamQueue, missing: LineRange[]) => void
+  onConflict: (queue: StreamQueue) => void
 }
 type Waiting = { queue: StreamQueue; totals: StreamTotals }
 

@@ -1,19 +1,16 @@
 import { type ChunkResult, MAX_CHUNKS_PER_MESSAGE, MAX_LOG_MESSAGE_BYTES } from '@jobtrail/shared/protocol/worker'
 import { backoffMs } from './backoff.js'
+import { BacklogReader, MEMORY_BUDGET_BYTES } from './backlog-reader.js'
 import { Fifo } from './fifo.js'
-import { BrokenSpoolError, type SpooledChunk } from './spool-file.js'
+import type { SpooledChunk } from './segment.js'
 import type { QueuedChunk, StreamQueue } from './stream-queue.js'
 import type { LogTransport } from './transport.js'
 
 export const DEFAULT_WINDOW_MESSAGES = 8
 export const DEFAULT_WINDOW_BYTES = 8 * 1024 * 1024
-/** Chunks in memory, waiting or in flight; the rest is read back from the spool. */
-export const MEMORY_BUDGET_BYTES = 16 * 1024 * 1024
 /** While messages are in flight, less than this waits so long for company. */
 const GATHER_BYTES = 128 * 1024
 const GATHER_MS = 5
-const READ_BELOW_BYTES = 256 * 1024
-const READS_AT_ONCE = 4
 const SMALL_CHUNK_BYTES = 16 * 1024
 const RETRY_BASE_MS = 50
 const RETRY_MAX_MS = 5_000
@@ -22,11 +19,11 @@ export interface SenderOptions {
   transport: LogTransport
   windowMessages: number
   windowBytes: number
-  onFault(error: unknown, what: string): void
+  onFault: (error: unknown, what: string) => void
   /** Something of the stream was acknowledged, or found to be stored. */
-  onProgress(queue: StreamQueue): void
+  onProgress: (queue: StreamQueue) => void
   /** The stream cannot be delivered: it has to be set aside. */
-  onRefused(queue: StreamQueue, error: Error): void
+  onRefused: (queue: StreamQueue, error: Error) => void
 }
 /** A chunk that is refused alone, so many times, as such (not because the server can't just now) will never be taken. */
 const MAX_REFUSALS = 3
@@ -39,14 +36,10 @@ export class Sender {
   private readonly options: SenderOptions
   /** Streams with chunks in memory, in turn. */
   private readonly ring = new Fifo<StreamQueue>()
-  /** Streams whose backlog is to be read, in turn. */
-  private readonly hungry = new Set<StreamQueue>()
+  private readonly reader: BacklogReader
   private readonly messages = new Set<Message>()
-  private memoryBytes = 0
+  private readonly memory = { bytes: 0 }
   private flightBytes = 0
-  private reads = 0
-  private readFailures = 0
-  private readTimer: NodeJS.Timeout | undefined
   private failures = 0
   private notBefore = 0
   private timer: NodeJS.Timeout | undefined
@@ -58,6 +51,18 @@ export class Sender {
 
   constructor(options: SenderOptions) {
     this.options = options
+    this.reader = new BacklogReader({
+      memory: this.memory,
+      isUp: () => this.isUp,
+      isIdle: () => this.ring.length === 0 && this.messages.size === 0,
+      onFault: options.onFault,
+      onBroken: options.onRefused,
+      onRead: (queue) => {
+        if (queue.isDelivered) options.onProgress(queue)
+        this.enlist(queue)
+        this.pump()
+      },
+    })
   }
 
   connected(): void {
@@ -80,15 +85,14 @@ export class Sender {
 
   close(): void {
     this.disconnected()
-    clearTimeout(this.readTimer)
-    this.hungry.clear()
+    this.reader.close()
   }
 
   /** A chunk is in the spool: it may go. */
   chunkWritten(queue: StreamQueue, chunk: SpooledChunk): void {
     const isSmall = chunk.header.size <= SMALL_CHUNK_BYTES && queue.pending.length === 0
-    const hold = this.memoryBytes < MEMORY_BUDGET_BYTES * (isSmall ? 1.5 : 1)
-    this.memoryBytes += queue.written(chunk, hold)
+    const hold = this.memory.bytes < MEMORY_BUDGET_BYTES * (isSmall ? 1.5 : 1)
+    this.memory.bytes += queue.written(chunk, hold)
     this.enlist(queue)
     this.pumpSoon()
   }
@@ -102,13 +106,13 @@ export class Sender {
 
   /** The server has these lines of a held stream. */
   skipStored(queue: StreamQueue, ranges: Parameters<StreamQueue['skipStored']>[0]): void {
-    this.memoryBytes -= queue.skipStored(ranges)
+    this.memory.bytes -= queue.skipStored(ranges)
   }
 
   /** Nothing of this stream is sent any more. */
   drop(queue: StreamQueue): void {
-    this.memoryBytes -= queue.drop()
-    this.hungry.delete(queue)
+    this.memory.bytes -= queue.drop()
+    this.reader.remove(queue)
   }
 
   private enlist(queue: StreamQueue): void {
@@ -117,50 +121,7 @@ export class Sender {
       queue.isInRing = true
       this.ring.push(queue)
     }
-    this.feed(queue)
-  }
-
-  private feed(queue: StreamQueue): void {
-    if (queue.hasBacklog && !queue.isReading && queue.waitingBytes < READ_BELOW_BYTES) this.hungry.add(queue)
-    this.readNext()
-  }
-
-  /** Reads backlogs while memory allows, one part of each stream in turn. */
-  private readNext(): void {
-    while (this.isUp && this.readTimer === undefined && this.reads < READS_AT_ONCE && (this.memoryBytes < MEMORY_BUDGET_BYTES || (this.ring.length === 0 && this.messages.size === 0))) {
-      const [queue] = this.hungry
-      if (queue === undefined) return
-      this.hungry.delete(queue)
-      if (queue.isGone || queue.isHeld || queue.isReading || !queue.hasBacklog) continue
-      this.reads++
-      void this.read(queue)
-    }
-  }
-
-  private async read(queue: StreamQueue): Promise<void> {
-    try {
-      this.memoryBytes += await queue.readBacklog()
-      this.readFailures = 0
-      if (queue.isDelivered) this.options.onProgress(queue)
-    } catch (error) {
-      if (!queue.isGone) this.readFailed(queue, error)
-    } finally {
-      this.reads--
-    }
-    this.enlist(queue)
-    this.readNext()
-    this.pump()
-  }
-
-  /** A broken file is set aside; when the disk or the system refuses (out of descriptors), reading is tried again after a pause. */
-  private readFailed(queue: StreamQueue, error: unknown): void {
-    if (error instanceof BrokenSpoolError) return this.options.onRefused(queue, error)
-    if (this.readFailures++ === 0) this.options.onFault(error, 'read spool')
-    this.hungry.add(queue)
-    this.readTimer ??= setTimeout(() => {
-      this.readTimer = undefined
-      this.readNext()
-    }, backoffMs(this.readFailures, RETRY_BASE_MS, RETRY_MAX_MS))
+    this.reader.feed(queue)
   }
 
   /** After this turn, so that what comes with it shares a message. */
@@ -244,7 +205,7 @@ export class Sender {
       if (message.isOver) return
       this.fail(message, error)
     }
-    this.readNext()
+    this.reader.pump()
     this.pump()
   }
 
@@ -255,7 +216,7 @@ export class Sender {
       const result = results[i]
       touched.add(chunk.queue)
       if (result === 'busy') again.push(chunk)
-      else this.memoryBytes -= chunk.queue.settle(chunk)
+      else this.memory.bytes -= chunk.queue.settle(chunk)
       if ((result === 'conflict' || result === 'refused') && !chunk.queue.isGone) {
         const { n, count } = chunk.header
         this.options.onRefused(chunk.queue, new Error(`Lines ${n} to ${n + count - 1} of ${chunk.queue.id}: ${result}`))
@@ -269,7 +230,7 @@ export class Sender {
     }
     for (const queue of touched) {
       if (queue.isGone) continue
-      this.feed(queue)
+      this.reader.feed(queue)
       this.options.onProgress(queue)
     }
   }
@@ -301,7 +262,7 @@ export class Sender {
   private requeue(chunks: readonly QueuedChunk[]): void {
     const own = new Map<StreamQueue, QueuedChunk[]>()
     for (const chunk of chunks) {
-      if (chunk.queue.isGone) this.memoryBytes -= chunk.queue.settle(chunk)
+      if (chunk.queue.isGone) this.memory.bytes -= chunk.queue.settle(chunk)
       else own.set(chunk.queue, [...(own.get(chunk.queue) ?? []), chunk])
     }
     for (const [queue, list] of own) {

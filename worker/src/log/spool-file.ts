@@ -5,6 +5,7 @@ import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { genesisDigest } from '@jobtrail/shared/log/codec'
 import { backoffMs } from './backoff.js'
+import { BrokenSpoolError, type Cursor, type Segment, type SpooledChunk, type SpoolHost } from './segment.js'
 import { chunkFrame, endFrame, MAX_FRAME_BYTES, openFrame, readFrames, totalsAfter } from './spool-format.js'
 
 const RETRY_BASE_MS = 200
@@ -17,50 +18,13 @@ const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT
 const FILE_MODE = 0o600
 const NO_BYTES = Buffer.alloc(0)
 
-/** One of the files of a stream, which goes on in the next one from `segmentBytes` on, so that what is acknowledged can be dropped while the stream grows. */
-export interface Segment {
-  readonly seq: number
-  readonly path: string
-  /** Sums of the stream before it. */
-  readonly from: StreamTotals
-  /** Bytes with those still to be written, and bytes written. */
-  size: number
-  written: number
-  /** Bodies in it, written. */
-  chunkBytes: number
-  /** Chunks of it that are in memory to be sent, or sent and not acknowledged. */
-  outstanding: number
-}
-/** A chunk with its place. `end` is the position after its frame. `data` is empty when the body is in the file only. */
-export interface SpooledChunk extends Chunk {
-  segment: Segment
-  end: number
-}
-export interface Cursor {
-  seq: number
-  offset: number
-}
-/** What a file needs of the spool that it is in. */
-export interface SpoolHost {
-  readonly segmentBytes: number
-  pathOf(key: AttemptKey, seq: number): string
-  /** Bytes more (or less) in the spool. */
-  count(bytes: number): void
-  /** Was written to and has to be synced. */
-  markDirty(file: SpoolFile): void
-  pause(ms: number): Promise<void>
-  onFault(error: unknown, what: string): void
-}
 /** `isOnDisk`: was written in a hurry, and its bytes are no longer in memory. */
 type Item = { segment: Segment; position: number; buffers: Buffer[]; bytes: number; chunk: Chunk | undefined; isOnDisk: boolean }
-
-/** What was written cannot be read back. */
-export class BrokenSpoolError extends Error {}
 
 /** The spool of one stream: appended to in order, read back by position, in files of bounded size. */
 export class SpoolFile {
   readonly key: AttemptKey
-  private readonly host: SpoolHost
+  private readonly host: SpoolHost<SpoolFile>
   private segments: Segment[]
   private totals: StreamTotals | undefined
   private queue: Item[] = []
@@ -76,7 +40,7 @@ export class SpoolFile {
   /** Called for each chunk once it is in the file, in order. */
   onWritten: (chunk: SpooledChunk) => void = () => {}
 
-  constructor(host: SpoolHost, key: AttemptKey, recovered: Segment[] = [], totals?: StreamTotals) {
+  constructor(host: SpoolHost<SpoolFile>, key: AttemptKey, recovered: Segment[] = [], totals?: StreamTotals) {
     this.host = host
     this.key = key
     this.segments = recovered

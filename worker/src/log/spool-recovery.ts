@@ -2,7 +2,7 @@ import { readdir, readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type AttemptKey, attemptKeyString, parseAttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
-import type { Segment } from './spool-file.js'
+import type { Segment } from './segment.js'
 import { readFrames, totalsAfter } from './spool-format.js'
 
 /** A stream that a former process left, with what was captured of it. */
@@ -35,7 +35,7 @@ export async function recoverStreams(
   for (const [id, { key, seqs }] of found) {
     const stream: RecoveredStream = { key, segments: [], totals: { chunks: 0, lines: 0, bytes: 0, digest: '' } }
     let isWhole = true
-    for (const seq of seqs.sort((a, b) => a - b)) {
+    for (const seq of seqs.toSorted((a, b) => a - b)) {
       const path = join(dir, `${id}.${seq}`)
       try {
         if (!isWhole) throw new Error(`Spool file ${path}: what came before it is broken`)

@@ -2,7 +2,8 @@ import { mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { SpoolFile, type SpoolHost } from './spool-file.js'
+import type { SpoolHost } from './segment.js'
+import { SpoolFile } from './spool-file.js'
 import { recoverStreams, type RecoveredStream } from './spool-recovery.js'
 
 const SYNC_EVERY_MS = 200
@@ -15,13 +16,13 @@ const MAX_REJECTED_BYTES = 64 * 1024 * 1024
 export interface SpoolOptions {
   dir: string
   limitBytes: number
-  onFault(error: unknown, what: string): void
+  onFault: (error: unknown, what: string) => void
 }
 
 const isMissingFile = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
 
 /** The folder that captured output waits in: makes, syncs, counts and removes the streams' files. */
-export class Spool implements SpoolHost {
+export class Spool implements SpoolHost<SpoolFile> {
   readonly limitBytes: number
   readonly segmentBytes: number
   private readonly streamsDir: string
@@ -188,7 +189,7 @@ export class Spool implements SpoolHost {
 
   /** Oldest first; the names begin with the time. */
   private async pruneRejected(): Promise<void> {
-    const names = (await readdir(this.rejectedDir)).sort().reverse()
+    const names = (await readdir(this.rejectedDir)).toSorted().toReversed()
     let bytes = 0
     for (const name of names) {
       const path = join(this.rejectedDir, name)

@@ -2,7 +2,8 @@ import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attem
 import type { ChunkHeader, LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import { missingRanges } from '@jobtrail/shared/log/ranges'
 import { Fifo } from './fifo.js'
-import { BrokenSpoolError, type Cursor, type Segment, type SpooledChunk, type SpoolFile } from './spool-file.js'
+import { BrokenSpoolError, type Cursor, type Segment, type SpooledChunk } from './segment.js'
+import type { SpoolFile } from './spool-file.js'
 
 /** What a chunk takes in memory beside its body, roughly: many tiny ones must not pass under the budget. */
 const CHUNK_OVERHEAD_BYTES = 600
@@ -128,7 +129,7 @@ export class StreamQueue {
   giveBack(chunks: readonly QueuedChunk[]): void {
     this.inFlight -= chunks.length
     for (const { data } of chunks) this.waitingBytes += data.length
-    this.pending.reset([...chunks, ...this.pending.toArray()].sort((a, b) => a.header.n - b.header.n))
+    this.pending.reset([...chunks, ...this.pending.toArray()].toSorted((a, b) => a.header.n - b.header.n))
   }
 
   /** The server has these lines; they are not sent (again). Returns the memory given back. */

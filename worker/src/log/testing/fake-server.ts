@@ -65,7 +65,7 @@ export class FakeServer implements LogTransport {
   }
 
   chunks(key: AttemptKey): Stored[] {
-    return [...(this.streams.get(attemptKeyString(key))?.values() ?? [])].sort((a, b) => a.header.n - b.header.n)
+    return [...(this.streams.get(attemptKeyString(key))?.values() ?? [])].toSorted((a, b) => a.header.n - b.header.n)
   }
 
   private ranges(key: AttemptKey) {
