@@ -1,0 +1,13 @@
+import type { Row } from '../harness/row.js'
+import { bytesRow } from './bytes.js'
+import { dispatchRow } from './dispatch.js'
+import { dueRow } from './due.js'
+import { followRow } from './follow.js'
+import { ingestionRow } from './ingestion.js'
+import { memoryRow } from './memory.js'
+import { noopBulkRow, noopSingleRow } from './noop.js'
+import { pageRow } from './page.js'
+import { rawRow } from './raw.js'
+
+/** In the order of the table. */
+export const ROWS: readonly Row[] = [ingestionRow, followRow, noopBulkRow, noopSingleRow, dispatchRow, dueRow, pageRow, rawRow, bytesRow, memoryRow]
