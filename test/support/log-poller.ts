@@ -10,10 +10,10 @@ type Seen = { kind: 'bytes' | 'lines'; at: number; count: number; digest: string
 
 /** What is asked in turn; each poll takes one at random. */
 const KINDS = ['whole', 'rest', 'middle', 'end'] as const
-const PAGE = 500
+const PAGE = 200
 const TIMEOUT_MS = 15_000
 /** Between two polls of a loop: the reader must not take the machine from those who write. */
-const PAUSE_MS = 20
+const PAUSE_MS = 50
 
 /**
  * Reads logs again and again, of any instance from any server, while things are broken: what it is shown must be the beginning (or a piece of the beginning) of

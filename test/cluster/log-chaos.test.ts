@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ApiClient } from '@jobtrail/deploy/api-client'
+import { LogVerification } from '@jobtrail/shared/api/logs'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { attemptProcesses, waitForNoProcess } from '../support/attempt-processes.js'
+import { useCluster } from '../support/cluster.js'
+import { commandJob, createAndRun, getInstance, logPage, rawLog, waitForInstance, waitForSealed } from '../support/factories.js'
+import { Gate } from '../support/gate.js'
+import { LogPoller } from '../support/log-poller.js'
+import { numberedLinesCommand, type Side, sideOf, writtenSides } from '../support/numbered-lines.js'
+
+const INSTANCES = 20
+const LINES = 50_000
+/** Twice as many as there are things broken: one section is written while a thing is broken, one after it was mended. */
+const SECTIONS = 18
+const BURST = 250
+const PAUSE_MS = 80
+/** How long connections are cut. */
+const CUT_MS = 10_000
+
+type Run = { seed: number; instanceId: string }
+
+describe('twenty instances write 50,000 lines each while everything breaks', () => {
+  const cluster = useCluster({ servers: 3, workers: 3, balancer: 'nginx', mongoMembers: 3, slots: 8 })
+  const runs: Run[] = []
+  /** Instances whose worker was killed. */
+  const lost: string[] = []
+  let gate: Gate
+  let poller: LogPoller
+
+  beforeAll(async () => {
+    gate = new Gate(join(cluster().dir, 'gate'), 1)
+    const api = await cluster().api()
+    for (let seed = 1; seed <= INSTANCES; seed++) {
+      const { command, args } = numberedLinesCommand({ seed, lines: LINES }, { sections: SECTIONS, gateFile: gate.file, burst: BURST, pauseMs: PAUSE_MS })
+      const { instanceId } = await createAndRun(api, commandJob(command, args, { retry: { maxRetries: 3, backoffMs: 100 } }))
+      runs.push({ seed, instanceId })
+    }
+    const bases = [cluster().url, ...cluster().servers.map(({ url }) => url)]
+    poller = new LogPoller(runs.map(({ instanceId }) => instanceId), bases, api.token)
+    poller.start(2)
+    await poller.waitForGrowth()
+    return () => poller.stop()
+  }, 120_000)
+
+  /** Breaks something while a section is written, and then sees every log go on. */
+  async function whileWriting(breakAndMend: () => Promise<void>): Promise<void> {
+    gate.open()
+    await breakAndMend()
+    await cluster().waitForWorkers()
+    gate.open()
+    await poller.waitForGrowth()
+  }
+
+  async function killAndRestartServer(index: number): Promise<void> {
+    const server = cluster().server(index)
+    await server.kill()
+    await server.start()
+  }
+
+  /** Kills Redis and removes its files before it is started again. */
+  async function emptyRedis(): Promise<void> {
+    const { redis } = cluster()
+    await redis.kill()
+    const files = join(cluster().dir, 'redis')
+    for (const name of readdirSync(files)) if (name !== 'redis.log') rmSync(join(files, name), { recursive: true })
+    await redis.start()
+  }
+
+  async function killAndRestartPrimary(): Promise<void> {
+    const { replicaSet } = cluster()
+    const { index } = await replicaSet.primary()
+    await replicaSet.kill(index)
+    const next = await replicaSet.primary()
+    expect(next.index).not.toBe(index)
+    await replicaSet.restart(index)
+  }
+
+  test('a server is killed and started again', () => whileWriting(() => killAndRestartServer(0)))
+
+  test('the primary of MongoDB is killed', () => whileWriting(killAndRestartPrimary))
+
+  test('a worker is killed and started again: no process of it is left, and its attempts are made again', () =>
+    whileWriting(async () => {
+      const api = await cluster().api()
+      const worker = cluster().worker(1)
+      const details = await Promise.all(runs.map(({ instanceId }) => getInstance(api, instanceId)))
+      lost.push(...details.filter(({ attempts }) => attempts.at(-1)?.workerName === worker.name).map(({ id }) => id))
+      expect(lost.length).toBeGreaterThan(0)
+      for (const id of lost) expect(attemptProcesses(id, 1).length).toBeGreaterThan(0)
+      await worker.kill()
+      await waitForNoProcess(lost, 1)
+      worker.start()
+      await cluster().waitForWorkers()
+      for (const id of lost) await waitForInstance(api, id, 'runs its second attempt', ({ attempts }) => attempts.at(-1)?.attempt === 2)
+    }))
+
+  test('Redis is stopped, emptied and started', () => whileWriting(emptyRedis))
+
+  test('all servers are killed and started again, one after another', () =>
+    whileWriting(async () => {
+      for (const index of cluster().servers.keys()) await killAndRestartServer(index)
+    }))
+
+  test('every connection of the workers is cut for ten seconds', () =>
+    whileWriting(async () => {
+      const { balancer } = cluster()
+      balancer?.pause()
+      await sleep(CUT_MS) // the length of the cut is what is tested
+      balancer?.resume()
+    }))
+
+  test('a server, Redis and the primary of MongoDB are killed at the same time', () =>
+    whileWriting(async () => {
+      await Promise.all([killAndRestartServer(2), emptyRedis(), killAndRestartPrimary()])
+    }))
+
+  test('every log is sealed in the end, and is what the process wrote', async () => {
+    gate.openAll()
+    const { servers } = cluster()
+    const api = await cluster().api()
+    for (const { instanceId } of runs) await waitForSealed(api, instanceId, 180_000)
+    await poller.stop()
+    for (const run of runs) {
+      const { seed, instanceId } = run
+      const instance = await getInstance(api, instanceId)
+      expect(instance).toMatchObject({ status: 'SUCCEEDED', attempt: lost.includes(instanceId) ? 2 : 1, log: { state: 'sealed', lines: LINES } })
+      const written = digestsOf(writtenSides({ seed, lines: LINES }))
+      const whole = await rawLog(api, instanceId)
+      expect(digestsOf(splitBySide(whole, seed))).toEqual(written)
+      for (const { url } of servers) {
+        const there = api.at(url)
+        expect(sha256(await there.bytes(`/api/instances/${instanceId}/logs/raw`, { 'accept-encoding': 'identity' }))).toBe(sha256(whole))
+        expect(await logPage(there, instanceId, 'from=-1&limit=1')).toMatchObject({ state: 'sealed', total: LINES, next: null })
+      }
+      // Each of these reads the whole log once more: from another server for each instance.
+      const there = api.at(cluster().server(seed % servers.length).url)
+      expect(digestsOf({ stdout: await rawLog(there, instanceId, 'stream=stdout'), stderr: await rawLog(there, instanceId, 'stream=stderr') })).toEqual(written)
+      expect(await verify(there, instanceId, instance.attempt)).toMatchObject({ valid: true, state: 'sealed', lines: LINES })
+      expectSeenIn(whole, run, instance.attempt)
+    }
+  }, 360_000)
+
+  test('the log of a lost attempt is sealed as well, and is the beginning of what its process wrote', async () => {
+    const api = await cluster().api()
+    for (const run of runs.filter(({ instanceId }) => lost.includes(instanceId))) {
+      const { seed, instanceId } = run
+      const instance = await waitForInstance(api, instanceId, 'the log of attempt 1 is sealed', ({ attempts }) => attempts[0]?.log.state === 'sealed')
+      expect(instance.attempts).toMatchObject([{ attempt: 1, status: 'LOST' }, { attempt: 2, status: 'SUCCEEDED' }])
+      const lines = instance.attempts[0]?.log.lines ?? 0
+      expect(lines).toBeGreaterThan(0)
+      expect(await verify(api, instanceId, 1)).toMatchObject({ valid: true, state: 'sealed', lines })
+      const written = writtenSides({ seed, lines: LINES })
+      for (const side of ['stdout', 'stderr'] as const) {
+        const captured = await rawLog(api, instanceId, `attempt=1&stream=${side}`)
+        expect(sha256(captured)).toBe(sha256(written[side].subarray(0, captured.length)))
+      }
+      expectSeenIn(await rawLog(api, instanceId, 'attempt=1'), run, 1)
+    }
+  })
+
+  test('no answer given meanwhile was wrong, on any server', () => {
+    expect(poller.problems).toEqual([])
+    expect(poller.notCompared).toEqual([])
+    for (const base of [cluster().url, ...cluster().servers.map(({ url }) => url)]) expect(poller.answers.get(base)).toBeGreaterThan(10)
+  })
+
+  /** Every answer of the poller was a beginning, or a piece of the beginning, of what the log is in the end. */
+  function expectSeenIn(whole: Buffer, { seed, instanceId }: Run, attempt: number): void {
+    const { compared, differences } = poller.compare(instanceId, attempt, whole, (text) => sideOf(seed, numberOf(text)))
+    expect(differences).toEqual([])
+    expect(compared).toBeGreaterThan(0)
+  }
+})
+
+function verify(api: ApiClient, instanceId: string, attempt: number): Promise<LogVerification> {
+  return api.get(`/api/instances/${instanceId}/logs/verify?attempt=${attempt}`, LogVerification)
+}
+
+function sha256(content: Buffer | string): string {
+  return createHash('sha256').update(content).digest('hex')
+}
+
+/** The number that every line begins with. */
+function numberOf(text: string): number {
+  return Number.parseInt(text, 10)
+}
+
+function digestsOf({ stdout, stderr }: Record<Side, Buffer>): Record<Side, string> {
+  return { stdout: sha256(stdout), stderr: sha256(stderr) }
+}
+
+/** The lines of each side, in the order in which the whole log has them. */
+function splitBySide(whole: Buffer, seed: number): Record<Side, Buffer> {
+  const parts: Record<Side, string[]> = { stdout: [], stderr: [] }
+  for (const text of whole.toString('utf8').split('\n').slice(0, -1)) parts[sideOf(seed, numberOf(text))].push(text, '\n')
+  return { stdout: Buffer.from(parts.stdout.join('')), stderr: Buffer.from(parts.stderr.join('')) }
+}
