@@ -8,7 +8,7 @@ import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
 import { mapBounded } from './domain/map-bounded.js'
-import { appendRange, decideSeal, differenceOf, emptyTotals, extendPrefix, gapsOf, type Prefix, type SealDecision } from './domain/stream-totals.js'
+import { appendRange, decideSeal, differenceOf, emptyTotals, extendPrefix, gapsOf, type Prefix, SealCheck, type SealDecision } from './domain/stream-totals.js'
 import { type ChunkPosition, LogStore } from './log-store.js'
 import { type KeyedTotals, LogStreamsRepository, type StreamRecord } from './log-streams.repository.js'
 
@@ -22,6 +22,7 @@ const SCAN_PAGE = 1_000
 const STREAMS_AT_A_TIME = 8
 /** The watermark is written when a reader went this many chunks beyond it. */
 const WATERMARK_STEP = 32
+const WATERMARK_OF_SEAL = 20_000
 
 /** The life of log streams: what is stored of them, sealing, interruption, removal. */
 @Injectable()
@@ -121,11 +122,17 @@ export class LogStreamsService {
 
   /** May a stream be sealed with totals that were announced earlier? `storedLines`: for telling a slow delivery from none. */
   async decide(key: AttemptKey, totals: StreamTotals, record?: StreamRecord): Promise<SealDecision & { storedLines: number }> {
-    const prefix = record?.prefix ?? emptyTotals(key)
-    const positions: ChunkPosition[] = []
-    for await (const position of this.positions(key, prefix.lines)) positions.push(position)
-    const storedLines = positions.reduce((sum, { count }) => sum + count, prefix.lines)
-    return { ...decideSeal(totals, prefix, positions), storedLines }
+    const start = record?.prefix ?? emptyTotals(key)
+    const check = new SealCheck(totals, start)
+    let noted = start.chunks
+    for await (const position of this.positions(key, start.lines)) {
+      check.add(position)
+      // Of a stream of very many chunks a second try begins where the first was cut off.
+      if (check.prefix === undefined || check.prefix.chunks - noted < WATERMARK_OF_SEAL) continue
+      noted = check.prefix.chunks
+      this.noteWatermark(key, check.prefix)
+    }
+    return { ...check.decide(), storedLines: check.storedLines }
   }
 
   private async viewOf(key: AttemptKey, record: StreamRecord | undefined): Promise<StreamView> {

@@ -5,10 +5,10 @@ export type FollowFacts = { state: LogState; status: InstanceStatus; latestAttem
 
 /**
  * What a follower of an attempt does then: `wait` for more, go on with the `next` attempt, or `end`. One that is `pinned` asked for this attempt and never
- * leaves it. An open stream whose attempt will never be is that of an instance that was ended before it.
+ * leaves it.
  */
 export function followDecision({ state, status, latestAttempt }: FollowFacts, attempt: number, isPinned: boolean): 'wait' | 'next' | 'end' {
-  if (state === 'open') return latestAttempt < attempt && isFinalInstance(status) ? 'end' : 'wait'
+  if (state === 'open') return 'wait'
   if (isPinned) return state === 'sealed' || isFinalInstance(status) ? 'end' : 'wait'
   if (latestAttempt > attempt) return 'next'
   return isFinalInstance(status) ? 'end' : 'wait'

@@ -52,26 +52,62 @@ export type SealDecision = { state: 'sealed' | 'missing' | 'conflict'; missing: 
 export const MAX_RANGES = 500
 
 /**
- * May the stream be sealed with these totals? `prefix` is what is known to be stored without a gap, `chunks` every stored chunk from its end on, in the order of `n`.
- * Reads positions only: that the bodies are what the digests say is checked on arrival (checksum) and by `verify`.
+ * May a stream be sealed with the announced totals? Takes every stored chunk beyond `prefix` (what is known to be stored without a gap), in the order of `n`, one by
+ * one, so that no list of them is ever held. Looks at positions only: that the bodies are what the digests say is checked on arrival (checksum) and by `verify`.
  */
-export function decideSeal(totals: StreamTotals, prefix: Prefix, chunks: Iterable<ChunkPosition>): SealDecision {
-  const missing: LineRange[] = []
-  let at: Prefix = prefix
-  for (const chunk of chunks) {
-    if (chunk.n < at.lines) return conflict(`chunks overlap at line ${chunk.n}`)
-    if (chunk.n > at.lines) {
-      if (missing.length < MAX_RANGES) missing.push({ from: at.lines, to: chunk.n })
-    } else if (missing.length === 0 && chunk.offset !== at.bytes) {
-      return conflict(`the chunk at line ${chunk.n} begins at byte ${chunk.offset}, the one before it ends at ${at.bytes}`)
-    }
-    at = { chunks: at.chunks + 1, lines: chunk.n + chunk.count, bytes: at.bytes + chunk.bytes, digest: chunk.digest }
+export class SealCheck {
+  private readonly missing: LineRange[] = []
+  private reason: string | undefined
+  private end: Prefix
+  private stored: number
+
+  constructor(
+    private readonly totals: StreamTotals,
+    prefix: Prefix,
+  ) {
+    this.end = prefix
+    this.stored = prefix.lines
   }
-  if (at.lines > totals.lines) return conflict(`${at.lines} lines are stored, ${totals.lines} were announced`)
-  if (at.lines < totals.lines && missing.length < MAX_RANGES) missing.push({ from: at.lines, to: totals.lines })
-  if (missing.length > 0) return { state: 'missing', missing }
-  const difference = differenceOf(at, totals)
-  return difference === undefined ? { state: 'sealed', missing: [] } : conflict(difference)
+
+  /** Lines seen, for telling a slow delivery from none. */
+  get storedLines(): number {
+    return this.stored
+  }
+
+  /** What is stored from line 0 on, as long as there is no gap. */
+  get prefix(): Prefix | undefined {
+    return this.missing.length === 0 && this.reason === undefined ? this.end : undefined
+  }
+
+  add(chunk: ChunkPosition): void {
+    const { lines, bytes, chunks } = this.end
+    if (chunk.n < lines) this.reason ??= `chunks overlap at line ${chunk.n}`
+    else if (chunk.n > lines) this.miss(lines, chunk.n)
+    else if (this.missing.length === 0 && chunk.offset !== bytes) this.reason ??= `the chunk at line ${chunk.n} begins at byte ${chunk.offset}, the one before it ends at ${bytes}`
+    this.stored += chunk.count
+    this.end = { chunks: chunks + 1, lines: chunk.n + chunk.count, bytes: bytes + chunk.bytes, digest: chunk.digest }
+  }
+
+  decide(): SealDecision {
+    const { lines } = this.end
+    if (this.reason !== undefined) return conflict(this.reason)
+    if (lines > this.totals.lines) return conflict(`${lines} lines are stored, ${this.totals.lines} were announced`)
+    if (lines < this.totals.lines) this.miss(lines, this.totals.lines)
+    if (this.missing.length > 0) return { state: 'missing', missing: this.missing }
+    const difference = differenceOf(this.end, this.totals)
+    return difference === undefined ? { state: 'sealed', missing: [] } : conflict(difference)
+  }
+
+  private miss(from: number, to: number): void {
+    if (this.missing.length < MAX_RANGES) this.missing.push({ from, to })
+  }
+}
+
+/** {@link SealCheck} for a list of chunks. */
+export function decideSeal(totals: StreamTotals, prefix: Prefix, chunks: Iterable<ChunkPosition>): SealDecision {
+  const check = new SealCheck(totals, prefix)
+  for (const chunk of chunks) check.add(chunk)
+  return check.decide()
 }
 
 const conflict = (reason: string): SealDecision => ({ state: 'conflict', missing: [], reason })

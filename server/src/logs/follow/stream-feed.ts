@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { decodeLines, unpackBody } from '@jobtrail/shared/log/codec'
 import type { InstancesService } from '../../instances/instances.service.js'
 import type { Logger } from '../../platform/logging.js'
@@ -15,7 +16,7 @@ import { BlockWindow, type WindowBudget } from './block-window.js'
 export type CaughtUp = { view: StreamView; facts: FollowFacts }
 export type FeedServices = { store: LogStore; streams: LogStreamsService; instances: InstancesService; logger: Logger; budget: WindowBudget }
 
-const WINDOW_BYTES = 8 * 1024 * 1024
+const WINDOW_BYTES = 16 * 1024 * 1024
 const READ_CHUNKS = 8
 const READ_BYTES = 512 * 1024
 /** Without a signal a followed stream is looked at this often: soon after it moved, then slowly. */
@@ -30,7 +31,7 @@ const WATERMARK_CHUNKS = 64
 export class StreamFeed {
   private readonly window: BlockWindow
   private readonly waiters = new Set<() => void>()
-  private readonly loading = new Map<number, Promise<SseBlock>>()
+  private loading: Promise<SseBlock> | undefined
   private prefix: Prefix
   private watermarkChunks = 0
   private caughtUp: CaughtUp | undefined
@@ -89,7 +90,7 @@ export class StreamFeed {
   async next(at: number, isAligned: boolean, seen: CaughtUp | undefined, signal: AbortSignal): Promise<SseBlock | CaughtUp | undefined> {
     for (;;) {
       if (this.isClosed || signal.aborted) return undefined
-      if (at < this.head) return this.window.find(at) ?? this.load(at, isAligned)
+      if (at < this.head) return this.load(at, isAligned)
       if (this.caughtUp !== undefined && this.caughtUp !== seen) return this.caughtUp
       await this.wait(signal)
     }
@@ -112,14 +113,21 @@ export class StreamFeed {
     for (const done of [...this.waiters]) done()
   }
 
-  /** For a follower behind the window; several at the same place share it. */
-  private load(at: number, isAligned: boolean): Promise<SseBlock> {
-    let loading = this.loading.get(at)
-    if (loading === undefined) {
-      loading = this.loadBlock(at, isAligned).finally(() => this.loading.delete(at))
-      this.loading.set(at, loading)
+  /** One read at a time: what it brings serves those who wait for it, and the next look at the window finds it. */
+  private async load(at: number, isAligned: boolean): Promise<SseBlock> {
+    for (;;) {
+      const found = this.window.find(at)
+      if (found !== undefined) return found
+      if (this.loading === undefined) break
+      // Its failure is that of the one who began it.
+      await this.loading.catch(() => undefined)
     }
-    return loading
+    this.loading = this.loadBlock(at, isAligned)
+    try {
+      return await this.loading
+    } finally {
+      this.loading = undefined
+    }
   }
 
   private async loadBlock(at: number, isAligned: boolean): Promise<SseBlock> {
@@ -204,9 +212,9 @@ export class StreamFeed {
   private async lookAround(): Promise<void> {
     this.pollMs = Math.min(IDLE_POLL_MS, this.pollMs * 2)
     const record = await this.services.streams.record(this.key)
-    const state = record?.state ?? 'open'
+    const stored = record?.state ?? 'open'
     // Of an open stream with lines the instance need not be asked: its attempt exists, and more may come.
-    if (state === 'open' && this.head > 0) return
+    if (stored === 'open' && this.head > 0) return
     if (record?.totals !== undefined && record.totals.lines > this.head) {
       // Sealed since the chunks were read.
       this.pollMs = ACTIVE_POLL_MS
@@ -214,7 +222,9 @@ export class StreamFeed {
     }
     const instance = await this.services.instances.current(this.key.instanceId)
     if (instance === undefined) return this.close()
-    const view = state === 'open' ? { state, prefix: this.prefix } : await this.services.streams.view(this.key)
+    // An instance that was ended before its first attempt has a log that is complete: an empty one.
+    const state = instance.attempt === 0 && isFinalInstance(instance.status) ? 'sealed' : stored
+    const view = stored === 'open' ? { state, prefix: this.prefix } : await this.services.streams.view(this.key)
     const facts = { state: view.state, status: instance.status, latestAttempt: instance.attempt }
     const former = this.caughtUp?.facts
     if (former?.state === facts.state && former.status === facts.status && former.latestAttempt === facts.latestAttempt) return
