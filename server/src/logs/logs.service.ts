@@ -74,7 +74,7 @@ export class LogsService {
     let reached = isDescending ? to : from
     for await (const chunk of isDescending ? this.reader.chunksDown(key, from, to) : this.reader.chunks(key, from, to)) {
       const decoded = linesOf(chunk)
-      for (const line of isDescending ? decoded.reverse() : decoded) {
+      for (const line of isDescending ? decoded.toReversed() : decoded) {
         if (line.n < from || line.n >= to) continue
         if (lines.length >= limit || bytes >= MAX_PAGE_BYTES || searched >= MAX_LINES_SEARCHED) return { lines, reached }
         reached = isDescending ? line.n : line.n + 1

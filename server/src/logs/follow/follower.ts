@@ -99,6 +99,6 @@ export class Follower {
   }
 }
 
-function endOf({ key, head }: StreamFeed, { view: { prefix: _, ...completeness }, facts }: CaughtUp): FollowEnd {
-  return { ...completeness, total: head, task: key.task, attempt: key.attempt, status: facts.status }
+function endOf({ key, head }: StreamFeed, { view: { prefix, ...completeness }, facts }: CaughtUp): FollowEnd {
+  return { ...completeness, total: Math.max(head, prefix.lines), task: key.task, attempt: key.attempt, status: facts.status }
 }
