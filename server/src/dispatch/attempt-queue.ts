@@ -60,13 +60,15 @@ export class AttemptQueue implements OnApplicationShutdown {
       prefix: this.config.keyPrefix,
       autorun: false,
       // A server that dies while it places an attempt gives the BullMQ job back after this long.
-      lockDuration: 15_000,
+      lockDuration: 10_000,
       stalledInterval: 5_000,
       maxStalledCount: 1_000,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
     })
     consumer.on('error', (err) => this.logger.warn('BullMQ consumer failed', { route, err }))
+    // Only a running consumer looks for stalled jobs by itself.
+    consumer.startStalledCheckTimer().catch((err: unknown) => this.logger.warn('Not looking for stalled BullMQ jobs', { route, err }))
     return consumer
   }
 

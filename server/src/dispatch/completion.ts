@@ -70,11 +70,17 @@ export class Completion {
       return known === undefined || (document?.workerId === workerId && document.status === end.status) ? 'ok' : 'fenced'
     })
     const ok = items.filter((_, i) => verdicts[i] === 'ok').map(({ end }) => end)
-    const empty = ok.filter((end) => end.log.lines === 0)
+    const streams = ok.map((end) => ({ instanceId: end.instanceId, task: end.task, attempt: end.attempt, totals: end.log }))
+    // Before the instance is final: whoever follows its log learns then whether more is to come.
     await Promise.all([
-      this.settlement.settle(endings.filter((_, i) => verdicts[i] === 'ok').map(({ id, ending: { status, startedAt, finishedAt, error, result } }) => ({ key: attemptKeyOf(id), status, startedAt, finishedAt, error, result }))),
-      empty.length === 0 ? undefined : this.streams.sealEmpty(empty.map((end) => ({ instanceId: end.instanceId, task: end.task, attempt: end.attempt, totals: end.log }))),
+      this.streams.sealEmpty(streams.filter(({ totals }) => totals.lines === 0)),
+      this.streams.expectTotals(streams.filter(({ totals }) => totals.lines > 0)),
     ])
+    await this.settlement.settle(
+      endings
+        .filter((_, i) => verdicts[i] === 'ok')
+        .map(({ id, ending: { status, startedAt, finishedAt, error, result } }) => ({ key: attemptKeyOf(id), status, startedAt, finishedAt, error, result })),
+    )
     for (const end of ok) this.metrics.attemptsFinished.inc({ status: end.status })
     return verdicts
   }

@@ -38,9 +38,20 @@ export class Leases {
     const forgotten = leased.filter((attempt) => !isHeld.has(attemptKeyString(attemptKeyOf(attempt._id))) && (isConnect || attempt.dispatchedAt.getTime() < now - ON_ITS_WAY_MS))
     for (const attempt of forgotten) await this.lose(attempt, isConnect ? 'The worker restarted or never received it' : 'The worker does not know it any more')
     return {
-      stop: held.filter((key) => !known.has(attemptKeyString(key))),
+      stop: await this.notTheirs(
+        workerId,
+        held.filter((key) => !known.has(attemptKeyString(key))),
+      ),
       cancel: mine.filter((key) => (known.get(attemptKeyString(key))?.cancelRequestedAt ?? null) !== null),
     }
+  }
+
+  /** Those that the worker lost or never had. One whose end it has reported is no longer leased, but the answer to the report may still be on its way. */
+  private async notTheirs(workerId: string, unleased: AttemptKey[]): Promise<AttemptKey[]> {
+    if (unleased.length === 0) return []
+    const ended = (await this.attempts.findMany(unleased.map(attemptId))).filter((attempt) => attempt.workerId === workerId && attempt.status !== 'LOST')
+    const isReported = new Set(ended.map((attempt) => attemptKeyString(attemptKeyOf(attempt._id))))
+    return unleased.filter((key) => !isReported.has(attemptKeyString(key)))
   }
 
   /** Ends attempts whose lease has run out; the number of them. */

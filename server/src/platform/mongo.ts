@@ -4,7 +4,7 @@ import { CONFIG, type Config } from '../config/config.js'
 import { withTimeout } from './timeout.js'
 
 /** What was acknowledged is kept: every write follows a majority, journaled; every read sees only what a majority has, from the primary. */
-const TRUTH = { writeConcern: { w: 'majority', journal: true }, readConcern: { level: 'majority' }, readPreference: 'primary' } as const
+const TRUTH = { writeConcern: { w: 'majority', journal: true, wtimeoutMS: 10_000 }, readConcern: { level: 'majority' }, readPreference: 'primary' } as const
 
 /** The MongoDB connection. Repositories take their collection from it. */
 @Injectable()

@@ -82,7 +82,13 @@ export class SignalBus implements OnModuleInit {
   }
 
   private deliver<T extends Topic>(topic: T, signal: Signals[T]): void {
-    for (const listener of this.listeners[topic]) listener(signal)
+    for (const listener of this.listeners[topic]) {
+      try {
+        listener(signal)
+      } catch (err) {
+        this.logger.error('A listener failed on a signal', { topic, signal, err })
+      }
+    }
   }
 }
 
