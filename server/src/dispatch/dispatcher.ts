@@ -105,5 +105,7 @@ export class Dispatcher implements OnApplicationBootstrap {
     this.isStopped = true
     await Promise.all([...this.consumers.values()].map(({ consumer }) => consumer.close()))
     this.consumers.clear()
+    // Before the workers are told to go: an attempt still on its way to one of them would be lost.
+    await this.placement.idle()
   }
 }

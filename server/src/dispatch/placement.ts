@@ -162,6 +162,8 @@ export class Placement {
       this.logger.error('Could not read the job of an instance', { instances: candidates.map(({ key }) => key.instanceId), err })
       return candidates
     }
+    // It has left meanwhile, so it certainly did not get them.
+    if (!worker.socket.connected) return candidates
     try {
       const { results } = await askWorker(worker.socket, 'run', { attempts }, RunReply)
       const now = this.clock.now()

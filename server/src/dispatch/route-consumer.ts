@@ -18,7 +18,7 @@ const ERROR_PAUSE_MS = 500
  * the back-pressure and nothing sits on a server that cannot run it. BullMQ's own blocking wait is not used: it would keep a slot reserved, or fetch without one.
  */
 export class RouteConsumer {
-  private isPumping = false
+  private pumping: Promise<void> | undefined
   private isPumpWanted = false
   private isClosed = false
   private readonly timers = new Map<number, NodeJS.Timeout>()
@@ -35,29 +35,37 @@ export class RouteConsumer {
   wake(delayMs = 0): void {
     if (this.isClosed) return
     if (delayMs <= 0) {
-      void this.pump()
+      this.startPump()
       return
     }
     const at = Math.ceil((performance.now() + delayMs) / 2)
     if (delayMs > MAX_TIMER_MS || this.timers.size >= MAX_TIMERS || this.timers.has(at)) return
     const fire = (): void => {
       this.timers.delete(at)
-      void this.pump()
+      this.startPump()
     }
     this.timers.set(at, setTimeout(fire, delayMs))
   }
 
+  /** Resolves when nothing is fetched any more; what was is in the hands of the placement by then. */
   async close(): Promise<void> {
     this.isClosed = true
     for (const timer of this.timers.values()) clearTimeout(timer)
     this.timers.clear()
+    await this.pumping
     await this.bull.close()
   }
 
-  private async pump(): Promise<void> {
+  private startPump(): void {
     this.isPumpWanted = true
-    if (this.isPumping) return
-    this.isPumping = true
+    this.pumping ??= this.pump().finally(() => {
+      this.pumping = undefined
+      if (this.isPumpWanted) this.wake()
+    })
+  }
+
+  /** Never rejects. */
+  private async pump(): Promise<void> {
     try {
       while (this.isPumpWanted && !this.isClosed) {
         this.isPumpWanted = false
@@ -67,8 +75,6 @@ export class RouteConsumer {
       this.logger.warn('Could not take from a route', { route: this.bull.name, err })
       this.isPumpWanted = false
       setTimeout(() => this.wake(), ERROR_PAUSE_MS * (0.5 + Math.random()))
-    } finally {
-      this.isPumping = false
     }
   }
 

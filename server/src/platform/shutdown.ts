@@ -5,7 +5,7 @@ import { Logger } from './logging.js'
  * How a server leaves, in this order: `take` (take no new work, be unready), `handOver` (workers and followers go elsewhere), `finish` (what is in flight is
  * answered and written). Each phase has its share of the 10 s.
  */
-const PHASES = { take: 1_000, handOver: 5_000, finish: 2_500 } as const
+const PHASES = { take: 1_500, handOver: 4_500, finish: 2_500 } as const
 type Phase = keyof typeof PHASES
 
 @Injectable()
