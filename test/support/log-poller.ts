@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiClient, ApiError } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
 import { LogPage } from '@jobtrail/shared/api/logs'
+import { isOutage } from './follow.js'
 import type { Side } from './numbered-lines.js'
 
 /** What an answer showed: bytes of the log from `at` on, or lines from number `at` on. Kept as a digest, to be compared with the end result. */
@@ -162,10 +163,4 @@ function pick<T>(items: readonly T[]): T {
   const item = items[Math.floor(Math.random() * items.length)]
   if (item === undefined) throw new RangeError('nothing to pick from')
   return item
-}
-
-/** A connection that was refused or broke off, or an answer that took too long: `fetch` says so by a TypeError or a DOMException. */
-function isOutage(error: unknown): boolean {
-  if (error instanceof ApiError) return error.status >= 500
-  return error instanceof TypeError || (error instanceof DOMException && ['TimeoutError', 'AbortError'].includes(error.name))
 }
