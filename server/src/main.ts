@@ -30,7 +30,7 @@ async function start(config: Config, logger: Logger): Promise<void> {
   configureHttp(app)
   // Before `listen` initialises the modules, whose repositories then make collections and indexes.
   await runMigrations(app.get(Mongo).db, config.serverId, logger)
-  const http = app.getHttpServer() as HttpServer
+  const http: HttpServer = app.getHttpServer()
   app.get(Sockets).attach(http)
   const shutdown = app.get(Shutdown)
   shutdown.register('take', 'http', () => stopListening(http))

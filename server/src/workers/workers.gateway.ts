@@ -51,24 +51,29 @@ export class WorkersGateway implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     const namespace = this.sockets.server.of(WORKER_NAMESPACE)
-    namespace.use((socket, next) => {
-      this.authenticate(socket).then(
-        () => next(),
-        (error: unknown) => next(error instanceof AppError ? error : new Error('The server could not check the token; try again')),
-      )
-    })
+    namespace.use((socket, next) => void this.authenticate(socket, next))
     namespace.on('connection', (socket: WorkerSocket) => this.accept(socket))
     this.signals.on('cancel', ({ workerId, attempts }) => void this.cancel(workerId, attempts))
     this.shutdown.register('handOver', 'workers', () => this.handOver())
     this.shutdown.register('finish', 'reports', () => this.completion.idle())
   }
 
-  private async authenticate(socket: WorkerSocket): Promise<void> {
+  private async authenticate(socket: WorkerSocket, next: (error?: Error) => void): Promise<void> {
+    let refusal: Error | undefined
+    try {
+      socket.data = { rights: await this.rightsOf(socket) }
+    } catch (error) {
+      refusal = error instanceof AppError ? error : new Error('The server could not check the token; try again')
+    }
+    next(refusal)
+  }
+
+  private async rightsOf(socket: WorkerSocket): Promise<WorkerRights> {
     if (this.shutdown.isDraining) throw new AppError('UNAVAILABLE', 'This server is leaving; connect again')
     const { token } = socket.handshake.auth
     const rights = typeof token === 'string' ? await this.tokens.authenticate(token) : undefined
     if (rights === undefined) throw new AppError('UNAUTHENTICATED', 'token: unknown or revoked; make one with POST /api/worker-tokens')
-    socket.data = { rights }
+    return rights
   }
 
   /** A revoked token ends the connections made with it, not only new ones. */
@@ -150,13 +155,10 @@ export class WorkersGateway implements OnApplicationBootstrap {
     if (!Buffer.isBuffer(bodies) || bodies.length !== size) throw new AppError('VALIDATION_FAILED', `bodies: must be ${size} bytes, the sum of the chunks' sizes`)
     const owned = await this.ownership(session, chunks)
     let at = 0
-    const results = await Promise.all(
-      chunks.map((header, i) => {
-        const data = bodies.subarray(at, (at += header.size))
-        return owned[i] === true ? this.ingest.put([{ header, data }]) : (['refused'] as const)
-      }),
-    )
-    return { results: results.map(([result]) => result ?? 'busy') }
+    const bodied = chunks.map((header) => ({ header, data: bodies.subarray(at, (at += header.size)) }))
+    const stored = await this.ingest.put(bodied.filter((_, i) => owned[i]))
+    let next = 0
+    return { results: owned.map((isOwned) => (isOwned ? (stored[next++] ?? 'busy') : 'refused')) }
   }
 
   private async resume(session: Session, { streams }: Resume): Promise<Resumed> {
