@@ -54,7 +54,11 @@ export class Completion {
     )
     const isAllOk = matched.reduce((sum, count) => sum + count, 0) === items.length
     const known = isAllOk ? undefined : await this.byKey(items.map(({ key }) => key))
-    const verdicts = items.map((item): Verdict => (known === undefined || known.get(attemptKeyString(item.key))?.workerId === item.workerId ? 'ok' : 'fenced'))
+    // One that has ended was told of its end first; one that is lost may be running elsewhere by now.
+    const verdicts = items.map((item): Verdict => {
+      const document = known?.get(attemptKeyString(item.key))
+      return known === undefined || (document?.workerId === item.workerId && document.status !== 'LOST') ? 'ok' : 'fenced'
+    })
     const ok = items.filter((_, i) => verdicts[i] === 'ok')
     await this.instances.markStarted(ok.map(({ key, startedAt }) => ({ instanceId: key.instanceId, attempt: key.attempt, startedAt: new Date(startedAt) })))
     return verdicts
