@@ -118,7 +118,7 @@ describe('a server that is told to leave', () => {
 
   async function listInstances(api: ApiClient, jobId: string): Promise<InstanceView[]> {
     const items: InstanceView[] = []
-    for (let cursor = ''; ; ) {
+    for (let cursor = ''; ;) {
       const page = await api.get(`/api/instances?jobId=${jobId}&limit=200${cursor}`, InstancePage)
       items.push(...page.items)
       if (page.next === null) return items

@@ -8,16 +8,19 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { attemptProcesses, waitForNoProcess } from '../support/attempt-processes.js'
 import { useCluster } from '../support/cluster.js'
 import { commandJob, createAndRun, getInstance, logPage, rawLog, waitForInstance, waitForSealed } from '../support/factories.js'
+import { LogFollower } from '../support/follow.js'
 import { Gate } from '../support/gate.js'
 import { LogPoller } from '../support/log-poller.js'
 import { numberedLinesCommand, type Side, sideOf, writtenSides } from '../support/numbered-lines.js'
 
 const INSTANCES = 20
 const LINES = 50_000
-/** Twice as many as there are things broken: one section is written while a thing is broken, one after it was mended. */
-const SECTIONS = 18
+/** One to begin with, two for each of the seven times that something is broken (one is written meanwhile, one after it was mended), one for the end. */
+const SECTIONS = 16
 const BURST = 250
 const PAUSE_MS = 80
+/** Logs that are followed live: each line is an event of its own, so they are few. */
+const FOLLOWED = 3
 /** How long connections are cut. */
 const CUT_MS = 10_000
 
@@ -30,6 +33,8 @@ describe('twenty instances write 50,000 lines each while everything breaks', () 
   const lost: string[] = []
   let gate: Gate
   let poller: LogPoller
+  /** Who follows some of the logs from their first line on, on another server after each lost connection. */
+  const followers = new Map<Run, LogFollower>()
 
   beforeAll(async () => {
     gate = new Gate(join(cluster().dir, 'gate'), 1)
@@ -40,10 +45,19 @@ describe('twenty instances write 50,000 lines each while everything breaks', () 
       runs.push({ seed, instanceId })
     }
     const bases = [cluster().url, ...cluster().servers.map(({ url }) => url)]
-    poller = new LogPoller(runs.map(({ instanceId }) => instanceId), bases, api.token)
+    poller = new LogPoller(
+      runs.map(({ instanceId }) => instanceId),
+      bases,
+      api.token,
+    )
     poller.start(2)
+    const apis = bases.map((base) => api.at(base))
+    for (const run of runs.slice(0, FOLLOWED)) followers.set(run, new LogFollower(apis, run.instanceId))
     await poller.waitForGrowth()
-    return () => poller.stop()
+    return async () => {
+      for (const follower of followers.values()) follower.stop()
+      await poller.stop()
+    }
   }, 120_000)
 
   /** Breaks something while a section is written, and then sees every log go on. */
@@ -149,7 +163,10 @@ describe('twenty instances write 50,000 lines each while everything breaks', () 
     for (const run of runs.filter(({ instanceId }) => lost.includes(instanceId))) {
       const { seed, instanceId } = run
       const instance = await waitForInstance(api, instanceId, 'the log of attempt 1 is sealed', ({ attempts }) => attempts[0]?.log.state === 'sealed')
-      expect(instance.attempts).toMatchObject([{ attempt: 1, status: 'LOST' }, { attempt: 2, status: 'SUCCEEDED' }])
+      expect(instance.attempts).toMatchObject([
+        { attempt: 1, status: 'LOST' },
+        { attempt: 2, status: 'SUCCEEDED' },
+      ])
       const lines = instance.attempts[0]?.log.lines ?? 0
       expect(lines).toBeGreaterThan(0)
       expect(await verify(api, instanceId, 1)).toMatchObject({ valid: true, state: 'sealed', lines })
@@ -159,6 +176,25 @@ describe('twenty instances write 50,000 lines each while everything breaks', () 
         expect(sha256(captured)).toBe(sha256(written[side].subarray(0, captured.length)))
       }
       expectSeenIn(await rawLog(api, instanceId, 'attempt=1'), run, 1)
+    }
+  })
+
+  test('who followed a log from its first line saw every line once and in order, over however many connections', async () => {
+    const api = await cluster().api()
+    for (const [{ instanceId }, follower] of followers) {
+      await follower.done
+      expect(follower.reconnects).toBeGreaterThan(0)
+      const { attempt } = await getInstance(api, instanceId)
+      expect(follower.end).toMatchObject({ state: 'sealed', status: 'SUCCEEDED', attempt, total: LINES })
+      for (let k = 1; k <= attempt; k++) {
+        const seen = follower.lines.filter((line) => line.attempt === k)
+        const texts = (await rawLog(api, instanceId, `attempt=${k}`)).toString('utf8').split('\n').slice(0, -1)
+        // Of a lost attempt, what was stored when the next one began.
+        const expected = k === attempt ? texts : texts.slice(0, seen.length)
+        expect(seen.every(({ n }, i) => n === i)).toBe(true)
+        expect(sha256(seen.map(({ text }) => text).join('\n'))).toBe(sha256(expected.join('\n')))
+      }
+      expect(follower.lines.map((line) => line.attempt)).toEqual(follower.lines.map((line) => line.attempt).toSorted((a, b) => a - b))
     }
   })
 

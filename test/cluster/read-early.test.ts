@@ -118,7 +118,10 @@ describe('a log that is asked for early', () => {
 
   async function waitForLinesEverywhere(instanceId: string, expected: string[]): Promise<void> {
     for (const api of apis) {
-      await waitFor(async () => (await logPage(api, instanceId)).total >= expected.length, { timeoutMs: 30_000, what: `${expected.length} lines on ${api.baseUrl}` })
+      await waitFor(async () => (await logPage(api, instanceId)).total >= expected.length, {
+        timeoutMs: 30_000,
+        what: `${expected.length} lines on ${api.baseUrl}`,
+      })
       expect((await logPage(api, instanceId)).lines.map(({ text }) => text)).toEqual(expected)
       expect((await rawLog(api, instanceId)).toString('utf8')).toBe(expected.map((text) => `${text}\n`).join(''))
     }
@@ -158,7 +161,10 @@ describe('a log that is asked for early', () => {
     for (const each of apis) expect(await logPage(each, instanceId)).toMatchObject({ state: 'sealed', total: texts.length, next: null })
     const late = followEverywhere(instanceId)
     for (const follower of [...early, ...late]) {
-      await expectFollowed(follower, texts.map((text, n) => ({ attempt: 1, n, text })))
+      await expectFollowed(
+        follower,
+        texts.map((text, n) => ({ attempt: 1, n, text })),
+      )
       expect(follower.end).toMatchObject({ state: 'sealed', status: 'SUCCEEDED', total: texts.length })
     }
   })
@@ -191,7 +197,12 @@ describe('a log that is asked for early', () => {
       expect(await logPage(api, instanceId)).toMatchObject({ state: 'sealed', attempt: 2, total: 1, lines: [{ n: 0, attempt: 2, text: 'attempt 2' }] })
       for (const attempt of [1, 2]) {
         expect((await rawLog(api, instanceId, `attempt=${attempt}`)).toString('utf8')).toBe(`attempt ${attempt}\n`)
-        expect(await logPage(api, instanceId, `attempt=${attempt}`)).toMatchObject({ state: 'sealed', attempt, total: 1, lines: [{ n: 0, attempt, text: `attempt ${attempt}` }] })
+        expect(await logPage(api, instanceId, `attempt=${attempt}`)).toMatchObject({
+          state: 'sealed',
+          attempt,
+          total: 1,
+          lines: [{ n: 0, attempt, text: `attempt ${attempt}` }],
+        })
       }
     }
   }
@@ -225,7 +236,12 @@ describe('a log that is asked for early', () => {
     await waitForLinesEverywhere(instanceId, ['attempt 1'])
     for (const follower of followEverywhere(instanceId)) await expectFollowed(follower, [{ attempt: 1, n: 0, text: 'attempt 1' }])
     await api.post(`/api/instances/${instanceId}/retry`)
-    await waitForInstance(api, instanceId, 'has ended its second attempt', ({ attempt, status, log }) => attempt === 2 && status === 'SUCCEEDED' && log.state === 'sealed')
+    await waitForInstance(
+      api,
+      instanceId,
+      'has ended its second attempt',
+      ({ attempt, status, log }) => attempt === 2 && status === 'SUCCEEDED' && log.state === 'sealed',
+    )
     await expectBothAttempts(instanceId)
   })
 })

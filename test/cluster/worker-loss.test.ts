@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ApiClient } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
@@ -8,46 +8,16 @@ import { LogVerification } from '@jobtrail/shared/api/logs'
 import { afterEach, describe, expect, test } from 'vitest'
 import { attemptProcesses, listProcesses, waitForNoProcess } from '../support/attempt-processes.js'
 import { type Cluster, useCluster } from '../support/cluster.js'
-import { createAndRun, getInstance, type JobInput, rawLog, shellJob, uniqueName, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
-import { Gate } from '../support/gate.js'
+import { createAndRun, getInstance, type JobInput, rawLog, shellJob, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
 import type { WorkerNode } from '../support/nodes.js'
+import { Witness } from '../support/witness.js'
 
 const RETRIES: Partial<JobInput> = { retry: { maxRetries: 3, backoffMs: 100 } }
 
-/** A job's files outside of Jobtrail, by which it tells what really ran. */
-class Witness {
-  readonly gate: Gate
-  private readonly base: string
-
-  constructor(dir: string) {
-    this.base = join(dir, uniqueName('witness'))
-    this.gate = new Gate(`${this.base}-gate`)
-  }
-
-  /** Shell text at the beginning of a script: says so when another attempt's process runs at this moment. The lock ends with the process, whoever reaps it. */
-  get alone(): string {
-    return `exec 9>>'${this.base}-lock'; flock -n 9 || echo "$JOBTRAIL_ATTEMPT_NUMBER" >> '${this.base}-overlap'`
-  }
-
-  /** Shell text that notes the attempt's number. */
-  get sign(): string {
-    return `echo "$JOBTRAIL_ATTEMPT_NUMBER" >> '${this.base}-signed'`
-  }
-
-  /** The attempts that signed, in the order in which they did. */
-  get signed(): number[] {
-    return readLines(`${this.base}-signed`).map(Number)
-  }
-
-  /** Every attempt's process was alone, and none did anything once a later one had begun. */
-  expectOneAtATime(): void {
-    expect(readLines(`${this.base}-overlap`)).toEqual([])
-    expect(this.signed).toEqual(this.signed.toSorted((a, b) => a - b))
-  }
-}
-
-function readLines(file: string): string[] {
-  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : []
+/** Every attempt's process was alone, and none did anything once a later one had begun. */
+function expectOneAtATime({ overlapping, signed }: Witness): void {
+  expect(overlapping).toEqual([])
+  expect(signed).toEqual(signed.toSorted((a, b) => a - b))
 }
 
 async function logLines(api: ApiClient, instanceId: string, attempt: number): Promise<string[]> {
@@ -103,7 +73,7 @@ describe('a worker that is frozen past its lease', () => {
     const ended = await waitForSealed(api, instanceId)
 
     expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 2, result: { attempt: 2 }, attempts: [{ status: 'LOST' }, { status: 'SUCCEEDED' }] })
-    witness.expectOneAtATime()
+    expectOneAtATime(witness)
     await expectSealed(api, instanceId, 2, numbered(2, witness.signed.filter((attempt) => attempt === 2).length))
 
     /** Also what it wrote while its worker was frozen; it may have been killed between its signature and the line. */
@@ -134,7 +104,7 @@ describe('a worker that is frozen past its lease', () => {
     await cluster().waitForWorkers()
     for (const attempt of [1, 2]) await expectSealed(api, instanceId, attempt, [`attempt ${attempt} begins`, `attempt ${attempt} ends`])
     expect(await getInstance(api, instanceId)).toMatchObject({ result: { attempt: 2 }, attempts: [{ status: 'LOST' }, { status: 'SUCCEEDED' }] })
-    witness.expectOneAtATime()
+    expectOneAtATime(witness)
   })
 })
 
@@ -164,12 +134,14 @@ describe('a worker that goes away', () => {
   }
 
   async function waitForWorkerState(api: ApiClient, worker: WorkerNode, state: WorkerView['state']): Promise<void> {
-    const look = async (): Promise<boolean> => WorkerPage.parse(await api.get('/api/workers')).items.some(({ name, state: now }) => name === worker.name && now === state)
+    const look = async (): Promise<boolean> =>
+      WorkerPage.parse(await api.get('/api/workers')).items.some(({ name, state: now }) => name === worker.name && now === state)
     await waitFor(look, { timeoutMs: 60_000, what: `${worker.name} to be ${state}` })
   }
 
   function waitForText(folder: string, text: string): Promise<true> {
-    const look = (): boolean => readdirSync(folder, { withFileTypes: true }).some((entry) => entry.isFile() && readFileSync(join(folder, entry.name)).includes(text))
+    const look = (): boolean =>
+      readdirSync(folder, { withFileTypes: true }).some((entry) => entry.isFile() && readFileSync(join(folder, entry.name)).includes(text))
     return waitFor(look, { timeoutMs: 30_000, what: `${text} in ${folder}` })
   }
 
@@ -196,7 +168,7 @@ describe('a worker that goes away', () => {
     const ended = await waitForSealed(api, instanceId)
     expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 2, attempts: [{ status: 'LOST' }, { status: 'SUCCEEDED' }] })
     for (const attempt of [1, 2]) await expectSealed(api, instanceId, attempt, ['before', 'while nobody listens', 'to stderr'])
-    witness.expectOneAtATime()
+    expectOneAtATime(witness)
     await endDaemons(instanceId)
   })
 
@@ -225,7 +197,7 @@ describe('a worker that goes away', () => {
     worker.start()
     expect(await waitForSealed(api, instanceId)).toMatchObject({ status: 'SUCCEEDED', attempt: 2, attempts: [{ status: 'LOST' }, { status: 'SUCCEEDED' }] })
     expect(attemptProcesses(instanceId)).toEqual([])
-    witness.expectOneAtATime()
+    expectOneAtATime(witness)
     for (const attempt of [1, 2]) await expectSealed(api, instanceId, attempt, ['begins'])
   })
 

@@ -132,7 +132,8 @@ export class LogPoller {
     if (response.status === 416 && from > 0) return // not that long yet
     if (!response.ok) throw new ApiError(response.status, bytes.toString('utf8'), `GET ${path}`)
     const isPart = response.headers.get('content-range')?.startsWith(`bytes ${from}-`) === true
-    if (from > 0 && (response.status !== 206 || !isPart)) this.wrong.push(`${client.baseUrl} ${path} from byte ${from}: ${response.status} ${response.headers.get('content-range')}`)
+    if (from > 0 && (response.status !== 206 || !isPart))
+      this.wrong.push(`${client.baseUrl} ${path} from byte ${from}: ${response.status} ${response.headers.get('content-range')}`)
     this.keep(client, instanceId, attempt, 'bytes', from, bytes.length, bytes)
   }
 

@@ -1,0 +1,39 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { uniqueName } from './factories.js'
+import { Gate } from './gate.js'
+
+/** A job's files outside of Jobtrail, by which it tells what really ran. */
+export class Witness {
+  readonly gate: Gate
+  private readonly base: string
+
+  constructor(dir: string) {
+    this.base = join(dir, uniqueName('witness'))
+    this.gate = new Gate(`${this.base}-gate`)
+  }
+
+  /** Shell text at the beginning of a script: says so when another attempt's process runs at this moment. The lock ends with the process, whoever reaps it. */
+  get alone(): string {
+    return `exec 9>>'${this.base}-lock'; flock -n 9 || echo "$JOBTRAIL_ATTEMPT_NUMBER" >> '${this.base}-overlap'`
+  }
+
+  /** Shell text that notes the attempt's number. */
+  get sign(): string {
+    return `echo "$JOBTRAIL_ATTEMPT_NUMBER" >> '${this.base}-signed'`
+  }
+
+  /** The attempts that signed, in the order in which they did. */
+  get signed(): number[] {
+    return readLines(`${this.base}-signed`).map(Number)
+  }
+
+  /** The attempts that were not alone. */
+  get overlapping(): number[] {
+    return readLines(`${this.base}-overlap`).map(Number)
+  }
+}
+
+function readLines(file: string): string[] {
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : []
+}
