@@ -26,16 +26,19 @@ export class Leases {
 
   /**
    * Compares what a worker holds with what it should. Renews the leases of what is right; `stop`: what is not (any more) its to run; `cancel`: what a user wants
-   * ended. Attempts that it should hold and does not know are lost: at once after a connect (nothing can be on its way to it), else when they are not fresh.
+   * ended. Attempts that it should hold and does not know are lost: at once after a connect (what was given to it before is not on its way any more), else when
+   * they are not fresh. `receivedAt`: when the message came. Whatever was dispatched later it cannot list, however long the message waited here since.
    */
-  async reconcile(workerId: string, held: readonly AttemptKey[], isConnect: boolean): Promise<{ stop: AttemptKey[]; cancel: AttemptKey[] }> {
-    const now = this.clock.now()
+  async reconcile(workerId: string, held: readonly AttemptKey[], { isConnect, receivedAt }: { isConnect: boolean; receivedAt: number }): Promise<{ stop: AttemptKey[]; cancel: AttemptKey[] }> {
     const leased = await this.attempts.findLeasedBy(workerId)
     const known = new Map(leased.map((attempt) => [attemptKeyString(attemptKeyOf(attempt._id)), attempt]))
     const mine = held.filter((key) => known.has(attemptKeyString(key)))
-    await this.attempts.renew(mine.map(attemptId), workerId, new Date(now + this.config.leaseMs))
     const isHeld = new Set(held.map(attemptKeyString))
-    const forgotten = leased.filter((attempt) => !isHeld.has(attemptKeyString(attemptKeyOf(attempt._id))) && (isConnect || attempt.dispatchedAt.getTime() < now - ON_ITS_WAY_MS))
+    const lostBefore = isConnect ? receivedAt : receivedAt - ON_ITS_WAY_MS
+    const isForgotten = ({ _id, dispatchedAt }: AttemptDocument): boolean => !isHeld.has(attemptKeyString(attemptKeyOf(_id))) && dispatchedAt.getTime() < lostBefore
+    const [forgotten, kept] = [leased.filter(isForgotten), leased.filter((attempt) => !isForgotten(attempt))]
+    // What is on its way too: the answer renews the worker's one lease, under which it would run that as well.
+    await this.attempts.renew(kept.map(({ _id }) => _id), workerId, new Date(receivedAt + this.config.leaseMs))
     for (const attempt of forgotten) await this.lose(attempt, isConnect ? 'The worker restarted or never received it' : 'The worker does not know it any more')
     return {
       stop: await this.notTheirs(

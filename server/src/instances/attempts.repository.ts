@@ -87,8 +87,9 @@ export class AttemptsRepository implements OnModuleInit {
     return this.collection.find({ status: leased, leaseExpiresAt: { $lt: before } }).limit(limit).toArray()
   }
 
+  /** A renewal that was held up on its way never shortens a lease that was renewed since. */
   async renew(ids: AttemptId[], workerId: string, leaseExpiresAt: Date): Promise<void> {
-    if (ids.length > 0) await this.collection.updateMany({ _id: { $in: ids }, workerId, status: leased }, { $set: { leaseExpiresAt } })
+    if (ids.length > 0) await this.collection.updateMany({ _id: { $in: ids }, workerId, status: leased }, { $max: { leaseExpiresAt } })
   }
 
   /** Starts of attempts that are still this worker's; the number that matched. */

@@ -33,7 +33,7 @@ export class WorkerSessions {
     if (hello.protocol !== PROTOCOL_VERSION) throw new AppError('VALIDATION_FAILED', `protocol: this server speaks ${PROTOCOL_VERSION}, the worker ${hello.protocol}: install matching versions`)
     if (rights.group !== null && rights.group !== hello.group) throw new AppError('FORBIDDEN', `group: the token is for group ${rights.group}, not ${hello.group}`)
     const now = this.clock.date()
-    const { stop } = await this.leases.reconcile(hello.workerId, hello.attempts, true)
+    const { stop } = await this.leases.reconcile(hello.workerId, hello.attempts, { isConnect: true, receivedAt: now.getTime() })
     const capabilities = { namespace: rights.namespace, group: hello.group, tags: hello.tags, handlers: hello.handlers }
     const connection = new WorkerConnection(socket, hello.workerId, hello.name, capabilities, hello.slots, hello.attempts)
     await this.repository.connected({
@@ -63,9 +63,9 @@ export class WorkerSessions {
     this.measure()
   }
 
-  async heartbeat(connection: WorkerConnection, message: Heartbeat): Promise<HeartbeatReply> {
+  async heartbeat(connection: WorkerConnection, message: Heartbeat, receivedAt: number): Promise<HeartbeatReply> {
     const heldBefore = connection.heldKeys
-    const reply = await this.leases.reconcile(connection.id, message.attempts, false)
+    const reply = await this.leases.reconcile(connection.id, message.attempts, { isConnect: false, receivedAt })
     connection.isDraining = message.isDraining
     connection.correct(message.attempts, heldBefore)
     await this.repository.heartbeat(connection.id, connection.connectionId, {

@@ -8,6 +8,7 @@ import { Completion } from '../dispatch/completion.js'
 import { attemptId, attemptKeyOf, AttemptsRepository } from '../instances/attempts.repository.js'
 import { LogIngestService } from '../logs/log-ingest.service.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
+import { Clock } from '../platform/clock.js'
 import { Logger, withLogContext } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { Shutdown } from '../platform/shutdown.js'
@@ -44,6 +45,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
     private readonly ingest: LogIngestService,
     private readonly streams: LogStreamsService,
     private readonly signals: SignalBus,
+    private readonly clock: Clock,
     private readonly metrics: Metrics,
     private readonly shutdown: Shutdown,
     private readonly logger: Logger,
@@ -100,8 +102,9 @@ export class WorkersGateway implements OnApplicationBootstrap {
       return welcome
     })
     this.handle(session, 'heartbeat', async (message, connection) => {
+      const receivedAt = this.clock.now()
       await this.endIfRevoked(session)
-      return this.sessions.heartbeat(connection, message)
+      return this.sessions.heartbeat(connection, message, receivedAt)
     })
     this.handle(session, 'started', async ({ attempts }, connection): Promise<AttemptReply> => ({ results: await Promise.all(attempts.map((each) => this.completion.started(each, connection.id, each.startedAt))) }))
     this.handle(session, 'finished', async ({ attempts }, connection): Promise<AttemptReply> => {
