@@ -144,7 +144,7 @@ export class Placement {
         }
         try {
           await this.attempts.deleteUnsent(refused.map(({ key }) => attemptId(key)))
-          await this.instances.unclaim(refused.map(({ key }) => ({ instanceId: key.instanceId, attempt: key.attempt })))
+          await this.instances.unclaim(refused.map(({ key }) => ({ instanceId: key.instanceId, attempt: key.attempt })), this.clock.date())
         } catch (err) {
           this.logger.warn('Could not take refused attempts back; their leases will run out', { attempts: refused.map(({ key }) => attemptKeyString(key)), err })
         }

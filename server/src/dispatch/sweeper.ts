@@ -150,7 +150,7 @@ export class Sweeper implements OnApplicationBootstrap {
       if (now - since < SETTLE_GRACE_MS) continue
       this.suspects.delete(instance._id)
       this.logger.warn('Settling an instance that was left behind', { instanceId: instance._id })
-      if (attempt === undefined) await this.repository.unclaim([{ instanceId: instance._id, attempt: instance.attempt }])
+      if (attempt === undefined) await this.repository.unclaim([{ instanceId: instance._id, attempt: instance.attempt }], this.clock.date())
       else {
         const { status, startedAt, finishedAt, error, result } = attempt
         await this.settlement.settle([{ key: { instanceId: instance._id, task: 0, attempt: instance.attempt }, status, startedAt, finishedAt: finishedAt ?? this.clock.date(), error, result }])

@@ -111,13 +111,12 @@ export class InstancesRepository implements OnModuleInit {
     return modifiedCount
   }
 
-  /** Takes a claim back: the attempt was never given to a worker. */
-  async unclaim(claims: { instanceId: string; attempt: number }[]): Promise<void> {
-    await this.bulk(
-      claims.map(({ instanceId, attempt }) => ({
-        updateOne: { filter: { _id: instanceId, status: 'RUNNING', attempt }, update: { $set: { status: 'WAITING', attempt: attempt - 1 } } },
-      })),
-    )
+  /** Takes claims back: the attempts were never given to a worker. An instance that a user cancelled meanwhile is CANCELLED, as a waiting one is. */
+  async unclaim(claims: { instanceId: string; attempt: number }[], at: Date): Promise<void> {
+    const claimed = claims.map(({ instanceId, attempt }) => ({ filter: { _id: instanceId, status: 'RUNNING' as const, attempt }, attempt: attempt - 1 }))
+    // In this order: a cancel between the two finds it WAITING, and ends it.
+    await this.bulk(claimed.map(({ filter, attempt }) => ({ updateOne: { filter: { ...filter, cancelRequestedAt: null }, update: { $set: { status: 'WAITING', attempt } } } })))
+    await this.bulk(claimed.map(({ filter, attempt }) => ({ updateOne: { filter: { ...filter, cancelRequestedAt: { $ne: null } }, update: { $set: { status: 'CANCELLED', attempt, finishedAt: at } } } })))
   }
 
   /** The first attempt's start is the instance's. */

@@ -109,7 +109,8 @@ export class InstancesService {
   async cancel(principal: Principal, id: string): Promise<InstanceDetail> {
     const instance = await this.requireDocument(principal, id, 'operator')
     const at = this.clock.date()
-    const isCancelled = (await this.repository.cancelWaiting(id, at)) || (await this.cancelRunning(instance._id, at))
+    // Once more: it may have gone back to WAITING between the two.
+    const isCancelled = (await this.repository.cancelWaiting(id, at)) || (await this.cancelRunning(id, at)) || (await this.repository.cancelWaiting(id, at))
     if (!isCancelled) throw new AppError('NOT_ALLOWED_IN_STATE', `Instance ${id} is ${(await this.current(id))?.status ?? 'gone'}: only a waiting or running one can be cancelled`)
     this.signals.send('log', id, { instanceId: id })
     await this.record(principal, 'instance.cancel', instance)
