@@ -74,12 +74,8 @@ export class Completion {
       return known === undefined || (document?.workerId === workerId && document.status === end.status) ? 'ok' : 'fenced'
     })
     const ok = items.filter((_, i) => verdicts[i] === 'ok').map(({ end }) => end)
-    const streams = ok.map((end) => ({ instanceId: end.instanceId, task: end.task, attempt: end.attempt, totals: end.log }))
     // Before the instance is final: whoever follows its log learns then whether more is to come.
-    await Promise.all([
-      this.streams.sealEmpty(streams.filter(({ totals }) => totals.lines === 0)),
-      this.streams.expectTotals(streams.filter(({ totals }) => totals.lines > 0)),
-    ])
+    await this.streams.attemptsEnded(ok.map((end) => ({ instanceId: end.instanceId, task: end.task, attempt: end.attempt, totals: end.log })))
     await this.settlement.settle(
       endings
         .filter((_, i) => verdicts[i] === 'ok')

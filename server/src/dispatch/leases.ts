@@ -71,7 +71,15 @@ export class Leases {
     const key = attemptKeyOf(attempt._id)
     this.logger.warn('An attempt is lost', { attempt: attemptKeyString(key), worker: attempt.workerId, reason: error })
     this.metrics.attemptsFinished.inc({ status: 'LOST' })
-    await this.streams.interrupt(key, error)
-    await this.settlement.settle([{ key, status: 'LOST', startedAt: attempt.startedAt, finishedAt: at, error, result: null }])
+    await this.conclude({ ...attempt, status: 'LOST', finishedAt: at, error })
+  }
+
+  /** What follows from an attempt that has ended, for its log and its instance. The sweep does it again when the server that should have is dead. Idempotent. */
+  async conclude(attempt: AttemptDocument): Promise<void> {
+    const { status, startedAt, finishedAt, error, result, logTotals } = attempt
+    const key = attemptKeyOf(attempt._id)
+    if (status === 'LOST') await this.streams.interrupt(key, error ?? 'The worker is lost')
+    else if (logTotals !== null) await this.streams.attemptsEnded([{ ...key, totals: logTotals }])
+    await this.settlement.settle([{ key, status, startedAt, finishedAt: finishedAt ?? this.clock.date(), error, result }])
   }
 }

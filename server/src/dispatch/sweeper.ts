@@ -3,7 +3,7 @@ import { Interval } from '@nestjs/schedule'
 import { isFinalAttempt, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { CONFIG, type Config } from '../config/config.js'
 import { attemptId, AttemptsRepository } from '../instances/attempts.repository.js'
-import { InstancesRepository } from '../instances/instances.repository.js'
+import { type InstanceDocument, InstancesRepository } from '../instances/instances.repository.js'
 import { InstancesService } from '../instances/instances.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
@@ -35,7 +35,9 @@ export class Sweeper implements OnApplicationBootstrap {
   private redisEpoch: string | undefined
   private healthySince: number | undefined
   /** RUNNING instances that looked stuck at the last look. */
-  private suspects = new Map<string, number>()
+  private readonly suspects = new Map<string, number>()
+  /** When the present round over all RUNNING instances began. */
+  private roundStartedAt = performance.now()
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -104,13 +106,18 @@ export class Sweeper implements OnApplicationBootstrap {
 
   /** A page of what should have been placed by now: BullMQ may have lost a few without losing all. */
   private async requeueOverdue(): Promise<void> {
-    if (this.redis.isReady) await this.requeuePage(-OVERDUE_MS)
+    if (!this.redis.isReady) return
+    const page = await this.requeuePage(-OVERDUE_MS)
+    // An attempt that was made, not claimed (its server died), and lost: its key is taken, so that its instance would WAIT for ever.
+    const next = await this.attempts.findMany(page.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt: attempt + 1 })))
+    for (const attempt of next) if (isFinalAttempt(attempt.status)) await this.leases.conclude(attempt)
   }
 
-  private async requeuePage(aheadMs: number): Promise<void> {
+  private async requeuePage(aheadMs: number): Promise<InstanceDocument[]> {
     const page = await this.repository.findOverdue(new Date(this.clock.now() + aheadMs), this.overdueAfter, PAGE)
     if (page.length > 0) await this.instances.enqueue(page)
     this.overdueAfter = page.length < PAGE ? '' : (page.at(-1)?._id ?? '')
+    return page
   }
 
   /** Changes when Redis restarts, fails over or is emptied. */
@@ -151,12 +158,12 @@ export class Sweeper implements OnApplicationBootstrap {
       this.suspects.delete(instance._id)
       this.logger.warn('Settling an instance that was left behind', { instanceId: instance._id })
       if (attempt === undefined) await this.repository.unclaim([{ instanceId: instance._id, attempt: instance.attempt }], this.clock.date())
-      else {
-        const { status, startedAt, finishedAt, error, result } = attempt
-        await this.settlement.settle([{ key: { instanceId: instance._id, task: 0, attempt: instance.attempt }, status, startedAt, finishedAt: finishedAt ?? this.clock.date(), error, result }])
-      }
+      else await this.leases.conclude(attempt)
     }
-    if (this.runningAfter === '') for (const [id, since] of this.suspects) if (now - since > 10 * SETTLE_GRACE_MS) this.suspects.delete(id)
+    if (this.runningAfter !== '') return
+    // A whole round came by without these: they are not RUNNING any more.
+    for (const [id, since] of this.suspects) if (since < this.roundStartedAt - SETTLE_GRACE_MS) this.suspects.delete(id)
+    this.roundStartedAt = performance.now()
   }
 
   private async releaseOldPermits(): Promise<void> {

@@ -65,8 +65,13 @@ export class LogStreamsService {
     return streams.map((stream, i) => this.report(stream, beaten.get(attemptKeyString(stream)) ?? decisions[i]))
   }
 
+  /** Their attempts have ended, with these totals. Idempotent. */
+  async attemptsEnded(streams: readonly KeyWithTotals[]): Promise<void> {
+    await Promise.all([this.sealEmpty(streams.filter(({ totals }) => totals.lines === 0)), this.expectTotals(streams.filter(({ totals }) => totals.lines > 0))])
+  }
+
   /** Seals streams without lines, from the totals that the worker announced. Those whose totals do not say so are left to {@link seal}. */
-  async sealEmpty(streams: readonly KeyWithTotals[]): Promise<void> {
+  private async sealEmpty(streams: readonly KeyWithTotals[]): Promise<void> {
     const empty = streams.filter((stream) => differenceOf(emptyTotals(stream), stream.totals) === undefined)
     if (empty.length < streams.length) this.logger.warn('Streams announced as empty have totals that say otherwise', { streams: streams.length - empty.length })
     if (empty.length === 0) return
@@ -75,7 +80,7 @@ export class LogStreamsService {
   }
 
   /** Notes the totals of ended attempts, so that a seal that never comes is noticed. */
-  async expectTotals(streams: readonly KeyWithTotals[]): Promise<void> {
+  private async expectTotals(streams: readonly KeyWithTotals[]): Promise<void> {
     await this.repository.expect(
       streams.map((stream) => ({ key: stream, totals: stream.totals })),
       this.clock.date(),
