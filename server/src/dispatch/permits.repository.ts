@@ -2,7 +2,8 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection } from 'mongodb'
 import { isDuplicateKey, Mongo } from '../platform/mongo.js'
 
-type PermitDocument = { _id: { job: string; slot: number }; instanceId: string; since: Date }
+type PermitId = { job: string; slot: number }
+type PermitDocument = { _id: PermitId; instanceId: string; since: Date }
 
 /**
  * Permits to run: a job with `maxConcurrent` n has n of them, and the unique key makes a second holder of one impossible. A permit that a dead server left
@@ -49,12 +50,12 @@ export class PermitsRepository implements OnModuleInit {
       .toArray()
   }
 
-  /** Permits held since before `before`, for the sweep. */
-  findOld(before: Date, limit: number): Promise<{ _id: string; jobId: string }[]> {
+  /** Permits held since before `before`, from `after` on, for the sweep. */
+  findOld(before: Date, after: PermitId, limit: number): Promise<PermitDocument[]> {
     return this.collection
-      .find({ since: { $lt: before } })
+      .find({ since: { $lt: before }, _id: { $gt: after } })
+      .sort({ _id: 1 })
       .limit(limit)
-      .map(({ _id, instanceId }) => ({ _id: instanceId, jobId: _id.job }))
       .toArray()
   }
 }

@@ -23,6 +23,8 @@ const PAGE = 1_000
 const OVERDUE_MS = 5_000
 /** A claim or a settlement by another server may be under way for this long. */
 const SETTLE_GRACE_MS = 10_000
+/** Sorts before every permit. */
+const NO_PERMIT = { job: '', slot: 0 }
 
 /** Finds what a crash, or the loss of Redis, left half done, and does the rest. Every server sweeps; each step is conditional, so two do no harm. */
 @Injectable()
@@ -32,6 +34,7 @@ export class Sweeper implements OnApplicationBootstrap {
   private round = 0
   private overdueAfter = ''
   private runningAfter = ''
+  private permitsAfter = NO_PERMIT
   private redisEpoch: string | undefined
   private healthySince: number | undefined
   /** RUNNING instances that looked stuck at the last look. */
@@ -87,8 +90,7 @@ export class Sweeper implements OnApplicationBootstrap {
     if (!this.redis.isReady) return
     const due = await this.repository.findUnqueued(new Date(this.clock.now() + QUEUE_AHEAD_MS), PAGE)
     if (due.length === 0) return
-    await this.instances.enqueue(due)
-    await this.repository.markQueued(due.map(({ _id }) => _id))
+    if (await this.instances.enqueue(due)) await this.repository.markQueued(due.map(({ _id }) => _id))
   }
 
   /** Adds again all that should be in BullMQ. */
@@ -167,10 +169,11 @@ export class Sweeper implements OnApplicationBootstrap {
   }
 
   private async releaseOldPermits(): Promise<void> {
-    const old = await this.permits.findOld(new Date(this.clock.now() - SETTLE_GRACE_MS), PAGE)
+    const old = await this.permits.findOld(new Date(this.clock.now() - SETTLE_GRACE_MS), this.permitsAfter, PAGE)
+    this.permitsAfter = old.length < PAGE ? NO_PERMIT : (old.at(-1)?._id ?? NO_PERMIT)
     if (old.length === 0) return
-    const unfinished = new Set((await this.repository.findMany(old.map(({ _id }) => _id))).filter(({ status }) => !isFinalInstance(status)).map(({ _id }) => _id))
-    const free = old.filter(({ _id }) => !unfinished.has(_id))
+    const unfinished = new Set((await this.repository.findMany(old.map(({ instanceId }) => instanceId))).filter(({ status }) => !isFinalInstance(status)).map(({ _id }) => _id))
+    const free = old.filter(({ instanceId }) => !unfinished.has(instanceId)).map(({ _id, instanceId }) => ({ _id: instanceId, jobId: _id.job }))
     if (free.length > 0) await this.settlement.releasePermits(free)
   }
 

@@ -128,14 +128,16 @@ export class InstancesService {
     return this.detail(principal, id)
   }
 
-  /** Gives instances to BullMQ. A failure is logged, not thrown: the sweep does it again. */
-  async enqueue(instances: readonly InstanceDocument[]): Promise<void> {
+  /** Gives instances to BullMQ; false when that failed, which is logged, not thrown: the sweep does it again. */
+  async enqueue(instances: readonly InstanceDocument[]): Promise<boolean> {
     try {
       await this.queue.add(
         instances.map(({ _id, attempt, route, priority, dueAt }) => ({ key: { instanceId: _id, task: 0, attempt: attempt + 1 }, route, priority, dueAt: dueAt.getTime() })),
       )
+      return true
     } catch (err) {
       this.logger.warn('Instances are stored but not queued yet; the sweep will do it', { count: instances.length, err })
+      return false
     }
   }
 
