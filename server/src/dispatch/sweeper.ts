@@ -87,10 +87,12 @@ export class Sweeper implements OnApplicationBootstrap {
 
   /** Retries and delayed runs that come due. */
   private async queueDue(): Promise<void> {
-    if (!this.redis.isReady) return
-    const due = await this.repository.findUnqueued(new Date(this.clock.now() + QUEUE_AHEAD_MS), PAGE)
-    if (due.length === 0) return
-    if (await this.instances.enqueue(due)) await this.repository.markQueued(due.map(({ _id }) => _id))
+    for (let isMore = true; isMore && this.redis.isReady && !this.isStopped; ) {
+      const due = await this.repository.findUnqueued(new Date(this.clock.now() + QUEUE_AHEAD_MS), PAGE)
+      if (due.length === 0 || !(await this.instances.enqueue(due))) return
+      await this.repository.markQueued(due.map(({ _id }) => _id))
+      isMore = due.length === PAGE
+    }
   }
 
   /** Adds again all that should be in BullMQ. */

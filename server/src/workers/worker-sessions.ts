@@ -33,8 +33,13 @@ export class WorkerSessions {
     if (hello.protocol !== PROTOCOL_VERSION) throw new AppError('VALIDATION_FAILED', `protocol: this server speaks ${PROTOCOL_VERSION}, the worker ${hello.protocol}: install matching versions`)
     if (rights.group !== null && rights.group !== hello.group) throw new AppError('FORBIDDEN', `group: the token is for group ${rights.group}, not ${hello.group}`)
     const now = this.clock.date()
+    // Else a worker of one namespace could take the attempts of another's worker from it.
+    const namespace = (await this.repository.namespaceOf(hello.workerId)) ?? rights.namespace
+    if (namespace !== rights.namespace) throw new AppError('FORBIDDEN', 'workerId: belongs to a worker of another namespace; give this one a spool folder of its own')
     const { stop } = await this.leases.reconcile(hello.workerId, hello.attempts, { isConnect: true, receivedAt: now.getTime() })
     const capabilities = { namespace: rights.namespace, group: hello.group, tags: hello.tags, handlers: hello.handlers }
+    // It gave up waiting: it may have said hello to another server since.
+    if (!socket.connected) throw new AppError('UNAVAILABLE', 'The worker disconnected before its hello was answered')
     const connection = new WorkerConnection(socket, hello.workerId, hello.name, capabilities, hello.slots, hello.attempts)
     await this.repository.connected({
       _id: hello.workerId,
@@ -68,7 +73,10 @@ export class WorkerSessions {
     const reply = await this.leases.reconcile(connection.id, message.attempts, { isConnect: false, receivedAt })
     connection.isDraining = message.isDraining
     connection.correct(message.attempts, heldBefore)
-    await this.repository.heartbeat(connection.id, connection.connectionId, {
+    if (!connection.socket.connected) return reply
+    await this.repository.heartbeat(connection.id, {
+      serverId: this.config.serverId,
+      connectionId: connection.connectionId,
       freeSlots: message.freeSlots,
       isDraining: message.isDraining,
       spoolBytes: message.spoolBytes,

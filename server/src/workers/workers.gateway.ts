@@ -95,6 +95,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
       this.sessions.close(session.connection).catch((err: unknown) => this.logger.warn('Could not note that a worker left', { err }))
     })
     this.handle(session, 'hello', async (message) => {
+      if (this.shutdown.isDraining) throw new AppError('UNAVAILABLE', 'This server is leaving; connect again')
       const { welcome, connection } = await this.sessions.hello(socket, rights, message)
       session.connection = connection
       this.logger.info('A worker connected', { worker: connection.id, name: connection.name, held: message.attempts.length })

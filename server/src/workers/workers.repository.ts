@@ -36,12 +36,17 @@ export class WorkersRepository implements OnModuleInit {
     await this.collection.createIndexes([{ key: { namespace: 1, _id: 1 } }, { key: { lastHeartbeatAt: 1 }, expireAfterSeconds: FORGET_AFTER_S }])
   }
 
+  async namespaceOf(id: string): Promise<string | undefined> {
+    return (await this.collection.findOne({ _id: id }, { projection: { namespace: 1 } }))?.namespace
+  }
+
   async connected(worker: WorkerDocument): Promise<void> {
     await this.collection.replaceOne({ _id: worker._id }, worker, { upsert: true })
   }
 
-  async heartbeat(id: string, connectionId: string, change: Pick<WorkerDocument, 'freeSlots' | 'isDraining' | 'spoolBytes' | 'lastHeartbeatAt'>): Promise<void> {
-    await this.collection.updateOne({ _id: id, connectionId }, { $set: change })
+  /** Says where it is connected each time: a hello or a goodbye that came late may have said otherwise. */
+  async heartbeat(id: string, change: Pick<WorkerDocument, 'serverId' | 'connectionId' | 'freeSlots' | 'isDraining' | 'spoolBytes' | 'lastHeartbeatAt'>): Promise<void> {
+    await this.collection.updateOne({ _id: id }, { $set: change })
   }
 
   async disconnected(id: string, connectionId: string): Promise<void> {
