@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import type { Socket } from 'socket.io'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import type { ServerToWorker, WorkerToServer } from '@jobtrail/shared/protocol/worker'
+import { ACK_TIMEOUT_MS, type ServerToWorker, type WorkerToServer } from '@jobtrail/shared/protocol/worker'
 import { type Capabilities, canServe, type Route } from '../dispatch/domain/route.js'
 
 export type WorkerSocket = Socket<WorkerToServer, ServerToWorker>
@@ -9,7 +9,8 @@ export type WorkerSocket = Socket<WorkerToServer, ServerToWorker>
 /** A worker connected to this server, and what of its slots is taken as this server knows it. */
 export class WorkerConnection {
   isDraining = false
-  private readonly held = new Set<string>()
+  /** Attempts that take a slot, with the time (monotonic) since when. */
+  private readonly held = new Map<string, number>()
   private reserved = 0
 
   constructor(
@@ -20,7 +21,7 @@ export class WorkerConnection {
     readonly slots: number,
     held: readonly AttemptKey[],
   ) {
-    for (const key of held) this.held.add(attemptKeyString(key))
+    for (const key of held) this.held.set(attemptKeyString(key), performance.now())
   }
 
   get connectionId(): string {
@@ -44,7 +45,7 @@ export class WorkerConnection {
   /** Turns a reserved slot into a taken one. */
   hold(key: AttemptKey): void {
     this.reserved--
-    this.held.add(attemptKeyString(key))
+    this.held.set(attemptKeyString(key), performance.now())
   }
 
   /** True when the attempt held a slot. */
@@ -52,15 +53,14 @@ export class WorkerConnection {
     return this.held.delete(attemptKeyString(key))
   }
 
-  /** What the worker says it holds is right, but for what was given to it since `before` was taken. */
-  correct(held: readonly AttemptKey[], before: ReadonlySet<string>): void {
-    const now = new Set(held.map(attemptKeyString))
-    for (const key of before) if (!now.has(key)) this.held.delete(key)
-    for (const key of now) this.held.add(key)
-  }
-
-  get heldKeys(): ReadonlySet<string> {
-    return new Set(this.held)
+  /**
+   * What the worker says it holds, when its message arrives. What it does not name takes no slot, unless it was given to it so lately that it may still be on its way.
+   * What it names and is not known here has just ended: its end was acknowledged after the message was made.
+   */
+  correct(held: readonly AttemptKey[]): void {
+    const said = new Set(held.map(attemptKeyString))
+    const before = performance.now() - ACK_TIMEOUT_MS
+    for (const [key, since] of this.held) if (!said.has(key) && since < before) this.held.delete(key)
   }
 }
 

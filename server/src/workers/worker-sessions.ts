@@ -69,10 +69,8 @@ export class WorkerSessions {
   }
 
   async heartbeat(connection: WorkerConnection, message: Heartbeat, receivedAt: number): Promise<HeartbeatReply> {
-    const heldBefore = connection.heldKeys
     const reply = await this.leases.reconcile(connection.id, message.attempts, { isConnect: false, receivedAt })
     connection.isDraining = message.isDraining
-    connection.correct(message.attempts, heldBefore)
     if (!connection.socket.connected) return reply
     await this.repository.heartbeat(connection.id, {
       serverId: this.config.serverId,

@@ -104,6 +104,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
     })
     this.handle(session, 'heartbeat', async (message, connection) => {
       const receivedAt = this.clock.now()
+      connection.correct(message.attempts)
       await this.endIfRevoked(session)
       return this.sessions.heartbeat(connection, message, receivedAt)
     })
