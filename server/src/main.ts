@@ -1,5 +1,6 @@
 import 'reflect-metadata'
 import type { Server as HttpServer } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { NestFactory } from '@nestjs/core'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import { AppModule } from './app.module.js'
@@ -14,6 +15,8 @@ import { VERSION } from './platform/version.js'
 
 /** A server that has not left by then is ended: whatever hangs, the worker and MongoDB hold what matters. */
 const LEAVE_WITHIN_MS = 9_500
+const CLOSE_PORT_AFTER_MS = 500
+const CLOSE_IDLE_EVERY_MS = 50
 
 function readConfig(): Config {
   try {
@@ -33,7 +36,10 @@ async function start(config: Config, logger: Logger): Promise<void> {
   const http: HttpServer = app.getHttpServer()
   app.get(Sockets).attach(http)
   const shutdown = app.get(Shutdown)
-  shutdown.register('take', 'http', () => stopListening(http))
+  const requestsEnded = new Promise<void>((resolve) => {
+    shutdown.register('take', 'http', () => stopListening(http, resolve))
+  })
+  shutdown.register('finish', 'http requests', () => requestsEnded)
   await app.listen(config.port, config.host)
   logger.info('Listening', { host: config.host, port: config.port, version: VERSION })
 
@@ -64,10 +70,17 @@ async function start(config: Config, logger: Logger): Promise<void> {
   process.on('SIGINT', leave)
 }
 
-/** Requests under way go on; the load balancer finds the port closed and goes elsewhere. */
-function stopListening(http: HttpServer): void {
-  http.close()
-  http.closeIdleConnections()
+/**
+ * From now on each answer ends its connection (see configureHttp), so that those in use are given up by the load balancer, not cut under a request that is on its
+ * way. Then the port is closed, and the load balancer goes elsewhere. Requests under way go on; `onEnded` is called when there are none left.
+ */
+async function stopListening(http: HttpServer, onEnded: () => void): Promise<void> {
+  await sleep(CLOSE_PORT_AFTER_MS)
+  const idle = setInterval(() => http.closeIdleConnections(), CLOSE_IDLE_EVERY_MS)
+  http.close(() => {
+    clearInterval(idle)
+    onEnded()
+  })
 }
 
 const config = readConfig()

@@ -1,9 +1,10 @@
 import type { NestExpressApplication } from '@nestjs/platform-express'
-import type { NextFunction, Request, Response } from 'express'
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { AppError } from '@jobtrail/shared/domain/errors'
 import { CONFIG, type Config } from '../../config/config.js'
 import { Logger } from '../logging.js'
 import { Metrics } from '../metrics.js'
+import { Shutdown } from '../shutdown.js'
 import { setupOpenApi } from './openapi.js'
 import { ProblemFilter } from './problem.filter.js'
 import { requestContext } from './request-context.js'
@@ -31,6 +32,7 @@ export function configureHttp(app: NestExpressApplication): void {
 
   app.use(requestContext(logger, app.get(Metrics)))
   app.use(commonHeaders)
+  app.use(endConnections(app.get(Shutdown)))
   app.use('/api', noStore)
   app.use('/api', requireJson)
   app.useBodyParser('json', { limit: BODY_LIMIT })
@@ -45,6 +47,14 @@ function commonHeaders(_request: Request, response: Response, next: NextFunction
   response.setHeader('X-Frame-Options', 'DENY')
   response.setHeader('Referrer-Policy', 'no-referrer')
   next()
+}
+
+/** A server that leaves wants its connections to be given up, not used again. */
+function endConnections(shutdown: Shutdown): RequestHandler {
+  return (_request, response, next) => {
+    if (shutdown.isDraining) response.setHeader('Connection', 'close')
+    next()
+  }
 }
 
 /** Nothing of the API is kept by anyone on the way: not a page, not an empty result. */
