@@ -3,6 +3,7 @@ import type { Collection } from 'mongodb'
 import { isDuplicateKey, Mongo } from '../platform/mongo.js'
 
 type PermitId = { job: string; slot: number }
+const ofJob = (job: string): { _id: { $gte: PermitId; $lte: PermitId } } => ({ _id: { $gte: { job, slot: 0 }, $lte: { job, slot: 2 ** 31 } } })
 type PermitDocument = { _id: PermitId; instanceId: string; since: Date }
 
 /**
@@ -23,7 +24,7 @@ export class PermitsRepository implements OnModuleInit {
 
   /** True when the instance holds a permit now, also when it held one before. */
   async acquire(jobId: string, instanceId: string, maxConcurrent: number, at: Date): Promise<boolean> {
-    const taken = await this.collection.find({ _id: { $gte: { job: jobId, slot: 0 }, $lte: { job: jobId, slot: 2 ** 31 } } }).toArray()
+    const taken = await this.collection.find(ofJob(jobId)).toArray()
     if (taken.some((permit) => permit.instanceId === instanceId)) return true
     const isTaken = new Set(taken.map((permit) => permit._id.slot))
     for (let slot = 0; slot < maxConcurrent; slot++) {
@@ -36,6 +37,10 @@ export class PermitsRepository implements OnModuleInit {
       }
     }
     return false
+  }
+
+  countTaken(jobId: string): Promise<number> {
+    return this.collection.countDocuments(ofJob(jobId))
   }
 
   async release(instanceIds: string[]): Promise<void> {

@@ -14,13 +14,14 @@ import { Metrics } from '../platform/metrics.js'
 import type { WorkerConnection } from '../workers/worker-registry.js'
 import { askWorker } from '../workers/ask-worker.js'
 import { PermitsRepository } from './permits.repository.js'
+import { Settlement } from './settlement.js'
 
 /** A BullMQ job taken from a route, and the slot that was reserved for it before. */
 export type Fetched = { job: Job<unknown, string>; token: string; worker: WorkerConnection }
 type Candidate = Fetched & { key: AttemptKey; instance: InstanceDocument }
 
-/** What becomes of the BullMQ job: it has done its work, or it comes again later. */
-type Outcome = 'done' | 'later'
+/** What becomes of the BullMQ job: it has done its work, or it comes again later. Of a `held` instance there will be another once a permit is free. */
+type Outcome = 'done' | 'later' | { held: InstanceDocument }
 const LATER_MS = 1_000
 
 /**
@@ -37,6 +38,7 @@ export class Placement {
     private readonly attempts: AttemptsRepository,
     private readonly permits: PermitsRepository,
     private readonly jobs: JobsService,
+    private readonly settlement: Settlement,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
     private readonly logger: Logger,
@@ -52,8 +54,10 @@ export class Placement {
       this.logger.warn('Could not place an attempt; it comes again', { bullJob: fetched.job.id, err })
     }
     try {
-      if (outcome === 'done') await fetched.job.moveToCompleted('', fetched.token, false)
-      else await fetched.job.moveToDelayed(Date.now() + LATER_MS, fetched.token)
+      if (outcome === 'later') await fetched.job.moveToDelayed(Date.now() + LATER_MS, fetched.token)
+      else await fetched.job.moveToCompleted('', fetched.token, false)
+      // Only now: as long as this BullMQ job is there, another for the same attempt is not taken.
+      if (typeof outcome === 'object') await this.settlement.useFreePermits(outcome.held)
     } catch (err) {
       // Redis is away or was emptied: the job stalls and comes again, or is gone; the sweep finds an instance that still waits.
       this.logger.debug('Could not end a BullMQ job', { bullJob: fetched.job.id, err })
@@ -66,7 +70,7 @@ export class Placement {
 
   private async placeBatch(items: Fetched[]): Promise<Outcome[]> {
     const outcomes = new Map<Fetched, Outcome>()
-    const candidates = await this.admit(items)
+    const candidates = await this.admit(items, outcomes)
     const placed = await this.claim(candidates)
     await this.hand(placed, outcomes)
     const placedJobs = new Map(placed.map((each) => [each.job, each]))
@@ -75,7 +79,7 @@ export class Placement {
   }
 
   /** Those that still wait for this attempt and may run now. */
-  private async admit(items: Fetched[]): Promise<Candidate[]> {
+  private async admit(items: Fetched[], outcomes: Map<Fetched, Outcome>): Promise<Candidate[]> {
     const keyed = items.flatMap((item) => {
       const key = AttemptKey.safeParse(item.job.data)
       if (!key.success) this.logger.error('Dropped a BullMQ job that is not ours', { bullJob: item.job.id })
@@ -83,14 +87,16 @@ export class Placement {
     })
     const found = new Map((await this.instances.findMany(keyed.map(({ key }) => key.instanceId))).map((instance) => [instance._id, instance]))
     const candidates: Candidate[] = []
-    const held: string[] = []
+    const held: InstanceDocument[] = []
     for (const { item, key } of keyed) {
       const instance = found.get(key.instanceId)
       if (instance === undefined || instance.status !== 'WAITING' || instance.attempt !== key.attempt - 1) continue
-      if (instance.maxConcurrent > 0 && !(await this.permits.acquire(instance.jobId, instance._id, instance.maxConcurrent, this.clock.date()))) held.push(instance._id)
-      else candidates.push({ ...item, key, instance })
+      if (instance.maxConcurrent > 0 && !(await this.permits.acquire(instance.jobId, instance._id, instance.maxConcurrent, this.clock.date()))) {
+        held.push(instance)
+        outcomes.set(item, { held: instance })
+      } else candidates.push({ ...item, key, instance })
     }
-    if (held.length > 0) await this.instances.hold(held, this.clock.date())
+    if (held.length > 0) await this.instances.hold(held.map(({ _id }) => _id), this.clock.date())
     return candidates
   }
 

@@ -49,6 +49,13 @@ export class Settlement {
     }
   }
 
+  /** The same for one that is held since a moment ago: whoever gave a permit back meanwhile may have looked for held ones too early. */
+  async useFreePermits({ jobId, maxConcurrent }: Pick<InstanceDocument, 'jobId' | 'maxConcurrent'>): Promise<void> {
+    const free = maxConcurrent - (await this.permits.countTaken(jobId))
+    const held = free > 0 ? await this.repository.findHeld(jobId, free) : []
+    if (held.length > 0) await this.instances.enqueue(held)
+  }
+
   private async decide(ended: Ended, instance: InstanceDocument | undefined): Promise<InstanceSettlement> {
     const { key, startedAt, finishedAt, error, result } = ended
     const common = { instanceId: key.instanceId, attempt: key.attempt }

@@ -62,6 +62,7 @@ export class InstancesRepository implements OnModuleInit {
       { key: { jobId: 1, _id: -1 } },
       { key: { namespace: 1, status: 1, _id: -1 } },
       { key: { status: 1, queued: 1, dueAt: 1 }, partialFilterExpression: { status: { $in: UNFINISHED } } },
+      { key: { jobId: 1, priority: -1, _id: 1 }, name: 'held', partialFilterExpression: { heldAt: { $type: 'date' } } },
     ])
   }
 
@@ -130,11 +131,11 @@ export class InstancesRepository implements OnModuleInit {
     await this.collection.updateMany({ _id: { $in: ids }, status: 'WAITING', heldAt: null }, { $set: { heldAt: at } })
   }
 
-  /** The longest held instances of a job. */
+  /** Those of a job that are held, in the order in which they go on. */
   findHeld(jobId: string, limit: number): Promise<InstanceDocument[]> {
     return this.collection
-      .find({ jobId, status: 'WAITING', heldAt: { $ne: null } })
-      .sort({ _id: 1 })
+      .find({ jobId, status: 'WAITING', heldAt: { $type: 'date' } })
+      .sort({ priority: -1, _id: 1 })
       .limit(limit)
       .toArray()
   }
