@@ -102,6 +102,7 @@ export class Reports {
     this.flush()
     for (const lane of [this.started, this.progress, this.finished]) lane.delete(text)
     this.guardDisk(() => this.options.outbox.settle([text]))
+    this.wakeIfDrained()
   }
 
   has(key: string): boolean {
@@ -157,6 +158,10 @@ export class Reports {
 
   private settle(entries: readonly OutboxEntry[]): void {
     this.guardDisk(() => this.options.outbox.settle(entries.map(({ end }) => attemptKeyString(end))))
+    this.wakeIfDrained()
+  }
+
+  private wakeIfDrained(): void {
     if (this.undeliveredCount === 0) for (const waiter of [...this.waiters]) waiter()
   }
 

@@ -14,7 +14,7 @@ export type QueuedAttempt = { key: AttemptKey; route: string; priority: number; 
 
 /** BullMQ: 1 is first, 2^21 last. */
 const bullPriority = (priority: number): number => 1_001 - priority
-const ADD_TIMEOUT_MS = 5_000
+const ANSWER_TIMEOUT_MS = 5_000
 /** An instance due later than this is not queued yet: the sweep queues it in time. */
 export const QUEUE_AHEAD_MS = 5_000
 
@@ -40,7 +40,7 @@ export class AttemptQueue implements OnApplicationShutdown {
     if (!this.redis.isReady) throw new Error('Redis is away; the sweep will queue the attempts when it is back')
     const byRoute = groupBy(attempts, ({ route }) => route)
     const now = this.clock.now()
-    await Promise.all([...byRoute].map(([route, list]) => withTimeout(this.addToRoute(route, list, now), ADD_TIMEOUT_MS, 'Redis did not take attempts in time')))
+    await Promise.all([...byRoute].map(([route, list]) => withTimeout(this.addToRoute(route, list, now), ANSWER_TIMEOUT_MS, 'Redis did not take attempts in time')))
     for (const { route, dueAt } of attempts) {
       const at = Math.max(dueAt, now)
       this.signals.send('work', `${route} ${at}`, { route, at })
@@ -49,7 +49,7 @@ export class AttemptQueue implements OnApplicationShutdown {
 
   /** How many attempts of a route wait in Redis. */
   async depth(route: string): Promise<number> {
-    const counts = await this.queue(route).getJobCounts('waiting', 'prioritized', 'delayed')
+    const counts = await withTimeout(this.queue(route).getJobCounts('waiting', 'prioritized', 'delayed'), ANSWER_TIMEOUT_MS, 'Redis did not count attempts in time')
     return Object.values(counts).reduce((sum, count) => sum + count, 0)
   }
 

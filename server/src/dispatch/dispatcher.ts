@@ -57,12 +57,14 @@ export class Dispatcher implements OnApplicationBootstrap {
     }
   }
 
-  /** Routes with waiting instances that this server heard no signal of. */
+  /** Routes with waiting instances that this server heard no signal of; those that nothing waits on and nobody here serves are forgotten. */
   @Interval(LEARN_ROUTES_MS)
   async learnRoutes(): Promise<void> {
     if (this.isStopped) return
     try {
       const routes = await this.instances.waitingRoutes()
+      const isWaiting = new Set(routes)
+      for (const route of this.routes) if (!isWaiting.has(route) && !this.consumers.has(route)) this.routes.delete(route)
       for (const route of routes) this.use(route, 0)
       await this.measureDepth(routes)
     } catch (err) {
