@@ -4,7 +4,7 @@ import { displayPath, REPO_ROOT } from '@jobtrail/deploy/paths'
 import { killChildrenOnSignals } from '@jobtrail/deploy/process'
 import { Bench } from './harness/bench.js'
 import { type BenchOptions, BenchUsageError, parseOptions, usage } from './harness/options.js'
-import { jsonReport, type RowResult, textTable } from './harness/report.js'
+import { disturbance, jsonReport, type RowResult, textTable } from './harness/report.js'
 import type { Row } from './harness/row.js'
 import { ROWS } from './rows/all.js'
 
@@ -12,11 +12,13 @@ const RESULTS = join(REPO_ROOT, 'test/results/bench.json')
 
 async function measure(bench: Bench, row: Row): Promise<RowResult> {
   process.stderr.write(`${row.id}: ${row.what}\n`)
+  const before = bench.othersShares.length
+  const othersShares = (): number[] => bench.othersShares.slice(before)
   try {
-    return { row, figures: await row.measure(bench) }
+    return { row, figures: await row.measure(bench), othersShares: othersShares() }
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-    return { row, figures: [], error: error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error) }
+    return { row, figures: [], othersShares: othersShares(), error: error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error) }
   }
 }
 
@@ -33,6 +35,8 @@ async function run(options: BenchOptions): Promise<number> {
   await mkdir(dirname(RESULTS), { recursive: true })
   await writeFile(RESULTS, `${JSON.stringify(jsonReport(results, options, startedAt), null, 2)}\n`)
   process.stdout.write(`\n${textTable(results)}\n\n${options.runs} runs each; figures are also in ${displayPath(RESULTS)}\n`)
+  const warning = disturbance(results)
+  if (warning !== undefined) process.stdout.write(`${warning}\n`)
   return results.some(({ error }) => error !== undefined) ? 1 : 0
 }
 

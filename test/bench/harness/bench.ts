@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { startBalancer } from '@jobtrail/deploy/balancer'
 import { type ReplicaSet, startReplicaSet } from '@jobtrail/deploy/mongod'
 import { REPO_ROOT } from '@jobtrail/deploy/paths'
@@ -11,6 +12,8 @@ import { Cluster, type ClusterOptions } from '../../support/cluster.js'
 import { writeCorpus } from './corpus.js'
 import { type IngestionRun, measureIngestion } from './ingestion.js'
 import type { BenchOptions } from './options.js'
+import { OthersMeter } from './others-meter.js'
+import { programPath } from './program.js'
 
 /** Write and read concern as the servers have them. */
 export const TRUTH = { writeConcern: { w: 'majority', journal: true }, readConcern: { level: 'majority' }, readPreference: 'primary' } as const
@@ -21,6 +24,8 @@ const PROFILES = join(REPO_ROOT, 'test/results/profiles')
 
 /** What the rows share: one MongoDB and one Redis for the whole run, clusters, and what was measured already. */
 export class Bench {
+  /** What other programs took of the machine during each run so far, from 0 to 1. */
+  readonly othersShares: number[] = []
   private corpus: Promise<string> | undefined
   private ingestion: Promise<IngestionRun[]> | undefined
 
@@ -82,7 +87,9 @@ export class Bench {
     const results: T[] = []
     for (let run = 1; run <= this.options.runs; run++) {
       this.say(`${what}, run ${run} of ${this.options.runs}`)
+      const others = new OthersMeter()
       results.push(await measure(run))
+      this.othersShares.push(others.share())
     }
     return results
   }
@@ -130,6 +137,6 @@ export class Bench {
   private async profiling(): Promise<Record<string, string>> {
     if (!this.options.profile) return {}
     await mkdir(PROFILES, { recursive: true })
-    return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${PROFILES}` }
+    return { NODE_OPTIONS: `--import ${pathToFileURL(programPath('profiler')).href}`, BENCH_PROFILES: PROFILES }
   }
 }

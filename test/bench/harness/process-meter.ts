@@ -23,6 +23,28 @@ export function cpuTime(pid: number): CpuTime {
   return { own: seconds(11, 12), children: seconds(13, 14) }
 }
 
+/** CPU seconds of a process, of those that it has started, and of theirs; the ended ones too. */
+export function treeSeconds(pid: number): number {
+  return [pid, ...childrenOf(pid)].reduce((sum, each) => sum + secondsOf(each), 0)
+}
+
+function secondsOf(pid: number): number {
+  try {
+    const { own, children } = cpuTime(pid)
+    return own + children
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH')) return 0 // it has just ended, and its parent counts it
+    throw error
+  }
+}
+
+/** Seconds that all cores together were busy since the machine was started. */
+export function machineSeconds(): number {
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] =
+    readFileSync('/proc/stat', 'utf8').split('\n', 1)[0]?.split(/\s+/).map(Number) ?? []
+  return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND
+}
+
 function statusMib(pid: number, field: string): number {
   const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(read(pid, 'status'))
   if (match === null) throw new Error(`/proc/${pid}/status has no ${field}`)

@@ -9,8 +9,13 @@ import { spreadOf } from './statistics.js'
 export interface RowResult {
   row: Row
   figures: Figure[]
+  /** Of the machine, taken by other programs in each run; from 0 to 1. Empty where the figures come from the runs of a row before. */
+  othersShares: number[]
   error?: string
 }
+
+/** What a system that does nothing else may use. */
+const MUCH = 0.08
 
 type Verdict = 'met' | 'MISSED' | ''
 
@@ -59,6 +64,14 @@ export function textTable(results: readonly RowResult[]): string {
     .join('\n')
 }
 
+/** Warns where other programs took so much that the figures are not those of Jobtrail alone; undefined where none did. */
+export function disturbance(results: readonly RowResult[]): string | undefined {
+  const disturbed = results.filter(({ othersShares }) => othersShares.some((share) => share > MUCH))
+  if (disturbed.length === 0) return undefined
+  const list = disturbed.map(({ row, othersShares }) => `${row.id} ${Math.round(100 * Math.max(...othersShares))} %`)
+  return `Other programs took part of the machine, which makes these rows worse than they are: ${list.join(', ')}`
+}
+
 /** What the JSON file holds. */
 export function jsonReport(results: readonly RowResult[], options: BenchOptions, startedAt: Date): object {
   const [cpu] = cpus()
@@ -70,10 +83,11 @@ export function jsonReport(results: readonly RowResult[], options: BenchOptions,
     runs: options.runs,
     quick: options.quick,
     profile: options.profile,
-    rows: results.map(({ row, figures, error }) => ({
+    rows: results.map(({ row, figures, othersShares, error }) => ({
       id: row.id,
       what: row.what,
       ...(error === undefined ? {} : { error }),
+      othersShares,
       figures: figures.map((each) => ({ ...each, ...spreadOf(each.values), ...(each.target === undefined ? {} : { met: verdictOf(each) === 'met' }) })),
     })),
   }
