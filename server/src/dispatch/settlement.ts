@@ -9,7 +9,7 @@ import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
 import { QUEUE_AHEAD_MS } from './attempt-queue.js'
-import { backoffMs, MAX_UNSTARTED_LOSSES } from './domain/retry.js'
+import { backoffMs, MAX_UNSTARTED_LOSSES, unstartedBackoffMs } from './domain/retry.js'
 import { PermitsRepository } from './permits.repository.js'
 
 /** An attempt that has ended, and what its instance takes from it. */
@@ -64,12 +64,13 @@ export class Settlement {
     if (instance.cancelRequestedAt !== null) return final('CANCELLED')
     const now = this.clock.now()
     if (ended.status === 'LOST' && startedAt === null && instance.unstartedLosses < MAX_UNSTARTED_LOSSES) {
-      return { ...common, kind: 'retry', dueAt: new Date(now), queued: true, retriesUsed: instance.retriesUsed, unstartedLosses: instance.unstartedLosses + 1, error }
+      const unstartedLosses = instance.unstartedLosses + 1
+      return { ...common, kind: 'retry', ...dueIn(unstartedBackoffMs(unstartedLosses), now), retriesUsed: instance.retriesUsed, unstartedLosses, error }
     }
     const policy = (await this.jobs.revision(instance.jobId, instance.revision)).retry
     if (instance.retriesUsed >= policy.maxRetries) return final(instanceStatusAfter(ended.status))
-    const dueAt = now + backoffMs(policy, instance.retriesUsed + 1)
-    return { ...common, kind: 'retry', dueAt: new Date(dueAt), queued: dueAt <= now + QUEUE_AHEAD_MS, retriesUsed: instance.retriesUsed + 1, unstartedLosses: instance.unstartedLosses, error }
+    const retriesUsed = instance.retriesUsed + 1
+    return { ...common, kind: 'retry', ...dueIn(backoffMs(policy, retriesUsed), now), retriesUsed, unstartedLosses: instance.unstartedLosses, error }
   }
 
   private async followUp(settlements: InstanceSettlement[], documents: Map<string, InstanceDocument>): Promise<void> {
@@ -86,4 +87,9 @@ export class Settlement {
       this.logger.warn('Permits are not released yet; the sweep will do it', { err })
     }
   }
+}
+
+/** An attempt due in `waitMs`: given to BullMQ now, or by the sweep when it comes near. */
+function dueIn(waitMs: number, now: number): { dueAt: Date; queued: boolean } {
+  return { dueAt: new Date(now + waitMs), queued: waitMs <= QUEUE_AHEAD_MS }
 }
