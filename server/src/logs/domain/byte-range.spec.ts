@@ -10,11 +10,12 @@ test.each([
   ['bytes=99-99', { from: 99, to: 100 }],
   ['bytes=100-', 'unsatisfiable'],
   ['bytes=-0', 'unsatisfiable'],
-  ['bytes=9-3', 'whole'],
-  ['bytes=0-1,5-6', 'whole'],
+  ['bytes=9-3', 'unsatisfiable'],
+  ['bytes=0-1,5-6', 'unsatisfiable'],
   ['lines=0-9', 'whole'],
-  ['bytes=-', 'whole'],
-  ['bytes=a-b', 'whole'],
+  ['bytes=-', 'unsatisfiable'],
+  ['bytes=a-b', 'unsatisfiable'],
+  ['Bytes=0-9', { from: 0, to: 10 }],
   [undefined, 'whole'],
 ])('%s of 100 bytes', (header, expected) => {
   expect(parseRange(header, 100)).toEqual(expected)
