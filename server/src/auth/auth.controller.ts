@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Headers, HttpCode, Post, Req } from '@nestjs/common'
 import type { Request } from 'express'
-import { Login, Me, Session } from '@jobtrail/shared/api/auth'
+import { ChangePassword, Login, Me, Session } from '@jobtrail/shared/api/auth'
 import { Answers } from '../platform/http/openapi.js'
 import { requestIdOf } from '../platform/http/request-context.js'
 import { AuthService } from './auth.service.js'
@@ -26,6 +26,14 @@ export class AuthController {
   me(@CurrentPrincipal() principal: Principal): Me {
     const { kind, name, grants } = principal
     return { kind, name, grants }
+  }
+
+  /** Changes the caller's own password. It ends all of their sessions: the answer is the one to go on with. */
+  @Post('password')
+  @HttpCode(200)
+  @Answers(Session)
+  changePassword(@CurrentPrincipal() principal: Principal, @Body({ schema: ChangePassword }) input: ChangePassword): Promise<Session> {
+    return this.auth.changePassword(principal, input)
   }
 
   /** Ends the session that it is called with. */

@@ -1,15 +1,17 @@
 import { Injectable } from '@nestjs/common'
-import type { Login, Session } from '@jobtrail/shared/api/auth'
-import { AppError, ForbiddenError } from '@jobtrail/shared/domain/errors'
+import type { ChangePassword, Login, Session } from '@jobtrail/shared/api/auth'
+import { AppError, ForbiddenError, ValidationError } from '@jobtrail/shared/domain/errors'
 import { AuditService } from '../audit/audit.service.js'
+import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
+import { Mongo } from '../platform/mongo.js'
 import { Principal } from './principal.js'
 import { EndedSessionsRepository } from './sessions/ended-sessions.repository.js'
 import { LoginLimits } from './sessions/login-limits.js'
 import { SessionTokens } from './sessions/session-tokens.js'
 import { ApiTokensService } from './tokens/api-tokens.service.js'
 import { fromStoredGrants } from './users/grants.js'
-import { isPassword, PasswordTurns, unmatchableHash } from './users/passwords.js'
+import { hashPassword, isPassword, PasswordTurns, unmatchableHash } from './users/passwords.js'
 import { type UserDocument, UsersRepository } from './users/users.repository.js'
 
 /** Signs users in and out, and says who a bearer of a session or an API token is. */
@@ -19,6 +21,8 @@ export class AuthService {
   private readonly nobody = unmatchableHash()
 
   constructor(
+    private readonly mongo: Mongo,
+    private readonly clock: Clock,
     private readonly users: UsersRepository,
     private readonly sessions: SessionTokens,
     private readonly endedSessions: EndedSessionsRepository,
@@ -44,6 +48,33 @@ export class AuthService {
     const { accessToken, expiresAt } = await this.sessions.sign(user._id, user.sessionsVersion)
     const principal = toPrincipal(user, ip, requestId)
     await this.audit.record({ principal, action: 'session.begin', namespace: null, target: { kind: 'user', id: user._id, name: user.username } })
+    return { accessToken, expiresAt: expiresAt.toISOString() }
+  }
+
+  /** Ends all of the user's sessions and begins a new one. Guesses at the present password are limited as those at sign-in are. */
+  async changePassword(principal: Principal, { current, next }: ChangePassword): Promise<Session> {
+    if (principal.kind !== 'user') throw new ForbiddenError('A password is changed by its user, signed in, not with an API token')
+    const { id, name, ip } = principal
+    const { known, passwordHash } = await this.turns.take(async () => {
+      await this.limits.check(name, ip)
+      const user = await this.users.findById(id)
+      if (user === null || !(await isPassword(current, user.passwordHash))) {
+        await this.limits.failed(name, ip)
+        this.logger.warn('A wrong present password was given for a new one', { username: name, ip })
+        throw new ValidationError('current', 'is not the present password')
+      }
+      if (await isPassword(next, user.passwordHash)) throw new ValidationError('next', 'must differ from the present password')
+      return { known: user.passwordHash, passwordHash: await hashPassword(next) }
+    })
+    await this.limits.succeeded(name, ip)
+    const changed = await this.mongo.transaction(async (session) => {
+      const before = await this.users.findById(id, session)
+      if (before?.passwordHash !== known || before.disabled) throw new AppError('CONFLICT', 'The user was changed at the same time: sign in again')
+      await this.audit.record({ principal, action: 'user.password', namespace: null, target: { kind: 'user', id, name } }, session)
+      return this.users.change(id, { passwordHash }, { endSessions: true, now: this.clock.date(), session })
+    })
+    if (changed === null) throw new AppError('CONFLICT', 'The user was removed at the same time')
+    const { accessToken, expiresAt } = await this.sessions.sign(id, changed.sessionsVersion)
     return { accessToken, expiresAt: expiresAt.toISOString() }
   }
 

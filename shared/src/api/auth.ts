@@ -19,6 +19,9 @@ export const Session = z.object({ accessToken: z.string(), expiresAt: Timestamp 
 export type Session = z.infer<typeof Session>
 export const Me = z.object({ kind: z.enum(['user', 'token']), name: z.string(), grants: Grants })
 export type Me = z.infer<typeof Me>
+/** A user's own password: `current` is the one that they have, `next` the new one. Ends all of their sessions; the answer is a new one. */
+export const ChangePassword = z.strictObject({ current: z.string().min(1).max(200), next: Password })
+export type ChangePassword = z.infer<typeof ChangePassword>
 
 export const CreateUser = z.strictObject({ username: Name, password: Password, grants: Grants.default({}) })
 export type CreateUser = z.infer<typeof CreateUser>
