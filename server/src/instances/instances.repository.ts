@@ -45,6 +45,7 @@ export type Settlement = { instanceId: string; attempt: number } & (
   | { kind: 'retry'; dueAt: Date; queued: boolean; retriesUsed: number; unstartedLosses: number; error: string | null }
 )
 
+const CANCEL_BATCH = 1_000
 const UNFINISHED: InstanceStatus[] = ['WAITING', 'RUNNING']
 
 @Injectable()
@@ -170,6 +171,19 @@ export class InstancesRepository implements OnModuleInit {
   async cancelWaiting(id: string, at: Date): Promise<boolean> {
     const { modifiedCount } = await this.collection.updateOne({ _id: id, status: 'WAITING' }, { $set: { status: 'CANCELLED', finishedAt: at, cancelRequestedAt: at, heldAt: null } })
     return modifiedCount === 1
+  }
+
+  /** WAITING → CANCELLED for some of a job; their IDs as far as they were WAITING. Empty: none is left. */
+  async cancelSomeWaiting(jobId: string, at: Date, error: string): Promise<string[]> {
+    const found = await this.collection.find({ jobId, status: 'WAITING' }, { projection: { _id: 1 } }).limit(CANCEL_BATCH).toArray()
+    const ids = found.map(({ _id }) => _id)
+    if (ids.length > 0)
+      await this.collection.updateMany({ _id: { $in: ids }, status: 'WAITING' }, { $set: { status: 'CANCELLED', finishedAt: at, cancelRequestedAt: at, heldAt: null, error } })
+    return ids
+  }
+
+  async hasUnfinished(jobId: string): Promise<boolean> {
+    return (await this.collection.findOne({ jobId, status: { $in: UNFINISHED } }, { projection: { _id: 1 } })) !== null
   }
 
   /** RUNNING stays so until the worker reports the end; false when it is not RUNNING. */

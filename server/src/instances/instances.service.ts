@@ -117,6 +117,20 @@ export class InstancesService {
     return this.detail(principal, id)
   }
 
+  /** Cancels what waits of a job; what runs goes on. */
+  async cancelWaitingOf(jobId: string, error: string): Promise<void> {
+    for (;;) {
+      const ids = await this.repository.cancelSomeWaiting(jobId, this.clock.date(), error)
+      if (ids.length === 0) return
+      for (const instanceId of ids) this.signals.send('log', instanceId, { instanceId })
+    }
+  }
+
+  /** Whether the job has an instance that waits or runs. */
+  hasUnfinished(jobId: string): Promise<boolean> {
+    return this.repository.hasUnfinished(jobId)
+  }
+
   /** Another attempt of an instance that ended without success. */
   async retry(principal: Principal, id: string): Promise<InstanceDetail> {
     const instance = await this.requireDocument(principal, id, 'operator')

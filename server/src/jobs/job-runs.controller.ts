@@ -1,19 +1,31 @@
-import { Body, Controller, Param, Post, Res } from '@nestjs/common'
-import { ApiTags } from '@nestjs/swagger'
+import { Body, Controller, Delete, HttpCode, Param, Post, Res } from '@nestjs/common'
+import { ApiOperation, ApiTags } from '@nestjs/swagger'
 import type { Response } from 'express'
 import { Id } from '@jobtrail/shared/api/common'
 import { RunCreated, RunJob, RunJobBulk, RunsCreated } from '@jobtrail/shared/api/jobs'
 import { CurrentPrincipal } from '../auth/current-principal.js'
 import { Principal } from '../auth/principal.js'
 import { Answers } from '../platform/http/openapi.js'
+import { JobRemovalService } from './job-removal.service.js'
 import { JobRunsService } from './job-runs.service.js'
 
+/** What of a job concerns its instances. */
 @ApiTags('jobs')
-@Controller('api/jobs/:id/runs')
+@Controller('api/jobs/:id')
 export class JobRunsController {
-  constructor(private readonly runs: JobRunsService) {}
+  constructor(
+    private readonly runs: JobRunsService,
+    private readonly removal: JobRemovalService,
+  ) {}
 
-  @Post()
+  @Delete()
+  @HttpCode(204)
+  @ApiOperation({ summary: 'Removes the job and cancels its waiting instances; running ones go on to their end' })
+  remove(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string): Promise<void> {
+    return this.removal.remove(principal, id)
+  }
+
+  @Post('runs')
   @Answers(RunCreated, { status: 201 })
   @Answers(RunCreated, { description: 'There was a run with this idempotency key already; this is it' })
   async run(
@@ -28,7 +40,7 @@ export class JobRunsController {
     return { instanceId: run.instanceId }
   }
 
-  @Post('bulk')
+  @Post('runs/bulk')
   @Answers(RunsCreated, { status: 201, description: 'In the order of the request' })
   async runBulk(
     @CurrentPrincipal() principal: Principal,

@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common'
+import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common'
 import { ApiTags } from '@nestjs/swagger'
 import { z } from 'zod'
 import { Id } from '@jobtrail/shared/api/common'
@@ -41,12 +41,6 @@ export class JobsController {
   @Answers(JobView)
   change(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string, @Body({ schema: ChangeJob }) body: ChangeJob): Promise<JobView> {
     return this.jobs.change(principal, id, body)
-  }
-
-  @Delete(':id')
-  @HttpCode(204)
-  remove(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string): Promise<void> {
-    return this.jobs.remove(principal, id)
   }
 
   @Post(':id/enable')

@@ -7,13 +7,14 @@ import { JobScheduleService } from './job-schedule.service.js'
 import { JobsController } from './jobs.controller.js'
 import { JobsRepository } from './jobs.repository.js'
 import { JobsService } from './jobs.service.js'
+import { RemovedJobsRepository } from './removed-jobs.repository.js'
 import { TriggersController } from './triggers.controller.js'
 
 /** Definitions. It knows nothing of instances, so that they may use it. */
 @Module({
   imports: [AuthModule],
   controllers: [JobsController, TriggersController],
-  providers: [JobsRepository, JobRevisionsRepository, JobRevisionsService, JobsService, JobQueriesService, JobScheduleService],
-  exports: [JobsService, JobScheduleService],
+  providers: [JobsRepository, JobRevisionsRepository, JobRevisionsService, JobsService, JobQueriesService, JobScheduleService, RemovedJobsRepository],
+  exports: [JobsService, JobScheduleService, RemovedJobsRepository],
 })
 export class JobsModule {}

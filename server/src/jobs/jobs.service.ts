@@ -16,11 +16,12 @@ import { definitionOf, type JobDocument, jobView, revisionOf } from './domain/jo
 import { JobRevisionsRepository } from './job-revisions.repository.js'
 import { JobRevisionsService, type RevisionRef, type RunDefinition } from './job-revisions.service.js'
 import { JobsRepository } from './jobs.repository.js'
+import { RemovedJobsRepository } from './removed-jobs.repository.js'
 
 /**
  * Defines jobs. A change, the revision that it makes and its audit record are stored together or not at all.
- * What was already stored when a job is changed, disabled or removed stays: instances that wait run with the revision they were made from (that includes fire times
- * of the next 2 s, which the scheduler may have stored ahead); whoever does not want them cancels them.
+ * What was already stored when a job is changed or disabled stays: instances that wait run with the revision they were made from (that includes fire times
+ * of the next 2 s, which the scheduler may have stored ahead); whoever does not want them cancels them. Those of a removed job are cancelled by `JobRemovalService`.
  */
 @Injectable()
 export class JobsService {
@@ -31,6 +32,7 @@ export class JobsService {
     private readonly jobs: JobsRepository,
     private readonly revisionsRepository: JobRevisionsRepository,
     private readonly revisionsService: JobRevisionsService,
+    private readonly removed: RemovedJobsRepository,
     private readonly namespaces: NamespacesService,
     private readonly audit: AuditService,
     private readonly clock: Clock,
@@ -53,7 +55,7 @@ export class JobsService {
     }
     await this.nameTakenAs(definition.name, () =>
       this.mongo.transaction(async (session) => {
-        await this.namespaces.requireExisting(namespace, 'namespace', session)
+        await this.namespaces.addTo(namespace, session)
         await this.jobs.insert(job, session)
         await this.revisionsRepository.insert(revisionOf(job), session)
         await this.record(principal, 'job.create', job, { revision: 1 }, session)
@@ -76,11 +78,12 @@ export class JobsService {
     return this.update(principal, id, enabled ? 'job.enable' : 'job.disable', (current) => applyChange(current, { enabled }))
   }
 
-  /** Its revisions stay, for its instances. */
+  /** Its revisions stay, for its instances. `JobRemovalService` does the rest. */
   async remove(principal: Principal, id: string): Promise<void> {
     await this.mongo.transaction(async (session) => {
       const job = await this.requireStored(principal, id, 'admin', session)
       await this.jobs.remove(id, session)
+      await this.removed.insert({ _id: id, removedAt: this.clock.date() }, session)
       await this.record(principal, 'job.remove', job, { revision: job.revision }, session)
     })
   }

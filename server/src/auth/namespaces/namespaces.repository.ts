@@ -3,8 +3,8 @@ import type { ClientSession, Collection, Filter } from 'mongodb'
 import { ensureCollection } from '../../platform/http/ensure-collection.js'
 import { Mongo } from '../../platform/mongo.js'
 
-/** `_id` is the name. */
-export type NamespaceDocument = { _id: string; description: string; createdAt: Date }
+/** `_id` is the name. `additions` counts what was added to it, so that a removal of the same moment conflicts. */
+export type NamespaceDocument = { _id: string; description: string; createdAt: Date; additions?: number }
 
 @Injectable()
 export class NamespacesRepository implements OnModuleInit {
@@ -15,21 +15,16 @@ export class NamespacesRepository implements OnModuleInit {
   }
 
   async onModuleInit(): Promise<void> {
-    await ensureCollection(this.mongo.db, { name: 'namespaces', fields: { _id: 'string', description: 'string', createdAt: 'date' } })
+    await ensureCollection(this.mongo.db, { name: 'namespaces', fields: { _id: 'string', description: 'string', createdAt: 'date' }, optional: { additions: 'number' } })
   }
 
   async insert(namespace: NamespaceDocument, session: ClientSession): Promise<void> {
     await this.namespaces.insertOne(namespace, { session })
   }
 
-  /** In a transaction, with its session, as of its snapshot. */
-  async exists(name: string, session?: ClientSession): Promise<boolean> {
-    return (await this.namespaces.findOne({ _id: name }, { projection: { _id: 1 }, ...(session === undefined ? {} : { session }) })) !== null
-  }
-
-  async existing(names: string[]): Promise<Set<string>> {
-    const found = await this.namespaces.find({ _id: { $in: names } }, { projection: { _id: 1 } }).toArray()
-    return new Set(found.map((each) => each._id))
+  /** Of a transaction that adds something to the namespace and one that removes it, one fails, and finds the other's result when it runs again. False: there is none. */
+  async noteAddition(name: string, session: ClientSession): Promise<boolean> {
+    return (await this.namespaces.updateOne({ _id: name }, { $inc: { additions: 1 } }, { session })).matchedCount > 0
   }
 
   /** By name, after `afterName`; `names` keeps those only. */

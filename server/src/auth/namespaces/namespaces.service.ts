@@ -26,16 +26,12 @@ export class NamespacesService {
     private readonly audit: AuditService,
   ) {}
 
-  /** Throws ValidationError naming `field` unless the namespace exists: for those who add something to it. */
-  async requireExisting(name: string, field = 'namespace', session?: ClientSession): Promise<void> {
-    if (!(await this.namespaces.exists(name, session))) throw new ValidationError(field, `there is no namespace ${name}`)
-  }
-
-  /** Those of the names that no namespace has. */
-  async missing(names: string[]): Promise<string[]> {
-    if (names.length === 0) return []
-    const existing = await this.namespaces.existing(names)
-    return names.filter((name) => !existing.has(name))
+  /**
+   * To be called in each transaction that adds something to a namespace: throws ValidationError naming `field` unless it exists. It writes to the namespace, so that
+   * nothing is left behind in one that is removed at the same time.
+   */
+  async addTo(name: string, session: ClientSession, field = 'namespace'): Promise<void> {
+    if (!(await this.namespaces.noteAddition(name, session))) throw new ValidationError(field, `there is no namespace ${name}`)
   }
 
   async create(principal: Principal, input: CreateNamespace): Promise<NamespaceView> {

@@ -39,7 +39,6 @@ export class ApiTokensService {
     principal.require(input.namespace, 'admin', 'namespace', input.namespace)
     // A token made by a token would live on after that one is revoked.
     if (principal.kind !== 'user') throw new ForbiddenError('API tokens are made by users, not with an API token')
-    await this.namespaces.requireExisting(input.namespace)
     const now = this.clock.date()
     const expiresAt = input.expiresAt === undefined ? null : new Date(input.expiresAt)
     if (expiresAt !== null && expiresAt <= now) throw new ValidationError('expiresAt', 'must be in the future')
@@ -58,6 +57,7 @@ export class ApiTokensService {
       lastUsedAt: null,
     }
     await this.mongo.transaction(async (session) => {
+      await this.namespaces.addTo(input.namespace, session)
       await this.tokens.insert(token, session)
       const details = { role: token.role, expiresAt: expiresAt?.toISOString() ?? null }
       await this.audit.record({ principal, action: 'api-token.create', namespace: token.namespace, target: targetOf(token), details }, session)

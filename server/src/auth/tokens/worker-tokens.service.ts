@@ -29,7 +29,6 @@ export class WorkerTokensService {
 
   async create(principal: Principal, input: CreateWorkerToken): Promise<WorkerTokenCreated> {
     principal.require(input.namespace, 'admin', 'namespace', input.namespace)
-    await this.namespaces.requireExisting(input.namespace)
     const id = uuidv7()
     const { text, hash } = makeToken('jtw_', id)
     const token: WorkerTokenDocument = {
@@ -42,6 +41,7 @@ export class WorkerTokensService {
       revokedAt: null,
     }
     await this.mongo.transaction(async (session) => {
+      await this.namespaces.addTo(input.namespace, session)
       await this.tokens.insert(token, session)
       await this.audit.record(
         { principal, action: 'worker-token.create', namespace: token.namespace, target: targetOf(token), details: { group: token.group } },

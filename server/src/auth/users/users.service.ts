@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common'
+import type { ClientSession } from 'mongodb'
 import { v7 as uuidv7 } from 'uuid'
 import { z } from 'zod'
 import { ALL_NAMESPACES, type ChangeUser, type CreateUser, type Grants, type ListQuery, type UserPage, type UserView } from '@jobtrail/shared/api/auth'
-import { AppError, NotFoundError, ValidationError } from '@jobtrail/shared/domain/errors'
+import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
 import { AuditService } from '../../audit/audit.service.js'
 import { Clock } from '../../platform/clock.js'
 import { decodeCursor, toPage } from '../../platform/http/cursor.js'
@@ -30,7 +31,6 @@ export class UsersService {
 
   async create(principal: Principal, input: CreateUser): Promise<UserView> {
     principal.requireEverywhere('admin')
-    await this.requireNamespaces(input.grants)
     const now = this.clock.date()
     const user: UserDocument = {
       _id: uuidv7(),
@@ -44,6 +44,7 @@ export class UsersService {
     }
     try {
       await this.mongo.transaction(async (session) => {
+        await this.addToNamespaces(input.grants, session)
         await this.users.insert(user, session)
         await this.audit.record({ principal, action: 'user.create', namespace: null, target: targetOf(user), details: { grants: input.grants } }, session)
       })
@@ -71,7 +72,6 @@ export class UsersService {
   /** A new password, and being disabled, end their sessions. */
   async change(principal: Principal, id: string, input: ChangeUser): Promise<UserView> {
     principal.requireEverywhere('admin')
-    if (input.grants !== undefined) await this.requireNamespaces(input.grants)
     const change: UserChange = {}
     if (input.password !== undefined) change.passwordHash = await hashPassword(input.password)
     if (input.grants !== undefined) change.grants = toStoredGrants(input.grants)
@@ -79,6 +79,7 @@ export class UsersService {
     const endSessions = input.password !== undefined || input.disabled === true
     const details = { fields: Object.keys(input), grants: input.grants, disabled: input.disabled }
     return this.mongo.transaction(async (session) => {
+      if (input.grants !== undefined) await this.addToNamespaces(input.grants, session)
       await this.settings.takeTurn('admins', session)
       const before = await this.users.findById(id, session)
       const user = await this.users.change(id, change, { endSessions, now: this.clock.date(), session })
@@ -103,11 +104,8 @@ export class UsersService {
     })
   }
 
-  private async requireNamespaces(grants: Grants): Promise<void> {
-    const names = Object.keys(grants).filter((name) => name !== ALL_NAMESPACES)
-    const missing = await this.namespaces.missing(names)
-    const [first] = missing
-    if (first !== undefined) throw new ValidationError(`grants.${first}`, `there is no namespace ${first}`)
+  private async addToNamespaces(grants: Grants, session: ClientSession): Promise<void> {
+    for (const name of Object.keys(grants)) if (name !== ALL_NAMESPACES) await this.namespaces.addTo(name, session, `grants.${name}`)
   }
 }
 
