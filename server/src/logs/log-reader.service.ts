@@ -116,13 +116,13 @@ export class LogReader {
 const nextBatchSize = (batch: readonly StoredChunk[], maxChunks: number): number =>
   batch.reduce((sum, { data }) => sum + data.length, 0) < READ_BYTES / 4 ? Math.min(MOST_CHUNKS, maxChunks * 2) : Math.max(FIRST_CHUNKS, maxChunks)
 
-/** Those of a batch that follow on each other from line `at` on. A chunk inside lines that another one holds is passed over, as in `extendPrefix`. */
+/** Those of a batch that follow on each other from line `at` on; of a hole behind them the next read will tell, so that what is before it was seen. A chunk inside lines that another one holds is passed over, as in `extendPrefix`. */
 function inOrder(key: AttemptKey, batch: readonly StoredChunk[], at: number): StoredChunk[] {
   const result: StoredChunk[] = []
   let next = at
   for (const chunk of batch) {
     const { n, count } = chunk.header
-    if (n > next) throw new LogHoleError(key, next)
+    if (n > next) break
     if (n < next && (result.length > 0 || n + count <= next)) continue
     result.push(chunk)
     next = n + count
