@@ -9,6 +9,7 @@ import { NamespacesService } from '../auth/namespaces/namespaces.service.js'
 import { Principal } from '../auth/principal.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
+import { KeyedTurns } from '../platform/keyed-turns.js'
 import { isDuplicateKey, Mongo } from '../platform/mongo.js'
 import { applyChange, changedMembers } from './domain/change.js'
 import { firstFireState, fireStateAfter } from './domain/fire-state.js'
@@ -26,6 +27,9 @@ import { RemovedJobsRepository } from './removed-jobs.repository.js'
 @Injectable()
 export class JobsService {
   private readonly loads = new Batcher<string, JobDocument | undefined>({ write: (ids) => this.load(ids), maxItems: 500, maxInFlight: 4 })
+
+  /** By namespace, which each of them writes to. */
+  private readonly creations = new KeyedTurns()
 
   constructor(
     private readonly mongo: Mongo,
@@ -53,14 +57,14 @@ export class JobsService {
       createdBy: principal.name,
       updatedBy: principal.name,
     }
-    await this.nameTakenAs(definition.name, () =>
+    const insert = (): Promise<void> =>
       this.mongo.transaction(async (session) => {
         await this.namespaces.addTo(namespace, session)
         await this.jobs.insert(job, session)
         await this.revisionsRepository.insert(revisionOf(job), session)
         await this.record(principal, 'job.create', job, { revision: 1 }, session)
-      }),
-    )
+      })
+    await this.nameTakenAs(definition.name, () => this.creations.take(namespace, insert))
     return jobView(job)
   }
 
