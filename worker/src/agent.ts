@@ -8,7 +8,7 @@ import { type WorkerConfig, workerVersion } from './config.js'
 import { Connection } from './connection.js'
 import { GuardClient } from './guard/guard-client.js'
 import { holdSpool, type SpoolHold } from './identity.js'
-import { Lease, leaseClock } from './lease.js'
+import { LeaseWatch } from './lease-watch.js'
 import { LogPipeline } from './log/pipeline.js'
 import { logTransport } from './log-transport.js'
 import { Outbox } from './outbox.js'
@@ -28,8 +28,6 @@ export type WorkerState = keyof typeof WORKER_TRANSITIONS
 const MAX_UNDELIVERED = 10_000
 /** How long the last deliveries and seals may take at a stop; what is left stays in the spool for the next start. */
 const DELIVER_TIMEOUT_MS = 15_000
-/** The lease is looked at this often at least: timers do not count the time that a machine sleeps. */
-const LEASE_CHECK_MS = 1_000
 
 /** The worker itself: takes work into its slots, runs it under the lease, and delivers ends and logs. */
 export class Agent {
@@ -37,7 +35,7 @@ export class Agent {
   private readonly startedAt = Date.now()
   private readonly version = workerVersion()
   private readonly slots: Slots
-  private readonly lease = new Lease()
+  private readonly lease: LeaseWatch
   private readonly guard: GuardClient
   private readonly attempts = new Map<string, Attempt>()
   private readonly recent = new RecentKeys(20_000)
@@ -46,7 +44,6 @@ export class Agent {
   private readonly deps: AttemptDeps
   private readonly undoCapture: () => void
   private readonly waiters = new Set<() => void>()
-  private leaseTimer: NodeJS.Timeout | undefined
 
   /** Takes the spool folder, clears what a killed predecessor left, and makes ready. Throws ConfigError when the folder cannot be had. */
   static async open(config: WorkerConfig, handlers: ReadonlyMap<string, Handler>, log: Logger): Promise<Agent> {
@@ -83,6 +80,7 @@ export class Agent {
   ) {
     this.slots = new Slots(config.slots)
     this.guard = new GuardClient(log)
+    this.lease = new LeaseWatch({ onRenewed: (guardDeadline) => this.guard.lease(guardDeadline), onExpired: () => this.loseLease() })
     this.connection = new Connection({
       urls: config.server,
       token: config.token,
@@ -105,7 +103,7 @@ export class Agent {
       pipeline,
       reports: this.reports,
       log,
-      checkLease: () => this.checkLease(),
+      checkLease: () => this.lease.check(),
       runners: {
         shell: new ShellRunner({ runsDir: join(config.spoolDir, 'runs'), guard: this.guard, log, env: process.env }),
         handler: new HandlerRunner(handlers),
@@ -153,7 +151,7 @@ export class Agent {
   async close(): Promise<void> {
     for (const attempt of this.attempts.values()) attempt.fence('the worker was ended')
     await this.connection.close()
-    clearTimeout(this.leaseTimer)
+    this.lease.close()
     this.reports.close()
     await this.pipeline.close()
     this.guard.close()
@@ -207,7 +205,7 @@ export class Agent {
   }
 
   private welcomed(welcome: Welcome, sentAt: number): void {
-    this.renewLease(sentAt, welcome.leaseMs)
+    this.lease.renew(sentAt, welcome.leaseMs)
     this.fence(welcome.stop, 'given away while the worker was not connected')
     this.reports.connected()
     this.pipeline.connected()
@@ -215,31 +213,13 @@ export class Agent {
   }
 
   private renewed(reply: HeartbeatReply, sentAt: number): void {
-    this.renewLease(sentAt)
+    this.lease.renew(sentAt)
     this.fence(reply.stop, 'no longer this worker\'s')
     this.cancel(reply.cancel)
   }
 
-  private renewLease(sentAt: number, leaseMs?: number): void {
-    // An answer that waited while this process was frozen must not revive what ran out meanwhile.
-    this.checkLease()
-    this.lease.renew(sentAt, leaseMs)
-    if (this.lease.guardDeadline !== undefined) this.guard.lease(this.lease.guardDeadline)
-    this.watchLease()
-  }
-
-  private watchLease(): void {
-    clearTimeout(this.leaseTimer)
-    const { deadline } = this.lease
-    if (deadline === undefined) return
-    const left = deadline - leaseClock()
-    if (left <= 0) this.checkLease()
-    else this.leaseTimer = setTimeout(() => this.watchLease(), Math.min(left, LEASE_CHECK_MS))
-  }
-
   /** Beyond its lease nothing may run: another worker may already have been given the same task. */
-  private checkLease(): void {
-    if (!this.lease.isExpired) return
+  private loseLease(): void {
     for (const attempt of this.attempts.values()) {
       if (attempt.isFenced) continue
       this.log.warn({ attempt: attempt.keyText }, 'the lease has run out; killed')
@@ -256,7 +236,7 @@ export class Agent {
   }
 
   private makeHello(): Hello {
-    this.checkLease()
+    this.lease.check()
     const { name, group, tags, slots } = this.config
     return {
       protocol: PROTOCOL_VERSION,
@@ -275,7 +255,7 @@ export class Agent {
   }
 
   private makeHeartbeat(): Heartbeat {
-    this.checkLease()
+    this.lease.check()
     const isDraining = this.state !== 'RUNNING'
     return { attempts: this.heldKeys(), freeSlots: isDraining ? 0 : this.slots.free, isDraining, spoolBytes: this.pipeline.spoolBytes }
   }

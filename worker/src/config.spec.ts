@@ -24,11 +24,15 @@ describe('configuration', () => {
     expect(config.slots).toBe(3)
   })
 
+  it('takes every log level that a server takes', () => {
+    for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal']) expect(configOf([], { ...required, JOBTRAIL_LOG_LEVEL: level }).logLevel).toBe(level)
+  })
+
   it('names a wrong value and what would be right', () => {
     expect(() => configOf(['--slots', 'many'])).toThrow('--slots (JOBTRAIL_SLOTS): "many" is wrong; must be a whole number from 1 to 10000')
     expect(() => configOf(['--slots', '0'])).toThrow('must be a whole number from 1 to 10000')
     expect(() => configOf([], { JOBTRAIL_TOKEN: 't', JOBTRAIL_SERVER: 'lb:7700' })).toThrow('--server (JOBTRAIL_SERVER): "lb:7700" is wrong; must be the URL')
-    expect(() => configOf(['--log-level', 'loud'])).toThrow('must be one of trace, debug')
+    expect(() => configOf(['--log-level', 'loud'])).toThrow('must be one of trace, debug, info, warn, error, fatal')
     expect(() => configOf(['--group', 'a b'])).toThrow('--group (JOBTRAIL_GROUP)')
     expect(() => configOf(['--nonsense'])).toThrow('--nonsense')
   })

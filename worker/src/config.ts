@@ -23,7 +23,8 @@ const wholeNumber = (min: number, max: number) =>
     .union([z.number(), z.string().regex(/^\s*\d+\s*$/).transform(Number)], { error: `must be a whole number from ${min} to ${max}` })
     .refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, { error: `must be a whole number from ${min} to ${max}` })
 
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
+/** The same as a server takes. */
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 
 /** What a worker can be told, from the command line, the environment or the SDK. */
 const WorkerConfig = z.strictObject({

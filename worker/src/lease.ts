@@ -5,7 +5,21 @@ import { uptime } from 'node:os'
  * the machine was suspended, during which a lease runs out all the same.
  */
 export const leaseClock: () => number =
-  process.platform === 'linux' ? () => Math.round(uptime() * 1000) : () => Number(process.hrtime.bigint() / 1_000_000n)
+  process.platform === 'linux' ? oncePerMillisecond(() => Math.round(uptime() * 1000)) : () => Number(process.hrtime.bigint() / 1_000_000n)
+
+/** Reading the uptime opens a file, and hundreds of attempts may ask in one turn. The wall clock tells whether the last answer still holds: a suspension moves it. */
+function oncePerMillisecond(read: () => number): () => number {
+  let wallTime = Number.NaN
+  let answer = 0
+  return () => {
+    const now = Date.now()
+    if (now !== wallTime) {
+      answer = read()
+      wallTime = now
+    }
+    return answer
+  }
+}
 
 /** How long before the end of a lease its attempts are killed: a tenth, at least 500 ms, never more than half. */
 export const leaseMarginMs = (leaseMs: number): number => Math.min(Math.max(leaseMs / 10, 500), leaseMs / 2)

@@ -1,4 +1,7 @@
 #!/usr/bin/env node
+// First, before the others have filled the heap.
+// oxlint-disable-next-line import/no-unassigned-import
+import './young-generation.js'
 import { type CommandLine, helpText, readCommandLine, workerVersion } from './config.js'
 import { ConfigError } from './errors.js'
 import { loadHandlers } from './handlers-module.js'
