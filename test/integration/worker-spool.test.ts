@@ -1,0 +1,326 @@
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { hasCode } from '@jobtrail/deploy/errno'
+import { WaitAbortedError, waitFor } from '@jobtrail/deploy/wait'
+import type { LogLineView } from '@jobtrail/shared/api/logs'
+import { describe, expect, test } from 'vitest'
+import { pidOf } from '../bench/harness/cluster-roles.js'
+import { childrenOf } from '../bench/harness/process-meter.js'
+import { attemptProcesses, listProcesses, waitForNoProcess } from '../support/attempt-processes.js'
+import { useCluster } from '../support/cluster.js'
+import { createAndRun, type JobInput, logPage, rawLog, shellJob, uniqueName, waitForInstance, waitForSealed } from '../support/factories.js'
+import { Gate } from '../support/gate.js'
+import type { WorkerNode } from '../support/nodes.js'
+
+const LIMIT_BYTES = 1_048_576
+const WAIT_MS = 90_000
+
+/** Worker 0 is an ordinary one, worker 1 has a small spool. Leases outlast whatever a test breaks: here it is about the spool. */
+const cluster = useCluster({
+  servers: 2,
+  workers: 2,
+  serverEnv: { JOBTRAIL_LEASE_MS: '180000' },
+  workerArgs: (index) => (index === 0 ? [] : ['--group', 'small', '--spool-limit-bytes', String(LIMIT_BYTES)]),
+})
+
+const newFile = (): string => join(cluster().dir, uniqueName('file'))
+const isThere = (file: string): Promise<true> => waitFor(() => existsSync(file), { timeoutMs: WAIT_MS, what: `${file} to be there` })
+const sha256 = (content: Buffer | string): string => createHash('sha256').update(content).digest('hex')
+
+/** Runs a job that prints a first line, and waits until a server has it. */
+async function startJob(script: string, more: Partial<JobInput> = {}): Promise<string> {
+  const api = await cluster().api()
+  const { instanceId } = await createAndRun(api, shellJob(script, more))
+  await waitForInstance(api, instanceId, 'has printed', ({ log }) => log.lines > 0)
+  return instanceId
+}
+
+/** Waits until a worker holds the end of an attempt that it could not deliver. Then its log is in the spool as well. */
+async function waitForKeptEnd(worker: WorkerNode, instanceId: string): Promise<void> {
+  const outbox = join(worker.spoolDir, 'outbox.jsonl')
+  await waitFor(() => readFileSync(outbox, 'utf8').includes(instanceId), { timeoutMs: WAIT_MS, what: `the end of ${instanceId} in ${outbox}` })
+}
+
+/** Bytes of captured output that a worker holds on disk. */
+function spooledBytes(worker: WorkerNode): number {
+  const dir = join(worker.spoolDir, 'streams')
+  return readdirSync(dir).reduce((sum, name) => sum + sizeOf(join(dir, name)), 0)
+}
+
+/** Files are removed while they are looked at. */
+function sizeOf(file: string): number {
+  try {
+    return statSync(file).size
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return 0
+    throw error
+  }
+}
+
+async function waitForEmptySpool(worker: WorkerNode): Promise<void> {
+  await waitFor(() => spooledBytes(worker) === 0, { timeoutMs: WAIT_MS, what: `the spool of ${worker.name} to be empty` })
+}
+
+describe('while no server can be reached', () => {
+  test('a process goes on, what it prints waits in the spool, and is delivered and sealed later', async () => {
+    const gate = new Gate(newFile())
+    const isPrinted = newFile()
+    const instanceId = await startJob(`echo before; ${gate.shell(1)}; seq 1 200000; touch '${isPrinted}'; ${gate.shell(2)}; echo after >&2`)
+    const { balancer, servers } = cluster()
+    balancer?.pause()
+    try {
+      gate.open()
+      await isThere(isPrinted)
+      for (const { url } of servers) expect(await logPage(await cluster().api(url), instanceId)).toMatchObject({ state: 'open', total: 1 })
+      await waitFor(() => spooledBytes(cluster().worker(0)) > 100_000, { timeoutMs: WAIT_MS, what: 'output in the spool' })
+    } finally {
+      balancer?.resume()
+    }
+    gate.open()
+    const api = await cluster().api()
+    const written = `before\n${Array.from({ length: 200_000 }, (_, i) => `${i + 1}\n`).join('')}after\n`
+    expect(await waitForSealed(api, instanceId, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', attempts: [{ attempt: 1 }], log: { lines: 200_002, bytes: written.length } })
+    expect(sha256(await rawLog(api, instanceId))).toBe(sha256(written))
+    await waitForEmptySpool(cluster().worker(0))
+  })
+
+  test('a process that ends with every server dead has its result and its log delivered when they are back', async () => {
+    const gate = new Gate(newFile())
+    const instanceId = await startJob(`echo before; ${gate.shell(1)}; seq 1 1000; echo '{"made": 1000}' > "$JOBTRAIL_RESULT_FILE"`)
+    const { servers } = cluster()
+    await Promise.all(servers.map((server) => server.kill()))
+    gate.open()
+    await waitForKeptEnd(cluster().worker(0), instanceId)
+    await Promise.all(servers.map((server) => server.start()))
+    expect(await waitForSealed(await cluster().api(), instanceId, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', result: { made: 1_000 }, attempts: [{ attempt: 1, status: 'SUCCEEDED' }], log: { lines: 1_001 } })
+    await cluster().waitForWorkers()
+  })
+})
+
+/** Line `k`: its number and text that hardly compresses. Its source goes to the process too, so it uses nothing from around it. */
+function numberedLine(k: number, length: number): string {
+  let state = (k * 2_654_435_761) >>> 0
+  let text = String(k).padStart(8, '0')
+  while (text.length < length) {
+    state = (Math.imul(state ^ (state >>> 15), 2_246_822_519) + 374_761_393) >>> 0
+    text += state.toString(36)
+  }
+  return text.slice(0, length)
+}
+
+describe('a full spool', () => {
+  const TOTAL_BYTES = 16 * 1_048_576
+  const LINE_BYTES = 128
+  const LINES = TOTAL_BYTES / LINE_BYTES
+  const lineOf = (k: number): string => numberedLine(k, LINE_BYTES - 1)
+
+  /** Prints line 0, waits for the gate, prints the others, and keeps in a file how many it has got rid of. */
+  function printer(gate: Gate, progressFile: string): string {
+    return `
+      const { readFileSync, renameSync, writeFileSync, writeSync } = require('node:fs')
+      const numberedLine = ${numberedLine.toString()}
+      const lineOf = (k) => numberedLine(k, ${LINE_BYTES - 1})
+      const print = (text) => { const bytes = Buffer.from(text); for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at) }
+      const timer = new Int32Array(new SharedArrayBuffer(4))
+      print(lineOf(0) + '\\n')
+      while (Number(readFileSync('${gate.file}', 'utf8')) < 1) Atomics.wait(timer, 0, 0, 20)
+      for (let k = 1; k < ${LINES}; ) {
+        let text = ''
+        for (const end = Math.min(${LINES}, k + 512); k < end; k++) text += lineOf(k) + '\\n'
+        print(text)
+        writeFileSync('${progressFile}.new', String(k))
+        renameSync('${progressFile}.new', '${progressFile}')
+      }`
+  }
+
+  const jobOn = (script: string, log: JobInput['log']): Partial<JobInput> => ({ processor: { kind: 'shell', script, interpreter: process.execPath }, routing: { group: 'small' }, log })
+
+  function printed(progressFile: string): number {
+    return existsSync(progressFile) ? Number(readFileSync(progressFile, 'utf8')) : 0
+  }
+
+  /** Waits until a process gets rid of nothing more; fails when it gets rid of everything. */
+  async function waitUntilBlocked(progressFile: string): Promise<number> {
+    const LOOKS = 8
+    let last = 0
+    let still = 0
+    return waitFor(
+      () => {
+        const now = printed(progressFile)
+        if (now >= LINES) throw new WaitAbortedError('the process was not made to wait')
+        still = now === last && now > 0 ? still + 1 : 0
+        last = now
+        return still >= LOOKS ? now : undefined
+      },
+      { timeoutMs: WAIT_MS, what: 'the process to wait', intervalMs: 250 },
+    )
+  }
+
+  test('makes the process that writes wait, and nothing is lost', async () => {
+    const [gate, progressFile] = [new Gate(newFile()), newFile()]
+    const script = printer(gate, progressFile)
+    const instanceId = await startJob(script, jobOn(script, { onPressure: 'block' }))
+    const { balancer, server } = { balancer: cluster().balancer, server: cluster().server(0) }
+    balancer?.pause()
+    try {
+      gate.open()
+      expect(await waitUntilBlocked(progressFile)).toBeLessThan(LINES / 2)
+      expect(attemptProcesses(instanceId)).toHaveLength(1)
+      // What was on its way when the limit was reached comes on top.
+      expect(spooledBytes(cluster().worker(1))).toBeLessThan(4 * LIMIT_BYTES)
+      expect(await logPage(await cluster().api(server.url), instanceId, 'limit=1')).toMatchObject({ state: 'open', total: 1 })
+    } finally {
+      balancer?.resume()
+    }
+    const api = await cluster().api()
+    expect(await waitForSealed(api, instanceId, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', attempts: [{ attempt: 1 }], log: { lines: LINES, bytes: TOTAL_BYTES } })
+    const written = createHash('sha256')
+    for (let k = 0; k < LINES; k++) written.update(`${lineOf(k)}\n`)
+    expect(sha256(await rawLog(api, instanceId))).toBe(written.digest('hex'))
+    await waitForEmptySpool(cluster().worker(1))
+  })
+
+  test('or, where the job would rather lose lines, leaves markers whose counts are right', async () => {
+    const [gate, progressFile] = [new Gate(newFile()), newFile()]
+    const script = printer(gate, progressFile)
+    const instanceId = await startJob(script, jobOn(script, { onPressure: 'drop' }))
+    const { balancer } = cluster()
+    balancer?.pause()
+    try {
+      gate.open()
+      await waitForKeptEnd(cluster().worker(1), instanceId)
+      expect(printed(progressFile)).toBe(LINES)
+      expect(spooledBytes(cluster().worker(1))).toBeLessThan(4 * LIMIT_BYTES)
+    } finally {
+      balancer?.resume()
+    }
+    const api = await cluster().api()
+    expect(await waitForSealed(api, instanceId, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED' })
+    let next = 0
+    let kept = 0
+    let left = 0
+    for (const { stream, text } of await allLines(instanceId)) {
+      if (stream === 'stdout') {
+        expect(text).toBe(lineOf(next))
+        next++
+        kept++
+        continue
+      }
+      const [lines, bytes] = countsIn(text)
+      expect(bytes).toBe(lines * LINE_BYTES)
+      next += lines
+      left += lines
+    }
+    expect(next).toBe(LINES)
+    expect(kept).toBeGreaterThan(1)
+    expect(left).toBeGreaterThan(0)
+  })
+
+  function countsIn(marker: string): [lines: number, bytes: number] {
+    const match = /^\[jobtrail\] spool full: ([\d,]+) lines? \(([\d,]+) bytes\) left out$/.exec(marker)
+    if (match === null) throw new Error(`not a marker: ${marker}`)
+    return [Number(match[1]?.replaceAll(',', '')), Number(match[2]?.replaceAll(',', ''))]
+  }
+
+  async function allLines(instanceId: string): Promise<LogLineView[]> {
+    const api = await cluster().api()
+    const lines: LogLineView[] = []
+    for (let from: number | null = 0; from !== null; ) {
+      const page = await logPage(api, instanceId, `from=${from}&limit=10000`)
+      lines.push(...page.lines)
+      from = page.next
+    }
+    return lines
+  }
+})
+
+describe('a worker that is killed', () => {
+  test('keeps the results that it could not deliver: started again, it delivers them and their logs', async () => {
+    const gate = new Gate(newFile())
+    const script = (name: string, exitCode: number): string => `echo before; ${gate.shell(1)}; seq 1 5000; printf '"${name}"' > "$JOBTRAIL_RESULT_FILE"; exit ${exitCode}`
+    const good = await startJob(script('good', 0))
+    const bad = await startJob(script('bad', 3))
+    const { balancer } = cluster()
+    const worker = cluster().worker(0)
+    balancer?.pause()
+    try {
+      gate.open()
+      await waitForKeptEnd(worker, good)
+      await waitForKeptEnd(worker, bad)
+      await worker.kill()
+    } finally {
+      balancer?.resume()
+    }
+    worker.start()
+    const api = await cluster().api()
+    expect(await waitForSealed(api, good, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', result: 'good', attempts: [{ status: 'SUCCEEDED', exitCode: 0 }], log: { lines: 5_001 } })
+    expect(await waitForSealed(api, bad, WAIT_MS)).toMatchObject({ status: 'FAILED', attempts: [{ status: 'FAILED', exitCode: 3 }], log: { lines: 5_001 } })
+    await waitForEmptySpool(worker)
+    await cluster().waitForWorkers()
+  })
+
+  /** A job that at its first attempt leaves processes wherever they can hide, and waits. Their seconds of sleep tell them from all others. */
+  function hidingJob(): { script: string; count: () => number } {
+    const seconds = 100_000 + Math.floor(Math.random() * 800_000)
+    const script = `
+      [ "$JOBTRAIL_ATTEMPT_NUMBER" = 1 ] || { echo again; exit 0; }
+      sleep ${seconds}.1 & setsid sleep ${seconds}.2 & (env -i sleep ${seconds}.3 &); (trap '' TERM HUP; sleep ${seconds}.4) &
+      echo before; echo 'to stderr' >&2; wait`
+    return { script, count: () => listProcesses().filter(({ commandLine }) => commandLine.startsWith(`sleep ${seconds}.`)).length }
+  }
+
+  const waitForCount = (count: () => number, wanted: number): Promise<true> =>
+    waitFor(() => count() === wanted, { timeoutMs: WAIT_MS, what: `${wanted} processes (${count()} now)` })
+
+  async function expectAgain(instanceId: string): Promise<void> {
+    const api = await cluster().api()
+    const instance = await waitForInstance(
+      api,
+      instanceId,
+      'has succeeded at its second attempt, both logs sealed',
+      ({ status, attempts }) => status === 'SUCCEEDED' && attempts.length === 2 && attempts.every(({ log }) => log.state === 'sealed'),
+      WAIT_MS,
+    )
+    expect(instance.attempts.map(({ status, log }) => [status, log.lines])).toEqual([['LOST', 2], ['SUCCEEDED', 1]])
+    expect((await rawLog(api, instanceId, 'attempt=1&stream=stdout')).toString()).toBe('before\n')
+    expect((await rawLog(api, instanceId, 'attempt=1&stream=stderr')).toString()).toBe('to stderr\n')
+    expect((await rawLog(api, instanceId)).toString()).toBe('again\n')
+  }
+
+  test('leaves no process behind; its lines are kept, and the attempt is made again', async () => {
+    const worker = cluster().worker(0)
+    const { script, count } = hidingJob()
+    const instanceId = await startJob(script, { retry: { maxRetries: 1, backoffMs: 50 } })
+    await waitForInstance(await cluster().api(), instanceId, 'has both lines', ({ log }) => log.lines === 2)
+    await waitForCount(count, 4)
+    await worker.kill()
+    await waitForCount(count, 0)
+    await waitForNoProcess([instanceId], 1)
+    worker.start()
+    await expectAgain(instanceId)
+    await cluster().waitForWorkers()
+  })
+
+  test('together with its guard has what they left killed when it is started again', async () => {
+    const worker = cluster().worker(0)
+    const { script, count } = hidingJob()
+    const instanceId = await startJob(script, { retry: { maxRetries: 1, backoffMs: 50 } })
+    await waitForInstance(await cluster().api(), instanceId, 'has both lines', ({ log }) => log.lines === 2)
+    await waitForCount(count, 4)
+    // Frozen first, so that it does not start its guard again.
+    worker.freeze()
+    const children = childrenOf(pidOf(worker))
+    const guards = listProcesses().filter(({ pid, commandLine }) => children.includes(pid) && commandLine.includes('guard.js'))
+    expect(guards).toHaveLength(1)
+    for (const { pid } of guards) process.kill(pid, 'SIGKILL')
+    await waitFor(() => listProcesses().every(({ pid }) => pid !== guards[0]?.pid), { timeoutMs: WAIT_MS, what: 'the guard to be gone' })
+    await worker.kill()
+    expect(count()).toBe(4)
+    worker.start()
+    await waitForCount(count, 0)
+    await waitForNoProcess([instanceId], 1)
+    await expectAgain(instanceId)
+    await cluster().waitForWorkers()
+  })
+})
