@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { hasCode } from '@jobtrail/deploy/errno'
 import { WaitAbortedError, waitFor } from '@jobtrail/deploy/wait'
 import type { LogLineView } from '@jobtrail/shared/api/logs'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { pidOf } from '../bench/harness/cluster-roles.js'
 import { childrenOf } from '../bench/harness/process-meter.js'
 import { attemptProcesses, listProcesses, waitForNoProcess } from '../support/attempt-processes.js'
@@ -15,6 +15,8 @@ import type { WorkerNode } from '../support/nodes.js'
 
 const LIMIT_BYTES = 1_048_576
 const WAIT_MS = 90_000
+// Several such waits in a row, on a machine that may be busy.
+vi.setConfig({ testTimeout: 5 * WAIT_MS })
 
 /** Worker 0 is an ordinary one, worker 1 has a small spool. Leases outlast whatever a test breaks: here it is about the spool. */
 const cluster = useCluster({
