@@ -58,6 +58,8 @@ export const SETTINGS: Readonly<Record<ConfigKey, { flag: string; env: string; v
   drainTimeoutMs: { flag: 'drain-timeout', env: 'JOBTRAIL_DRAIN_TIMEOUT_MS', value: 'MS', help: 'how long running attempts may go on at a stop (60000)' },
   logLevel: { flag: 'log-level', env: 'JOBTRAIL_LOG_LEVEL', value: 'LEVEL', help: `of the worker's own log: ${LOG_LEVELS.join(', ')} (info)` },
 }
+/** For the command line only: the SDK is given functions. */
+export const HANDLERS_SETTING = { flag: 'handlers', env: 'JOBTRAIL_HANDLERS', value: 'FILE', help: 'module whose exported functions are handlers, by name' } as const
 const KEYS = Object.keys(SETTINGS).filter((key): key is ConfigKey => key in SETTINGS)
 
 /** Checks settings given by the SDK, or gathered by {@link readCommandLine}. */
@@ -90,7 +92,7 @@ export function readCommandLine(args: readonly string[], env: Readonly<Record<st
     const value = values[flag] ?? (fromEnv === '' ? undefined : fromEnv)
     if (value !== undefined) input[key] = value
   }
-  const handlers = values['handlers'] ?? env['JOBTRAIL_HANDLERS']
+  const handlers = values['handlers'] ?? env[HANDLERS_SETTING.env]
   return { kind: 'run', config: parseConfig(input), handlersModule: typeof handlers === 'string' && handlers !== '' ? handlers : undefined }
 }
 
@@ -110,11 +112,9 @@ function parseArguments(args: readonly string[]): { values: Record<string, unkno
 
 /** The text of --help. */
 export function helpText(): string {
-  const rows = KEYS.map((key) => {
-    const { flag, env, value, help } = SETTINGS[key]
-    return `  --${`${flag} ${value}`.padEnd(24)} ${env.padEnd(28)} ${help}`
-  })
-  rows.push(`  --${'handlers FILE'.padEnd(24)} ${'JOBTRAIL_HANDLERS'.padEnd(28)} module whose exported functions are handlers, by name`)
+  const rows = [...KEYS.map((key) => SETTINGS[key]), HANDLERS_SETTING].map(
+    ({ flag, env, value, help }) => `  --${`${flag} ${value}`.padEnd(24)} ${env.padEnd(28)} ${help}`,
+  )
   return `jobtrail-worker: runs the jobs of a Jobtrail namespace\n\nOption, environment variable, meaning (default):\n${rows.join('\n')}\n  --help, --version\n`
 }
 
