@@ -1,7 +1,8 @@
 import { Controller, Get, Header, Res } from '@nestjs/common'
 import type { Response } from 'express'
-import type { Readiness } from '@jobtrail/shared/api/cluster'
+import { Liveness, Readiness } from '@jobtrail/shared/api/cluster'
 import { Public } from '../auth/public.js'
+import { Answers, AnswersText } from '../platform/http/openapi.js'
 import { Metrics } from '../platform/metrics.js'
 import { Mongo } from '../platform/mongo.js'
 import { RedisConnections } from '../platform/redis.js'
@@ -22,12 +23,15 @@ export class HealthController {
   ) {}
 
   @Get('health/live')
-  live(): { status: 'live' } {
+  @Answers(Liveness)
+  live(): Liveness {
     return { status: 'live' }
   }
 
   /** 503 while MongoDB is away or the server is leaving. Without Redis a server still shows logs and takes runs, so that alone only is said. */
   @Get('health/ready')
+  @Answers(Readiness)
+  @Answers(Readiness, { status: 503 })
   async ready(@Res({ passthrough: true }) response: Response): Promise<Readiness> {
     const [mongodb, redis] = await Promise.all([check(() => this.mongo.ping()), check(() => this.redis.ping())])
     const status = this.shutdown.isDraining ? 'draining' : mongodb === 'ok' ? 'ready' : 'unavailable'
@@ -36,6 +40,7 @@ export class HealthController {
   }
 
   @Get('metrics')
+  @AnswersText('text/plain')
   @Header('Content-Type', 'text/plain; version=0.0.4; charset=utf-8')
   print(): Promise<string> {
     return this.metrics.registry.metrics()

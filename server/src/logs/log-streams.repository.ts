@@ -145,8 +145,12 @@ export class LogStreamsRepository implements OnModuleInit {
     await this.collection.updateOne({ _id: streamId(key), state: 'open' }, { $set: { progress } })
   }
 
+  /** Open ones count once their totals were announced: those of running attempts are open as they should be. */
   async countUnsealed(): Promise<Record<(typeof UNSEALED)[number], number>> {
-    const [open = 0, interrupted = 0] = await Promise.all(UNSEALED.map((state) => this.collection.countDocuments({ state }, { limit: COUNT_LIMIT })))
+    const [open, interrupted] = await Promise.all([
+      this.collection.countDocuments({ state: 'open', expectedAt: { $type: 'date' } }, { limit: COUNT_LIMIT }),
+      this.collection.countDocuments({ state: 'interrupted' }, { limit: COUNT_LIMIT }),
+    ])
     return { open, interrupted }
   }
 

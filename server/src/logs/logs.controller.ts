@@ -1,11 +1,11 @@
 import { Controller, Get, Headers, Param, Query, Req, Res } from '@nestjs/common'
-import { ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger'
+import { ApiOperation, ApiTags } from '@nestjs/swagger'
 import type { Request, Response } from 'express'
 import { Id } from '@jobtrail/shared/api/common'
 import { FollowQuery, LogPage, LogQuery, LogVerification, RawQuery, VerifyQuery } from '@jobtrail/shared/api/logs'
 import { CurrentPrincipal } from '../auth/current-principal.js'
 import { Principal } from '../auth/principal.js'
-import { Answers } from '../platform/http/openapi.js'
+import { Answers, AnswersText } from '../platform/http/openapi.js'
 import { FollowService } from './follow/follow.service.js'
 import { LogsService } from './logs.service.js'
 import { RawLogService } from './raw-log.service.js'
@@ -29,7 +29,8 @@ export class LogsController {
 
   @Get('raw')
   @ApiOperation({ summary: 'The bytes that the process wrote, as far as they are stored: see X-Jobtrail-Log-State and X-Jobtrail-Log-Lines. Ranges of bytes for the plain log' })
-  @ApiProduces('text/plain')
+  @AnswersText('text/plain', { description: 'The whole log' })
+  @AnswersText('text/plain', { status: 206, description: 'The bytes that Range asked for' })
   raw(
     @CurrentPrincipal() principal: Principal,
     @Param('id', { schema: Id }) id: string,
@@ -42,7 +43,7 @@ export class LogsController {
 
   @Get('follow')
   @ApiOperation({ summary: 'Server-Sent Events: a line each, `attempt` when a retry begins, `end` when the log is complete' })
-  @ApiProduces('text/event-stream')
+  @AnswersText('text/event-stream', { description: 'Data of a line: LogLine as in a page; `id` is its number, from the second attempt on `attempt:number`. Data of `end`: completeness and status' })
   follow(
     @CurrentPrincipal() principal: Principal,
     @Param('id', { schema: Id }) id: string,

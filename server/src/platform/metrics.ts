@@ -3,6 +3,8 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom
 
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
+const CHUNK_RESULTS = ['ok', 'dup', 'busy', 'conflict', 'refused']
+
 /** Every metric of a server, by what it measures; `/metrics` prints them. */
 @Injectable()
 export class Metrics {
@@ -10,6 +12,8 @@ export class Metrics {
 
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'jobtrail_' })
+    // A rate of something that never happened is 0, not unknown.
+    for (const result of CHUNK_RESULTS) this.logChunks.inc({ result }, 0)
   }
 
   readonly instancesByStatus = this.gauge('jobtrail_instances', 'Unfinished instances by status', ['status'])
@@ -18,14 +22,13 @@ export class Metrics {
   readonly attemptsFinished = this.counter('jobtrail_attempts_finished_total', 'Attempts ended, by status', ['status'])
   readonly fireDelay = this.histogram('jobtrail_fire_delay_seconds', 'Scheduled time to instance stored; early ones count as 0')
   readonly dispatchDelay = this.histogram('jobtrail_dispatch_delay_seconds', 'Due to accepted by a worker')
-  readonly startDelay = this.histogram('jobtrail_start_delay_seconds', 'Due to started')
   readonly logLines = this.counter('jobtrail_log_lines_total', 'Log lines stored')
   readonly logBytes = this.counter('jobtrail_log_bytes_total', 'Log bytes stored, as the process wrote them')
   readonly logStoredBytes = this.counter('jobtrail_log_stored_bytes_total', 'Log bytes stored, compressed')
   readonly logChunks = this.counter('jobtrail_log_chunks_total', 'Log chunks by result', ['result'])
   readonly logLag = this.histogram('jobtrail_log_lag_seconds', 'Chunk received to stored')
   readonly logChunkReads = this.counter('jobtrail_log_chunk_reads_total', 'Log chunks read from MongoDB')
-  readonly unsealedStreams = this.gauge('jobtrail_log_streams_unsealed', 'Log streams that are not sealed, by state', ['state'])
+  readonly unsealedStreams = this.gauge('jobtrail_log_streams_unsealed', 'Log streams that are not sealed: open ones whose attempt has ended, and interrupted ones', ['state'])
   readonly followers = this.gauge('jobtrail_log_followers', 'Open follow requests on this server')
   readonly connectedWorkers = this.gauge('jobtrail_workers_connected', 'Workers connected to this server')
   readonly freeSlots = this.gauge('jobtrail_slots_free', 'Free slots of the workers connected to this server')

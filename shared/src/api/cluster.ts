@@ -42,6 +42,9 @@ export type ServerView = z.infer<typeof ServerView>
 export const ServerPage = pageOf(ServerView)
 export type ServerPage = z.infer<typeof ServerPage>
 
+export const Liveness = z.object({ status: z.literal('live') })
+export type Liveness = z.infer<typeof Liveness>
+
 /** `/health/ready`: each dependency by name. */
 export const Readiness = z.object({ status: z.enum(['ready', 'unavailable', 'draining']), mongodb: z.string(), redis: z.string() })
 export type Readiness = z.infer<typeof Readiness>

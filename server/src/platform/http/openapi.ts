@@ -13,6 +13,10 @@ export function Answers(schema: z.ZodType, options: { status?: number; descripti
   return ApiResponse({ status, description: options.description ?? STATUS_CODES[status] ?? '', standardSchema: schema })
 }
 
+/** Documents an answer that is text, of the media type given. */
+export const AnswersText = (mediaType: string, options: { status?: number; description?: string } = {}): MethodDecorator =>
+  ApiResponse({ status: options.status ?? 200, description: options.description ?? '', content: { [mediaType]: { schema: { type: 'string' } } } })
+
 /** Documents that a route needs no bearer token. */
 export const ApiPublic = (): ClassDecorator & MethodDecorator => applyDecorators(ApiExtension(PUBLIC_MARK, true))
 

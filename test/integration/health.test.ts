@@ -1,0 +1,131 @@
+import { join } from 'node:path'
+import { ApiClient } from '@jobtrail/deploy/api-client'
+import { waitFor } from '@jobtrail/deploy/wait'
+import { Readiness, ServerPage } from '@jobtrail/shared/api/cluster'
+import { expect, test } from 'vitest'
+import { useCluster } from '../support/cluster.js'
+import { createAndRun, createJob, handlerJob, runJob, shellJob, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
+import { LogFollower } from '../support/follow.js'
+import { Gate } from '../support/gate.js'
+import { readMetric, readMetrics } from '../support/metrics.js'
+
+const cluster = useCluster({ servers: 1, workers: 1, slots: 1, balancer: 'none', mongoMembers: 1 })
+
+/** Probes need no sign-in. */
+async function probe(path: string): Promise<{ status: number; body: unknown }> {
+  const response = await new ApiClient(cluster().url).raw('GET', path)
+  return { status: response.status, body: await response.json() }
+}
+const readiness = async (): Promise<Readiness & { httpStatus: number }> => {
+  const { status, body } = await probe('/health/ready')
+  return { ...Readiness.parse(body), httpStatus: status }
+}
+const waitForReadiness = (what: string, condition: (ready: Readiness & { httpStatus: number }) => boolean): Promise<Readiness & { httpStatus: number }> =>
+  waitFor(
+    async () => {
+      const ready = await readiness()
+      return condition(ready) ? ready : undefined
+    },
+    { timeoutMs: 60_000, what },
+  )
+
+test('a server that has all it needs is live and ready', async () => {
+  expect(await probe('/health/live')).toEqual({ status: 200, body: { status: 'live' } })
+  expect(await readiness()).toEqual({ httpStatus: 200, status: 'ready', mongodb: 'ok', redis: 'ok' })
+})
+
+test('without Redis it says so and stays ready, since it still shows logs and takes runs', async () => {
+  const api = await cluster().api()
+  const job = await createJob(api, shellJob('echo late'))
+  await cluster().redis.kill()
+  const ready = await waitForReadiness('Redis to be missed', ({ redis }) => redis !== 'ok')
+  expect(ready).toMatchObject({ httpStatus: 200, status: 'ready', mongodb: 'ok' })
+  expect((await probe('/health/live')).status).toBe(200)
+  const instanceId = await runJob(api, job.id)
+  await cluster().redis.start()
+  await waitForReadiness('Redis to be back', ({ redis }) => redis === 'ok')
+  expect((await waitForEnd(api, instanceId)).status).toBe('SUCCEEDED')
+})
+
+test('without MongoDB it says so and is not ready, but lives', async () => {
+  const [member] = cluster().replicaSet.members
+  if (member === undefined) throw new Error('a replica set has a member')
+  member.process.signal('SIGSTOP')
+  try {
+    const ready = await waitForReadiness('MongoDB to be missed', ({ mongodb }) => mongodb !== 'ok')
+    expect(ready).toMatchObject({ httpStatus: 503, status: 'unavailable', redis: 'ok' })
+    expect((await probe('/health/live')).status).toBe(200)
+  } finally {
+    member.process.signal('SIGCONT')
+  }
+  expect(await waitForReadiness('MongoDB to be back', ({ mongodb }) => mongodb === 'ok')).toMatchObject({ httpStatus: 200, status: 'ready' })
+})
+
+test('metrics tell what runs, what waits, and how late it was', async () => {
+  const api = await cluster().api()
+  const { url } = cluster()
+  const done = await createAndRun(api, shellJob('printf "one\\ntwo\\nthree\\n"'))
+  await waitForSealed(api, done.instanceId)
+  const cron = await createJob(api, shellJob('true', { trigger: { kind: 'cron', expression: '* * * * * *' } }))
+  await waitFor(async () => (await readMetric(url, 'jobtrail_fire_delay_seconds_count')) > 0, { timeoutMs: 60_000, what: 'a fire to be measured' })
+  await api.post(`/api/jobs/${cron.id}/disable`)
+  const gate = new Gate(join(cluster().dir, 'gate-metrics'))
+  const running = await createAndRun(api, shellJob(`echo on; ${gate.shell(1)}`, { priority: 10 }))
+  await waitForInstance(api, running.instanceId, 'has printed', ({ log }) => log.lines === 1)
+  const waiting = await createAndRun(api, shellJob('true'))
+  await createAndRun(api, handlerJob('nobody-has-it'))
+  const follower = new LogFollower([api], running.instanceId)
+
+  const atLeast = (least: number) => (value: number) => value >= least
+  const plausible: [name: string, labels: Record<string, string>, isPlausible: (value: number) => boolean][] = [
+    ['jobtrail_instances', { status: 'RUNNING' }, (value) => value === 1],
+    ['jobtrail_instances', { status: 'WAITING' }, atLeast(2)],
+    ['jobtrail_instances_created_total', { cause: 'api' }, atLeast(4)],
+    ['jobtrail_instances_created_total', { cause: 'schedule' }, atLeast(1)],
+    ['jobtrail_attempts_finished_total', { status: 'SUCCEEDED' }, atLeast(1)],
+    ['jobtrail_queue_depth', {}, atLeast(1)],
+    ['jobtrail_fire_delay_seconds_count', {}, atLeast(1)],
+    ['jobtrail_dispatch_delay_seconds_count', {}, atLeast(2)],
+    ['jobtrail_dispatch_delay_seconds_sum', {}, (value) => value > 0 && value < 600],
+    ['jobtrail_log_lines_total', {}, atLeast(4)],
+    ['jobtrail_log_bytes_total', {}, atLeast(17)],
+    ['jobtrail_log_stored_bytes_total', {}, atLeast(17)],
+    ['jobtrail_log_chunks_total', { result: 'ok' }, atLeast(2)],
+    ['jobtrail_log_chunks_total', { result: 'dup' }, atLeast(0)],
+    ['jobtrail_log_chunks_total', { result: 'conflict' }, (value) => value === 0],
+    ['jobtrail_log_lag_seconds_count', {}, atLeast(2)],
+    ['jobtrail_log_lag_seconds_sum', {}, (value) => value > 0 && value < 600],
+    ['jobtrail_log_streams_unsealed', { state: 'open' }, (value) => value === 0],
+    ['jobtrail_log_streams_unsealed', { state: 'interrupted' }, (value) => value === 0],
+    ['jobtrail_log_followers', {}, (value) => value === 1],
+    ['jobtrail_workers_connected', {}, (value) => value === 1],
+    ['jobtrail_slots_free', {}, (value) => value === 0],
+    ['jobtrail_nodejs_eventloop_lag_p99_seconds', {}, (value) => value > 0 && value < 60],
+    ['jobtrail_http_request_seconds_count', { method: 'POST', status: '201' }, atLeast(4)],
+    ['jobtrail_process_resident_memory_bytes', {}, (value) => value > 30_000_000],
+  ]
+  // Some are counted now and then only.
+  let missing: string[] = []
+  await waitFor(
+    async () => {
+      const samples = await readMetrics(url)
+      missing = plausible.flatMap(([name, labels, isPlausible]) => {
+        const found = samples.filter((sample) => sample.name === name && Object.entries(labels).every(([key, value]) => sample.labels[key] === value))
+        return found.length > 0 && isPlausible(found.reduce((sum, { value }) => sum + value, 0))
+          ? []
+          : [`${name} ${JSON.stringify(labels)}: ${JSON.stringify(found)}`]
+      })
+      return missing.length === 0
+    },
+    { timeoutMs: 60_000, what: 'plausible metrics', intervalMs: 500 },
+  ).catch((cause: unknown) => {
+    throw new Error(`not plausible: ${missing.join('; ')}`, { cause })
+  })
+  expect((await readMetrics(url)).filter(({ name }) => name === 'jobtrail_queue_depth').map(({ labels }) => labels['route'])).toContainEqual(
+    expect.stringContaining('default'),
+  )
+  const [server] = (await api.get('/api/servers', ServerPage)).items
+  expect(server).toMatchObject({ id: 'server-0', isDraining: false, workers: 1 })
+  gate.openAll()
+  await Promise.all([follower.done, waitForEnd(api, waiting.instanceId)])
+})
