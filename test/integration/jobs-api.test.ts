@@ -199,7 +199,7 @@ describe('runs and triggers', () => {
     const create = (trigger: JobInput['trigger'], more: Partial<JobInput> = {}): Promise<JobView> => createJob(api, handlerJob('noop', { trigger, ...more }))
     const everySecond = { kind: 'cron', expression: '* * * * * *' } as const
     const startAt = '2020-01-01T00:00:00.250Z'
-    const onceAt = Date.now() + 3_000
+    const onceAt = Date.now() + 10_000
     const [cron, paused, never, interval, once] = await Promise.all([
       create(everySecond),
       create(everySecond),

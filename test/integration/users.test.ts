@@ -265,7 +265,7 @@ describe('API tokens', () => {
       body: { errors: [{ path: 'expiresAt' }] },
     })
     const lasting = await makeToken(api, namespace, 'viewer', { expiresAt: new Date(Date.now() + 3_600_000).toISOString() })
-    const brief = await makeToken(api, namespace, 'viewer', { expiresAt: new Date(Date.now() + 1_500).toISOString() })
+    const brief = await makeToken(api, namespace, 'viewer', { expiresAt: new Date(Date.now() + 5_000).toISOString() })
     await waitFor(async () => (await meOn(brief.token)).every((status) => status === 401), { timeoutMs: 30_000, what: 'the token to expire' })
     expect(await meOn(lasting.token)).toEqual([200, 200])
     await api.delete(`/api/api-tokens/${lasting.id}`)
