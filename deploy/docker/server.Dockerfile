@@ -40,4 +40,4 @@ EXPOSE 7700
 # Live, not ready: a server that cannot reach MongoDB for a minute is not helped by a restart.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["node", "/app/health.mjs"]
 STOPSIGNAL SIGTERM
-CMD ["node", "--enable-source-maps", "server/dist/main.js"]
+CMD ["node", "--enable-source-maps", "--max-semi-space-size=32", "server/dist/main.js"]

@@ -35,7 +35,7 @@ export function serverProcess(options: ServerOptions): ManagedProcess {
   return new ManagedProcess({
     name: options.serverId,
     command: process.execPath,
-    args: ['--enable-source-maps', SERVER_MAIN],
+    args: ['--enable-source-maps', '--max-semi-space-size=32', SERVER_MAIN],
     env,
     logFile: options.logFile,
   })

@@ -95,7 +95,7 @@ export class AttemptsRepository implements OnModuleInit {
   /** Starts of attempts that are still this worker's; the number that matched. */
   async markRunning(starts: { id: AttemptId; startedAt: Date }[], workerId: string): Promise<number> {
     const { matchedCount } = await this.bulk(
-      starts.map(({ id, startedAt }) => ({ updateOne: { filter: { _id: id, workerId, status: leased }, update: { $set: { status: 'RUNNING', startedAt } } } })),
+      starts.map(({ id, startedAt }) => ({ updateMany: { filter: { _id: id, workerId, status: leased }, update: { $set: { status: 'RUNNING', startedAt } } } })),
     )
     return matchedCount
   }
@@ -104,7 +104,7 @@ export class AttemptsRepository implements OnModuleInit {
   async finish(ends: { id: AttemptId; workerId: string; ending: AttemptEnding }[]): Promise<number> {
     const { matchedCount } = await this.bulk(
       ends.map(({ id, workerId, ending }) => ({
-        updateOne: { filter: { _id: id, workerId, status: leased }, update: { $set: { ...ending, leaseExpiresAt: null } } },
+        updateMany: { filter: { _id: id, workerId, status: leased }, update: { $set: { ...ending, leaseExpiresAt: null } } },
       })),
     )
     return matchedCount
@@ -124,9 +124,10 @@ export class AttemptsRepository implements OnModuleInit {
   }
 
   async setProgress(updates: { id: AttemptId; progress: NonNullable<AttemptDocument['progress']> }[], workerId: string): Promise<void> {
-    await this.bulk(updates.map(({ id, progress }) => ({ updateOne: { filter: { _id: id, workerId, status: leased }, update: { $set: { progress } } } })))
+    await this.bulk(updates.map(({ id, progress }) => ({ updateMany: { filter: { _id: id, workerId, status: leased }, update: { $set: { progress } } } })))
   }
 
+  /** Each operation names one document; `updateMany` for the reason given in the instances' repository. */
   private async bulk(operations: AnyBulkWriteOperation<AttemptDocument>[]): Promise<{ matchedCount: number }> {
     if (operations.length === 0) return { matchedCount: 0 }
     return this.collection.bulkWrite(operations, { ordered: false })

@@ -2,6 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { AnyBulkWriteOperation, Collection, Filter } from 'mongodb'
 import type { InstanceCause } from '@jobtrail/shared/api/instances'
 import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import { groupBy } from '../platform/group-by.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 
 /** One run of a job, as stored. `_id` is a UUIDv7: its order is that of creation. */
@@ -106,8 +107,11 @@ export class InstancesRepository implements OnModuleInit {
   /** WAITING(attempt - 1) → RUNNING(attempt) for each; the number that changed. */
   async claim(claims: { instanceId: string; attempt: number }[]): Promise<number> {
     const { modifiedCount } = await this.bulk(
-      claims.map(({ instanceId, attempt }) => ({
-        updateOne: { filter: { _id: instanceId, status: 'WAITING', attempt: attempt - 1 }, update: { $set: { status: 'RUNNING', attempt, heldAt: null } } },
+      [...groupBy(claims, ({ attempt }) => attempt)].map(([attempt, list]) => ({
+        updateMany: {
+          filter: { _id: { $in: list.map(({ instanceId }) => instanceId) }, status: 'WAITING' as const, attempt: attempt - 1 },
+          update: { $set: { status: 'RUNNING' as const, attempt, heldAt: null } },
+        },
       })),
     )
     return modifiedCount
@@ -117,14 +121,14 @@ export class InstancesRepository implements OnModuleInit {
   async unclaim(claims: { instanceId: string; attempt: number }[], at: Date): Promise<void> {
     const claimed = claims.map(({ instanceId, attempt }) => ({ filter: { _id: instanceId, status: 'RUNNING' as const, attempt }, attempt: attempt - 1 }))
     // In this order: a cancel between the two finds it WAITING, and ends it.
-    await this.bulk(claimed.map(({ filter, attempt }) => ({ updateOne: { filter: { ...filter, cancelRequestedAt: null }, update: { $set: { status: 'WAITING', attempt } } } })))
-    await this.bulk(claimed.map(({ filter, attempt }) => ({ updateOne: { filter: { ...filter, cancelRequestedAt: { $ne: null } }, update: { $set: { status: 'CANCELLED', attempt, finishedAt: at } } } })))
+    await this.bulk(claimed.map(({ filter, attempt }) => ({ updateMany: { filter: { ...filter, cancelRequestedAt: null }, update: { $set: { status: 'WAITING', attempt } } } })))
+    await this.bulk(claimed.map(({ filter, attempt }) => ({ updateMany: { filter: { ...filter, cancelRequestedAt: { $ne: null } }, update: { $set: { status: 'CANCELLED', attempt, finishedAt: at } } } })))
   }
 
   /** The first attempt's start is the instance's. */
   async markStarted(starts: { instanceId: string; attempt: number; startedAt: Date }[]): Promise<void> {
     await this.bulk(
-      starts.map(({ instanceId, attempt, startedAt }) => ({ updateOne: { filter: { _id: instanceId, attempt, startedAt: null }, update: { $set: { startedAt } } } })),
+      starts.map(({ instanceId, attempt, startedAt }) => ({ updateMany: { filter: { _id: instanceId, attempt, startedAt: null }, update: { $set: { startedAt } } } })),
     )
   }
 
@@ -150,7 +154,7 @@ export class InstancesRepository implements OnModuleInit {
           const { dueAt, queued, retriesUsed, unstartedLosses, error, attempt } = settlement
           // An instance that is WAITING at this attempt already has its retry; one that a user cancelled gets none.
           return {
-            updateOne: {
+            updateMany: {
               filter: { ...filter, cancelRequestedAt: null, $nor: [{ status: 'WAITING' as const, attempt }] },
               update: { $set: { status: 'WAITING' as const, attempt, dueAt, queued, retriesUsed, unstartedLosses, error } },
             },
@@ -158,7 +162,7 @@ export class InstancesRepository implements OnModuleInit {
         }
         const { status, startedAt, finishedAt, error, result, attempt } = settlement
         return {
-          updateOne: {
+          updateMany: {
             filter: { ...filter, $nor: [{ status: 'WAITING' as const, attempt }] },
             update: { $set: { status, attempt, finishedAt, error, result, ...(startedAt !== null && attempt === 1 ? { startedAt } : {}) } },
           },
@@ -256,6 +260,10 @@ export class InstancesRepository implements OnModuleInit {
     return this.collection.distinct('route', { status: 'WAITING' })
   }
 
+  /**
+   * As `updateMany`, because a command with one of those is not retried by the driver: for retryable updates mongod keeps a record of each document,
+   * which costs as much as the update. Whoever calls does it again himself.
+   */
   private async bulk(operations: AnyBulkWriteOperation<InstanceDocument>[]): Promise<{ modifiedCount: number }> {
     if (operations.length === 0) return { modifiedCount: 0 }
     return this.collection.bulkWrite(operations, { ordered: false })

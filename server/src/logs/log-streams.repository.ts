@@ -176,7 +176,7 @@ export class LogStreamsRepository implements OnModuleInit {
 
   private async upsertUnsealed(updates: readonly { filter: Filter<StreamDocument>; update: object }[]): Promise<Set<number>> {
     const operations: AnyBulkWriteOperation<StreamDocument>[] = updates.map(({ filter, update }) => ({
-      updateOne: { filter: { ...filter, state: { $ne: 'sealed' } }, update, upsert: true },
+      updateMany: { filter: { ...filter, state: { $ne: 'sealed' } }, update, upsert: true },
     }))
     try {
       await this.collection.bulkWrite(operations, { ordered: false })
