@@ -18,7 +18,7 @@ export async function findNginx(): Promise<string | undefined> {
 /** Fills the template that the compose file uses too. `upstreams` are host:port. */
 export async function renderServerConfig(listen: string, upstreams: readonly string[]): Promise<string> {
   const template = await readFile(TEMPLATE, 'utf8')
-  const servers = upstreams.map((upstream) => `server ${upstream} max_fails=1 fail_timeout=1s;`).join('\n    ')
+  const servers = upstreams.map((upstream) => `server ${upstream} max_fails=3 fail_timeout=1s;`).join('\n    ')
   // The comments at the top name the variables too; filling them in there does no harm in one line.
   return template
     .split('\n')
