@@ -47,7 +47,7 @@ class FreshnessWatch {
 }
 
 /** The watch must not take the machine from what it watches. */
-const WATCH_PAUSE_MS = 10
+const WATCH_PAUSE_MS = 20
 const NO_STORE = /(^|,\s*)no-store($|,)/
 
 async function readPage(api: ApiClient, instanceId: string): Promise<number> {
@@ -68,6 +68,7 @@ describe('a log that is asked for early', () => {
   const cluster = useCluster({ servers: 3, workers: 0, balancer: 'nginx' })
   const followers: LogFollower[] = []
   let apis: ApiClient[] = []
+  let turn = 0
 
   beforeAll(async () => {
     const api = await cluster().api()
@@ -116,15 +117,18 @@ describe('a log that is asked for early', () => {
     }
   }
 
-  async function waitForLinesEverywhere(instanceId: string, expected: string[]): Promise<void> {
-    for (const api of apis) {
-      await waitFor(async () => (await logPage(api, instanceId)).total >= expected.length, {
-        timeoutMs: 30_000,
-        what: `${expected.length} lines on ${api.baseUrl}`,
-      })
-      expect((await logPage(api, instanceId)).lines.map(({ text }) => text)).toEqual(expected)
-      expect((await rawLog(api, instanceId)).toString('utf8')).toBe(expected.map((text) => `${text}\n`).join(''))
-    }
+  /** Waits until one server shows so many lines, another one each time; the others are then asked at once, and have to show them too. */
+  async function expectLinesEverywhere(instanceId: string, expected: string[]): Promise<void> {
+    const first = apis[turn++ % apis.length] ?? expect.fail('nobody to ask')
+    await waitFor(async () => (await logPage(first, instanceId)).total >= expected.length, {
+      timeoutMs: 30_000,
+      what: `${expected.length} lines on ${first.baseUrl}`,
+      intervalMs: 10,
+    })
+    const pages = await Promise.all(apis.map((api) => logPage(api, instanceId)))
+    for (const { lines } of pages) expect(lines.map(({ text }) => text)).toEqual(expected)
+    const raws = await Promise.all(apis.map((api) => rawLog(api, instanceId)))
+    for (const raw of raws) expect(raw.toString('utf8')).toBe(expected.map((text) => `${text}\n`).join(''))
   }
 
   async function expectFollowed(follower: LogFollower, lines: { attempt: number; n: number; text: string }[]): Promise<void> {
@@ -150,7 +154,7 @@ describe('a log that is asked for early', () => {
 
     for (let shown = 1; shown <= texts.length; shown++) {
       gate.open()
-      await waitForLinesEverywhere(instanceId, texts.slice(0, shown))
+      await expectLinesEverywhere(instanceId, texts.slice(0, shown))
       if (shown === 1) early.push(...(await followNow(instanceId)))
     }
     gate.openAll()
@@ -211,11 +215,11 @@ describe('a log that is asked for early', () => {
     const api = await cluster().api()
     const gate = new Gate(join(cluster().dir, 'gate-policy'))
     const { instanceId } = await createAndRun(api, shellJob(failingOnce(gate), { retry: { maxRetries: 1, backoffMs: 100 } }))
-    await waitForLinesEverywhere(instanceId, ['attempt 1'])
+    await expectLinesEverywhere(instanceId, ['attempt 1'])
     const following = await followNow(instanceId)
     gate.open()
     await waitForInstance(api, instanceId, 'runs its second attempt', ({ attempts }) => attempts[1]?.status === 'RUNNING')
-    await waitForLinesEverywhere(instanceId, ['attempt 2'])
+    await expectLinesEverywhere(instanceId, ['attempt 2'])
     gate.open()
     expect((await waitForSealed(api, instanceId)).status).toBe('SUCCEEDED')
     await expectBothAttempts(instanceId)
@@ -233,7 +237,7 @@ describe('a log that is asked for early', () => {
     const gate = new Gate(join(cluster().dir, 'gate-user'), 2)
     const { instanceId } = await createAndRun(api, shellJob(failingOnce(gate)))
     expect((await waitForSealed(api, instanceId)).status).toBe('FAILED')
-    await waitForLinesEverywhere(instanceId, ['attempt 1'])
+    await expectLinesEverywhere(instanceId, ['attempt 1'])
     for (const follower of followEverywhere(instanceId)) await expectFollowed(follower, [{ attempt: 1, n: 0, text: 'attempt 1' }])
     await api.post(`/api/instances/${instanceId}/retry`)
     await waitForInstance(
