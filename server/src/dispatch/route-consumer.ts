@@ -22,6 +22,8 @@ export class RouteConsumer {
   private isPumpWanted = false
   private isClosed = false
   private readonly timers = new Map<number, NodeJS.Timeout>()
+  private readonly id = randomUUID()
+  private fetches = 0
 
   constructor(
     private readonly route: Route,
@@ -92,13 +94,19 @@ export class RouteConsumer {
   }
 
   private async fetch(reserved: Fetched['worker'][]): Promise<Fetched[]> {
-    const results = await Promise.allSettled(
-      reserved.map(async (worker): Promise<Fetched | undefined> => {
-        const token = randomUUID()
-        const job = await withTimeout(this.bull.getNextJob(token, { block: false }), FETCH_TIMEOUT_MS, 'Redis did not answer in time')
-        return job === undefined ? undefined : { job, token, worker }
-      }),
-    )
+    const fetches = reserved.map(async (worker): Promise<Fetched | undefined> => {
+      const token = `${this.id}:${this.fetches++}`
+      const job = await this.bull.getNextJob(token, { block: false })
+      return job === undefined ? undefined : { job, token, worker }
+    })
+    let results: PromiseSettledResult<Fetched | undefined>[]
+    try {
+      results = await withTimeout(Promise.allSettled(fetches), FETCH_TIMEOUT_MS, 'Redis did not answer in time')
+    } catch (error) {
+      // What comes after all stalls in BullMQ and is given out again.
+      for (const worker of reserved) worker.release()
+      throw error
+    }
     const fetched: Fetched[] = []
     let failure: PromiseRejectedResult | undefined
     results.forEach((result, i) => {
