@@ -57,8 +57,11 @@ export class LogFollower {
   }
 }
 
-/** The connection was refused or broke off, or the server that was asked could not answer. */
+/** What an answer says when a server, or what it needs, is away. Any other failure is a fault, whatever is being broken meanwhile. */
+const OUTAGES = [502, 503, 504]
+
+/** The connection was refused or broke off, or the server that was asked could not answer just then. */
 export function isOutage(error: unknown): boolean {
-  if (error instanceof ApiError) return error.status >= 500
+  if (error instanceof ApiError) return OUTAGES.includes(error.status)
   return error instanceof TypeError || (error instanceof DOMException && ['TimeoutError', 'AbortError'].includes(error.name))
 }
