@@ -15,6 +15,8 @@ export default defineConfig({
   test: {
     name: 'unit',
     include: ['{shared,server,worker,console}/src/**/*.spec.{ts,tsx}', 'deploy/local/**/*.spec.ts'],
+    // Those start processes of the built worker: they run with the integration tests.
+    exclude: ['**/*.process.spec.ts', '**/node_modules/**'],
     pool: 'forks',
     // Loading Nest anew for each file would take most of the time; these tests share no state.
     isolate: false,

@@ -6,7 +6,7 @@ export default defineConfig({
   root: fileURLToPath(new URL('..', import.meta.url)),
   test: {
     name: 'integration',
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'worker/src/**/*.process.spec.ts'],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
     fileParallelism: false,
