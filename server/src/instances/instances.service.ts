@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { v7 as uuidv7 } from 'uuid'
 import { z } from 'zod'
-import type { InstanceDetail, InstancePage, InstanceQuery } from '@jobtrail/shared/api/instances'
+import { STRIP_LENGTH, type InstanceDetail, type InstancePage, type InstanceQuery, type RunStripQuery, type RunStrips } from '@jobtrail/shared/api/instances'
 import type { Role } from '@jobtrail/shared/api/auth'
 import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
 import { canRetryInstance, INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
@@ -20,7 +20,7 @@ import { WorkerDirectory } from '../workers/worker-directory.js'
 import { attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
 import type { NewInstance } from './domain/new-instance.js'
 import { waitingReason } from './domain/waiting-reason.js'
-import { attemptView, instanceView } from './instance-views.js'
+import { attemptView, instanceView, stripRun } from './instance-views.js'
 import { type InstanceDocument, InstancesRepository } from './instances.repository.js'
 
 /** What other features may know of an instance. */
@@ -78,6 +78,7 @@ export class InstancesService {
         $and: [
           principal.namespaceFilter(query.namespace),
           ...(query.jobId === undefined ? [] : [{ jobId: query.jobId }]),
+          ...(query.cause === undefined ? [] : [{ 'cause.kind': query.cause }]),
           ...(query.status === undefined ? [] : [{ status: { $in: query.status } }]),
           ...(Object.keys(bounds).length === 0 ? [] : [{ _id: bounds }]),
           ...before,
@@ -88,6 +89,11 @@ export class InstancesService {
     const items = documents.slice(0, query.limit)
     const last = items.at(-1)
     return { items: items.map(instanceView), next: documents.length > query.limit && last !== undefined ? encodeCursor(last._id) : null }
+  }
+
+  async strips(principal: Principal, { jobIds }: RunStripQuery): Promise<RunStrips> {
+    const strips = await this.repository.lastOfJobs([...new Set(jobIds)], principal.namespaceFilter(), STRIP_LENGTH)
+    return { items: strips.filter(({ runs }) => runs.length > 0).map(({ jobId, runs }) => ({ jobId, runs: runs.map(stripRun) })) }
   }
 
   async detail(principal: Principal, id: string): Promise<InstanceDetail> {
