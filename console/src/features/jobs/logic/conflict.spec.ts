@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { differences, merge } from './conflict.js'
-import { newDraft } from './job-draft.js'
+import { differences, merge } from './conflict'
+import { newDraft } from './job-draft'
 
 const base = { ...newDraft('UTC'), name: 'job' }
 const mine = { ...base, description: 'mine', timeoutMs: 1, priority: 5 }

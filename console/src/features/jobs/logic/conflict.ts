@@ -1,4 +1,4 @@
-import { DEFINITION_MEMBERS, type DefinitionMember, isSame, type JobDraft } from './job-draft.js'
+import { DEFINITION_MEMBERS, type DefinitionMember, isSame, type JobDraft } from './job-draft'
 
 /** One member that someone changed: `mine` only, `theirs` only, or `both` in different ways. */
 export type Difference = { member: DefinitionMember; by: 'mine' | 'theirs' | 'both' }

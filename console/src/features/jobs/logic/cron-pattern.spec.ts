@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { cronProblem } from '@jobtrail/shared/domain/next-fire'
-import { type CronPattern, expressionOf, patternFor, patternOf } from './cron-pattern.js'
+import { type CronPattern, expressionOf, patternFor, patternOf } from './cron-pattern'
 
 const patterns: CronPattern[] = [
   { kind: 'seconds', every: 1 },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { definitionLines } from './definition-text.js'
+import { definitionLines } from './definition-text'
 
 describe('the text of a definition', () => {
   it('is pretty JSON', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { CreateJob } from '@jobtrail/shared/api/jobs'
-import { errorAt, errorsOfIssues, errorsOfProblem, pathText, withoutErrorsAt } from './field-path.js'
+import { errorAt, errorsOfIssues, errorsOfProblem, pathText, withoutErrorsAt } from './field-path'
 
 const issuesOf = (input: unknown) => CreateJob.safeParse(input).error?.issues ?? []
 const job = { name: 'a', trigger: { kind: 'manual' }, processor: { kind: 'shell', script: 'true' } }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { withClockChanges } from './fire-times.js'
+import { withClockChanges } from './fire-times'
 
 const at = (iso: string): number => Date.parse(iso)
 

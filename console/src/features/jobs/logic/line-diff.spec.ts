@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { hunksOf, lineDiff } from './line-diff.js'
+import { hunksOf, lineDiff } from './line-diff'
 
 const marks = { same: ' ', removed: '-', added: '+' }
 const shown = (before: string, after: string): string[] => lineDiff(before.split(''), after.split('')).map(({ kind, text }) => marks[kind] + text)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { WorkerView } from '@jobtrail/shared/api/cluster'
-import { matchWorkers } from './matching-workers.js'
+import { matchWorkers } from './matching-workers'
 
 const worker = (id: string, rest: Partial<WorkerView> = {}): WorkerView => ({
   id,

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { scriptLanguage } from './script-language.js'
+import { scriptLanguage } from './script-language'
 
 it.each([
   [undefined, 'echo', 'shell'],

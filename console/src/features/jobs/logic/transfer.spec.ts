@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
 import type { JobView } from '@jobtrail/shared/api/jobs'
-import { newDraft } from './job-draft.js'
-import { exportOf, importOf } from './transfer.js'
+import { newDraft } from './job-draft'
+import { exportOf, importOf } from './transfer'
 
 const job = {
   ...newDraft('Europe/Berlin'),

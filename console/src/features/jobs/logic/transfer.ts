@@ -1,6 +1,6 @@
 import { CreateJob, type JobView } from '@jobtrail/shared/api/jobs'
-import { errorsOfIssues, type FieldErrors } from './field-path.js'
-import { draftOf, type JobDraft } from './job-draft.js'
+import { errorsOfIssues, type FieldErrors } from './field-path'
+import { draftOf, type JobDraft } from './job-draft'
 
 /** One job of an imported file: what it says, and what is wrong with it. */
 export type ImportedJob = { draft: JobDraft; name: string; errors: FieldErrors; droppedSecrets: string[] }

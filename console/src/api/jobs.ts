@@ -1,0 +1,60 @@
+import { infiniteQueryOptions, keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query'
+import type { z } from 'zod'
+import { type ChangeJob, type CreateJob, JobPage, type JobQuery, JobRevisionPage, JobView, RunCreated, type RunJob } from '@jobtrail/shared/api/jobs'
+import { api } from './client'
+
+/** Filters of the list, all of them the server's. */
+export type JobFilters = Pick<z.infer<typeof JobQuery>, 'search' | 'group' | 'trigger' | 'enabled'>
+
+const PAGE = 100
+const REFRESH_MS = 10_000
+
+export const jobsQuery = (namespace: string, filters: JobFilters) =>
+  infiniteQueryOptions({
+    queryKey: ['jobs', 'list', namespace, filters],
+    queryFn: ({ signal, pageParam }) => api.get('/api/jobs', { query: { namespace, ...filters, cursor: pageParam, limit: PAGE }, signal }, JobPage),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+    placeholderData: keepPreviousData,
+    refetchInterval: REFRESH_MS,
+  })
+
+/** Some jobs of a name, for a select. */
+export const jobChoicesQuery = (namespace: string, search: string) =>
+  queryOptions({
+    queryKey: ['jobs', 'choices', namespace, search],
+    queryFn: ({ signal }) => api.get('/api/jobs', { query: { namespace, search, limit: 50 }, signal }, JobPage),
+    placeholderData: keepPreviousData,
+    staleTime: 30_000,
+  })
+
+export const jobQuery = (id: string) => queryOptions({ queryKey: ['jobs', 'one', id], queryFn: ({ signal }) => api.get(`/api/jobs/${id}`, { signal }, JobView) })
+
+export const revisionsQuery = (id: string) =>
+  infiniteQueryOptions({
+    queryKey: ['jobs', 'revisions', id],
+    queryFn: ({ signal, pageParam }) => api.get(`/api/jobs/${id}/revisions`, { query: { cursor: pageParam, limit: 30 }, signal }, JobRevisionPage),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (page) => page.next ?? undefined,
+  })
+
+export const createJob = (job: z.input<typeof CreateJob>): Promise<JobView> => api.post('/api/jobs', { body: job }, JobView)
+export const changeJob = (id: string, change: ChangeJob): Promise<JobView> => api.patch(`/api/jobs/${id}`, { body: change }, JobView)
+export const removeJob = (id: string): Promise<void> => api.delete(`/api/jobs/${id}`)
+export const setJobEnabled = (id: string, isEnabled: boolean): Promise<JobView> => api.post(`/api/jobs/${id}/${isEnabled ? 'enable' : 'disable'}`, {}, JobView)
+export const runJob = (id: string, run: z.input<typeof RunJob>): Promise<RunCreated> => api.post(`/api/jobs/${id}/runs`, { body: run }, RunCreated)
+
+/** After any change of jobs. */
+export const refreshJobs = (client: QueryClient): Promise<void> => client.invalidateQueries({ queryKey: ['jobs'] })
+
+/** Every job of a filter, for export. */
+export async function allJobs(namespace: string, filters: JobFilters): Promise<JobView[]> {
+  const jobs: JobView[] = []
+  let cursor: string | undefined
+  do {
+    const page: JobPage = await api.get('/api/jobs', { query: { namespace, ...filters, cursor, limit: 500 } }, JobPage)
+    jobs.push(...page.items)
+    cursor = page.next ?? undefined
+  } while (cursor !== undefined && jobs.length < 10_000)
+  return jobs
+}
