@@ -1,0 +1,5 @@
+import { LoadingState } from '../../ui/states'
+
+export default function OverviewPage() {
+  return <LoadingState />
+}
