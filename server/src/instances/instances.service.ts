@@ -18,6 +18,7 @@ import { Metrics } from '../platform/metrics.js'
 import { SignalBus } from '../platform/signals.js'
 import { WorkerDirectory } from '../workers/worker-directory.js'
 import { attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
+import { idAt } from './domain/instance-id.js'
 import type { NewInstance } from './domain/new-instance.js'
 import { waitingReason } from './domain/waiting-reason.js'
 import { attemptView, instanceView, stripRun } from './instance-views.js'
@@ -237,10 +238,4 @@ function newDocument(item: NewInstance, now: number): InstanceDocument {
     error: null,
     result: null,
   }
-}
-
-/** The smallest UUIDv7 of a time: IDs sort by time, so a bound on the ID is a bound on the time of creation. */
-function idAt(time: string): string {
-  const hex = Date.parse(time).toString(16).padStart(12, '0')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-7000-8000-000000000000`
 }
