@@ -1,5 +1,6 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query'
 import type { z } from 'zod'
+import { WorkerPage } from '@jobtrail/shared/api/cluster'
 import { type ChangeJob, type CreateJob, JobPage, type JobQuery, JobRevisionPage, JobView, RunCreated, type RunJob } from '@jobtrail/shared/api/jobs'
 import { api } from './client'
 
@@ -43,6 +44,14 @@ export const changeJob = (id: string, change: ChangeJob): Promise<JobView> => ap
 export const removeJob = (id: string): Promise<void> => api.delete(`/api/jobs/${id}`)
 export const setJobEnabled = (id: string, isEnabled: boolean): Promise<JobView> => api.post(`/api/jobs/${id}/${isEnabled ? 'enable' : 'disable'}`, {}, JobView)
 export const runJob = (id: string, run: z.input<typeof RunJob>): Promise<RunCreated> => api.post(`/api/jobs/${id}/runs`, { body: run }, RunCreated)
+
+/** Workers of a namespace, for choosing where a job runs. */
+export const routableWorkersQuery = (namespace: string) =>
+  queryOptions({
+    queryKey: ['workers', 'routable', namespace],
+    queryFn: ({ signal }) => api.get('/api/workers', { query: { namespace, limit: 1_000 }, signal }, WorkerPage),
+    refetchInterval: REFRESH_MS,
+  })
 
 /** After any change of jobs. */
 export const refreshJobs = (client: QueryClient): Promise<void> => client.invalidateQueries({ queryKey: ['jobs'] })
