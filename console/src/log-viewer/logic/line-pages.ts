@@ -11,7 +11,7 @@ export class LinePages {
   private chars = 0
 
   constructor(
-    private readonly maxPages = 40,
+    private readonly maxPages = 120,
     private readonly maxChars = 12_000_000,
   ) {}
 
