@@ -29,7 +29,8 @@ export const jobChoicesQuery = (namespace: string, search: string) =>
     staleTime: 30_000,
   })
 
-export const jobQuery = (id: string) => queryOptions({ queryKey: ['jobs', 'one', id], queryFn: ({ signal }) => api.get(`/api/jobs/${id}`, { signal }, JobView) })
+export const jobQuery = (id: string) =>
+  queryOptions({ queryKey: ['jobs', 'one', id], queryFn: ({ signal }) => api.get(`/api/jobs/${id}`, { signal }, JobView) })
 
 export const revisionsQuery = (id: string) =>
   infiniteQueryOptions({

@@ -14,7 +14,6 @@ export default function InstancesPage() {
   const [search, change] = useUrlState()
   const key = `${namespace} ${FILTER_NAMES.map((name) => search.get(name) ?? '').join(' ')}`
   // A range counts back from when it was chosen, or every poll would be another query.
-  // oxlint-disable-next-line react-hooks/exhaustive-deps
   const filters = useMemo(() => filtersOf(search, Date.now()), [key])
   return (
     <>

@@ -42,7 +42,11 @@ function Revisions({ job, all, more, isLoading }: { job: JobView; all: readonly 
   const after = all.find(({ revision }) => String(revision) === search.get('rev')) ?? all[0]
   const before = all.find(({ revision }) => String(revision) === search.get('with')) ?? all[all.findIndex((each) => each === after) + 1]
   const rows = useMemo(
-    () => all.map((each, i) => ({ ...each, changed: all[i + 1] === undefined ? [] : changedMembers(draftOf((all[i + 1] ?? each).definition), draftOf(each.definition)) })),
+    () =>
+      all.map((each, i) => ({
+        ...each,
+        changed: all[i + 1] === undefined ? [] : changedMembers(draftOf((all[i + 1] ?? each).definition), draftOf(each.definition)),
+      })),
     [all],
   )
   return (
@@ -54,7 +58,11 @@ function Revisions({ job, all, more, isLoading }: { job: JobView; all: readonly 
         pagination={false}
         scroll={{ x: 'max-content', y: 320 }}
         style={{ marginBottom: 12 }}
-        rowSelection={{ type: 'radio', selectedRowKeys: after === undefined ? [] : [after.revision], onChange: ([key]) => change({ rev: String(key), with: undefined }) }}
+        rowSelection={{
+          type: 'radio',
+          selectedRowKeys: after === undefined ? [] : [after.revision],
+          onChange: ([key]) => change({ rev: String(key), with: undefined }),
+        }}
         onRow={({ revision }) => ({ onClick: () => change({ rev: String(revision), with: undefined }), style: { cursor: 'pointer' } })}
         columns={[
           { title: t('revisions.revision'), dataIndex: 'revision', width: 90 },
@@ -65,7 +73,13 @@ function Revisions({ job, all, more, isLoading }: { job: JobView; all: readonly 
             dataIndex: 'changed',
             render: (members: string[], { revision }) => (revision === 1 ? t('revisions.first') : members.map((member) => <Tag key={member}>{member}</Tag>)),
           },
-          { title: '', key: 'restore', width: 130, align: 'right', render: (_, row) => (row.revision === job.revision ? <Tag color="success">{t('revisions.current')}</Tag> : <Restore job={job} revision={row} />) },
+          {
+            title: '',
+            key: 'restore',
+            width: 130,
+            align: 'right',
+            render: (_, row) => (row.revision === job.revision ? <Tag color="success">{t('revisions.current')}</Tag> : <Restore job={job} revision={row} />),
+          },
         ]}
       />
       {more !== undefined && (
@@ -89,7 +103,12 @@ function Revisions({ job, all, more, isLoading }: { job: JobView; all: readonly 
               popupMatchSelectWidth={false}
             />
           </div>
-          <DiffView key={`${before.revision} ${after.revision}`} before={before.definition} after={after.definition} label={t('revisions.diff', { before: before.revision, after: after.revision })} />
+          <DiffView
+            key={`${before.revision} ${after.revision}`}
+            before={before.definition}
+            after={after.definition}
+            label={t('revisions.diff', { before: before.revision, after: after.revision })}
+          />
         </>
       )}
     </>

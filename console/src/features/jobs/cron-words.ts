@@ -6,7 +6,12 @@ const LOCALES: Record<Language, string> = { en: 'en', zh: 'zh_CN' }
 
 /** Says a cron expression in the user's language; undefined for one that is not understood, and until the texts are loaded. */
 export function useCronWords(): (expression: string) => string | undefined {
-  const { data: cronstrue } = useQuery({ queryKey: ['code', 'cronstrue'], queryFn: async () => (await import('cronstrue/i18n')).default, staleTime: Infinity, gcTime: Infinity })
+  const { data: cronstrue } = useQuery({
+    queryKey: ['code', 'cronstrue'],
+    queryFn: async () => (await import('cronstrue/i18n')).default,
+    staleTime: Infinity,
+    gcTime: Infinity,
+  })
   const language = currentLanguage()
   return useMemo(
     () => (expression) => {

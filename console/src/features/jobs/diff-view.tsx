@@ -35,7 +35,11 @@ export function DiffView({ before, after, label }: { before: unknown; after: unk
             ) : (
               <tr key={`skipped ${i}`} style={{ background: token.colorFillQuaternary }}>
                 <td colSpan={3} style={{ textAlign: 'center' }}>
-                  <button type="button" onClick={() => setIsWhole(true)} style={{ all: 'unset', cursor: 'pointer', padding: '2px 8px', color: token.colorLink }}>
+                  <button
+                    type="button"
+                    onClick={() => setIsWhole(true)}
+                    style={{ all: 'unset', cursor: 'pointer', padding: '2px 8px', color: token.colorLink }}
+                  >
                     {t('diff.skipped', { count: hunk.count })}
                   </button>
                 </td>

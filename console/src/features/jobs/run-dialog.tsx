@@ -16,7 +16,15 @@ const UNITS = { s: 1_000, m: 60_000, h: 3_600_000 } as const
 type Unit = keyof typeof UNITS
 
 /** Runs a job once, with other params or later; then shows the run. */
-export function RunDialog({ job, params = job.params, close }: { job: Pick<JobView, 'id' | 'name' | 'params' | 'enabled'>; params?: Record<string, unknown>; close: () => void }) {
+export function RunDialog({
+  job,
+  params = job.params,
+  close,
+}: {
+  job: Pick<JobView, 'id' | 'name' | 'params' | 'enabled'>
+  params?: Record<string, unknown>
+  close: () => void
+}) {
   const { t } = useTranslation('jobs')
   const { message } = App.useApp()
   const navigate = useNavigate()
@@ -29,12 +37,18 @@ export function RunDialog({ job, params = job.params, close }: { job: Pick<JobVi
   // Made with the dialog: pressing twice, or again after no answer came, makes one run.
   const [idempotencyKey] = useState(() => crypto.randomUUID())
   const parsed = parseObject(text)
-  const syntax = 'problem' in parsed && parsed.problem !== 'empty' ? t(`json.${parsed.problem}`, { message: 'message' in parsed ? parsed.message : '' }) : undefined
+  const syntax =
+    'problem' in parsed && parsed.problem !== 'empty' ? t(`json.${parsed.problem}`, { message: 'message' in parsed ? parsed.message : '' }) : undefined
 
   const run = async (): Promise<void> => {
     const body = { params: 'value' in parsed ? parsed.value : {}, delayMs: Math.round(delay * UNITS[unit]), idempotencyKey }
     const checked = RunJob.safeParse(body)
-    if (!checked.success) return setProblem(Object.entries(errorsOfIssues(checked.error.issues)).map(([path, each]) => `${path}: ${each}`).join('; '))
+    if (!checked.success)
+      return setProblem(
+        Object.entries(errorsOfIssues(checked.error.issues))
+          .map(([path, each]) => `${path}: ${each}`)
+          .join('; '),
+      )
     setIsBusy(true)
     try {
       const { instanceId } = await runJob(job.id, body)
@@ -63,7 +77,16 @@ export function RunDialog({ job, params = job.params, close }: { job: Pick<JobVi
         {problem !== undefined && <Alert type="error" showIcon title={problem} style={{ marginBottom: 12 }} />}
         {!job.enabled && <Alert type="info" showIcon title={t('run.disabled')} style={{ marginBottom: 12 }} />}
         <Form.Item label={t('run.params')} extra={t('run.paramsHint')} validateStatus={syntax === undefined ? '' : 'error'} help={syntax}>
-          <CodeEditor value={text} onChange={setText} language="json" label={t('run.params')} isReadOnly={false} isInvalid={syntax !== undefined} minHeight={120} maxHeight={320} />
+          <CodeEditor
+            value={text}
+            onChange={setText}
+            language="json"
+            label={t('run.params')}
+            isReadOnly={false}
+            isInvalid={syntax !== undefined}
+            minHeight={120}
+            maxHeight={320}
+          />
         </Form.Item>
         <Form.Item label={t('run.delay')} htmlFor="run-delay" extra={t('run.delayHint')}>
           <Space.Compact>

@@ -31,7 +31,11 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
       key: 'run',
       render: (_, row) => (
         <div style={{ minWidth: 150, maxWidth: 420 }}>
-          <Link to={`/instances/${row.id}`} style={{ fontWeight: 600, overflowWrap: 'anywhere' }} aria-label={t('list.open', { job: row.jobName, at: format(row.createdAt) })}>
+          <Link
+            to={`/instances/${row.id}`}
+            style={{ fontWeight: 600, overflowWrap: 'anywhere' }}
+            aria-label={t('list.open', { job: row.jobName, at: format(row.createdAt) })}
+          >
             {row.jobName}
           </Link>
           {row.error !== null && (
@@ -43,7 +47,12 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
       ),
     },
     { title: t('column.created'), key: 'created', width: 150, render: (_, row) => <RelativeTime at={row.createdAt} /> },
-    { title: t('column.duration'), key: 'duration', width: 120, render: (_, row) => (row.startedAt === null ? <span style={{ opacity: 0.5 }}>–</span> : <Duration from={row.startedAt} to={row.finishedAt} />) },
+    {
+      title: t('column.duration'),
+      key: 'duration',
+      width: 120,
+      render: (_, row) => (row.startedAt === null ? <span style={{ opacity: 0.5 }}>–</span> : <Duration from={row.startedAt} to={row.finishedAt} />),
+    },
     {
       title: t('column.cause'),
       key: 'cause',
@@ -51,8 +60,22 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
       responsive: ['md'],
       render: (_, { cause }) => (cause.kind === 'schedule' ? t('cause.schedule') : cause.by === null ? t('cause.api') : t('cause.by', { name: cause.by })),
     },
-    { title: t('column.attempt'), key: 'attempt', width: 90, align: 'right', responsive: ['md'], render: (_, { attempt }) => <span className="jt-nums">{attempt === 0 ? '–' : attempt}</span> },
-    { title: t('column.revision'), key: 'revision', width: 90, align: 'right', responsive: ['lg'], render: (_, { revision }) => <span className="jt-nums">{revision}</span> },
+    {
+      title: t('column.attempt'),
+      key: 'attempt',
+      width: 90,
+      align: 'right',
+      responsive: ['md'],
+      render: (_, { attempt }) => <span className="jt-nums">{attempt === 0 ? '–' : attempt}</span>,
+    },
+    {
+      title: t('column.revision'),
+      key: 'revision',
+      width: 90,
+      align: 'right',
+      responsive: ['lg'],
+      render: (_, { revision }) => <span className="jt-nums">{revision}</span>,
+    },
   ]
   return (
     <Table
@@ -66,7 +89,8 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
         style: { opacity: row.hasLeft ? 0.55 : 1, cursor: 'pointer' },
         onClick: (event) => {
           // Links and checkboxes in it do their own.
-          if (event.target instanceof HTMLElement && event.target.closest('a, input, label, button') === null && window.getSelection()?.isCollapsed !== false) void navigate(`/instances/${row.id}`)
+          if (event.target instanceof HTMLElement && event.target.closest('a, input, label, button') === null && window.getSelection()?.isCollapsed !== false)
+            void navigate(`/instances/${row.id}`)
         },
       })}
       rowSelection={
@@ -74,7 +98,7 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
           ? {
               selectedRowKeys: [...selected],
               onChange: (keys) => onSelect(keys.map(String)),
-              getCheckboxProps: (row) => ({ 'aria-label': t('list.select', { job: row.jobName, at: format(row.createdAt) }) }) as object,
+              getCheckboxProps: (row) => ({ 'aria-label': t('list.select', { job: row.jobName, at: format(row.createdAt) }) }),
             }
           : undefined
       }

@@ -14,7 +14,13 @@ export async function runBulk(
   let next = 0
   let done = 0
   const failures: BulkFailure[] = []
-  const stateNow = (isRunning: boolean): BulkState => ({ total: items.length, done, failures: [...failures], isRunning, notStarted: isRunning ? 0 : items.length - done })
+  const stateNow = (isRunning: boolean): BulkState => ({
+    total: items.length,
+    done,
+    failures: [...failures],
+    isRunning,
+    notStarted: isRunning ? 0 : items.length - done,
+  })
   const lane = async (): Promise<void> => {
     for (let item = items[next]; item !== undefined && options.signal?.aborted !== true; item = items[next]) {
       next += 1

@@ -70,7 +70,15 @@ function BulkDialog({ title, state, stop, close }: { title: string; state: BulkS
       mask={{ closable: false }}
       keyboard={!isRunning}
       onCancel={close}
-      footer={isRunning ? <Button onClick={stop}>{t('bulk.stop')}</Button> : <Button type="primary" autoFocus onClick={close}>{t('common:actions.close')}</Button>}
+      footer={
+        isRunning ? (
+          <Button onClick={stop}>{t('bulk.stop')}</Button>
+        ) : (
+          <Button type="primary" autoFocus onClick={close}>
+            {t('common:actions.close')}
+          </Button>
+        )
+      }
     >
       <Progress percent={total === 0 ? 100 : Math.floor((100 * done) / total)} status={isRunning ? 'active' : isFine ? 'success' : 'exception'} />
       <p role="status" aria-live="polite">

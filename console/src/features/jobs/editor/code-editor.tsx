@@ -21,7 +21,14 @@ export function CodeEditor({ isInvalid, ...props }: CodeProps & { isInvalid?: bo
   const { token } = theme.useToken()
   const isDark = useIsDark()
   return (
-    <div style={{ border: `1px solid ${isInvalid === true ? token.colorError : token.colorBorder}`, borderRadius: token.borderRadius, overflow: 'hidden', background: token.colorBgContainer }}>
+    <div
+      style={{
+        border: `1px solid ${isInvalid === true ? token.colorError : token.colorBorder}`,
+        borderRadius: token.borderRadius,
+        overflow: 'hidden',
+        background: token.colorBgContainer,
+      }}
+    >
       <Suspense fallback={<Skeleton active title={false} style={{ padding: 12, minHeight: props.minHeight }} />}>
         <CodeMirror {...props} isDark={isDark} />
       </Suspense>

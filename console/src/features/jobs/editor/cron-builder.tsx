@@ -45,7 +45,15 @@ function PatternFields({ pattern, set }: { pattern: CronPattern; set: (pattern: 
       return (
         <>
           {steps(EVEN_STEPS.hours, 'hours', pattern.every, (every) => set({ ...pattern, every }))}
-          <InputNumber aria-label={t('cron.minute')} prefix={t('cron.minute')} min={0} max={59} value={pattern.minute} onChange={(minute) => set({ ...pattern, minute: minute ?? 0 })} style={{ width: 130 }} />
+          <InputNumber
+            aria-label={t('cron.minute')}
+            prefix={t('cron.minute')}
+            min={0}
+            max={59}
+            value={pattern.minute}
+            onChange={(minute) => set({ ...pattern, minute: minute ?? 0 })}
+            style={{ width: 130 }}
+          />
         </>
       )
     case 'daily':
@@ -63,7 +71,10 @@ function PatternFields({ pattern, set }: { pattern: CronPattern; set: (pattern: 
           <Select
             aria-label={t('cron.day')}
             value={pattern.day}
-            options={[...Array.from({ length: 31 }, (_, i) => i + 1), 'L' as const].map((day) => ({ value: day, label: day === 'L' ? t('cron.lastDay') : t('cron.onDay', { day }) }))}
+            options={[...Array.from({ length: 31 }, (_, i) => i + 1), 'L' as const].map((day) => ({
+              value: day,
+              label: day === 'L' ? t('cron.lastDay') : t('cron.onDay', { day }),
+            }))}
             onChange={(day) => set({ ...pattern, day })}
             style={{ minWidth: 140 }}
           />

@@ -8,7 +8,16 @@ type Unit = keyof typeof UNITS
 /** The largest unit that shows it whole. */
 const unitOf = (ms: number): Unit => (ms === 0 ? 's' : ((Object.keys(UNITS) as Unit[]).findLast((unit) => ms % UNITS[unit] === 0) ?? 'ms'))
 
-type Props = { value: number; onChange: (ms: number) => void; id?: string; label: string; min?: number; status?: 'error' | ''; 'aria-describedby'?: string | undefined; 'aria-invalid'?: boolean }
+type Props = {
+  value: number
+  onChange: (ms: number) => void
+  id?: string
+  label: string
+  min?: number
+  status?: 'error' | ''
+  'aria-describedby'?: string | undefined
+  'aria-invalid'?: boolean
+}
 
 /** Milliseconds, written in a unit that people use. */
 export function DurationInput({ value, onChange, label, min = 0, ...control }: Props) {
@@ -16,7 +25,13 @@ export function DurationInput({ value, onChange, label, min = 0, ...control }: P
   const [unit, setUnit] = useState<Unit>(() => unitOf(value))
   return (
     <Space.Compact>
-      <InputNumber {...control} min={min / UNITS[unit]} value={value / UNITS[unit]} onChange={(amount) => onChange(Math.round((amount ?? 0) * UNITS[unit]))} style={{ width: 120 }} />
+      <InputNumber
+        {...control}
+        min={min / UNITS[unit]}
+        value={value / UNITS[unit]}
+        onChange={(amount) => onChange(Math.round((amount ?? 0) * UNITS[unit]))}
+        style={{ width: 120 }}
+      />
       <Select
         aria-label={t('unit.of', { label })}
         value={unit}

@@ -81,8 +81,8 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
         subtitle={
           current !== undefined && (
             <>
-              <Link to={`/jobs/${current.id}/revisions`}>{t('editor.revision', { revision: current.revision })}</Link> · {t('editor.changed')} <RelativeTime at={current.updatedAt} /> ·{' '}
-              <Link to={`/instances?job=${current.id}`}>{t('menu.runs')}</Link>
+              <Link to={`/jobs/${current.id}/revisions`}>{t('editor.revision', { revision: current.revision })}</Link> · {t('editor.changed')}{' '}
+              <RelativeTime at={current.updatedAt} /> · <Link to={`/instances?job=${current.id}`}>{t('menu.runs')}</Link>
             </>
           )
         }

@@ -46,7 +46,16 @@ export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Pro
           <Alert type={isReadOnly ? 'info' : 'success'} showIcon title={t(isReadOnly ? 'json.readOnly' : 'json.fine')} />
         )}
       </div>
-      <CodeEditor value={text} onChange={change} language="json" label={t('json.label')} isReadOnly={isReadOnly} isInvalid={syntax !== undefined || list.length > 0} minHeight={480} maxHeight={2_000} />
+      <CodeEditor
+        value={text}
+        onChange={change}
+        language="json"
+        label={t('json.label')}
+        isReadOnly={isReadOnly}
+        isInvalid={syntax !== undefined || list.length > 0}
+        minHeight={480}
+        maxHeight={2_000}
+      />
     </>
   )
 }

@@ -9,7 +9,8 @@ type Props = { path: string; label: string; value: Readonly<Record<string, strin
 
 let lastKey = 0
 const rowOf = (name: string, value: string): Row => ({ key: (lastKey += 1), name, value })
-const recordOf = (rows: readonly Row[]): Record<string, string> => Object.fromEntries(rows.filter(({ name }) => name !== '').map(({ name, value }) => [name, value]))
+const recordOf = (rows: readonly Row[]): Record<string, string> =>
+  Object.fromEntries(rows.filter(({ name }) => name !== '').map(({ name, value }) => [name, value]))
 const isEqual = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /** Names with values, such as environment variables. A name that is being typed may be empty or double for a while: then it is not in the value yet. */
@@ -42,8 +43,21 @@ export function KeyValueList({ path, label, value, onChange }: Props) {
             onChange={(event) => set(row.key, { name: event.target.value.trim() })}
             style={{ flex: '0 1 220px' }}
           />
-          <Input className="jt-mono" aria-label={t('pair.valueOf', { name: row.name })} placeholder={t('pair.value')} value={row.value} spellCheck={false} onChange={(event) => set(row.key, { value: event.target.value })} style={{ flex: 1 }} />
-          <Button type="text" icon={<DeleteOutlined />} aria-label={t('pair.remove', { name: row.name })} onClick={() => change(rows.filter((each) => each.key !== row.key))} />
+          <Input
+            className="jt-mono"
+            aria-label={t('pair.valueOf', { name: row.name })}
+            placeholder={t('pair.value')}
+            value={row.value}
+            spellCheck={false}
+            onChange={(event) => set(row.key, { value: event.target.value })}
+            style={{ flex: 1 }}
+          />
+          <Button
+            type="text"
+            icon={<DeleteOutlined />}
+            aria-label={t('pair.remove', { name: row.name })}
+            onClick={() => change(rows.filter((each) => each.key !== row.key))}
+          />
         </div>
       ))}
       {error !== undefined && (

@@ -13,10 +13,30 @@ export function LogSection({ draft, set }: { draft: JobDraft; set: SetMember }) 
     <Section title={t('section.log')}>
       <div style={{ display: 'flex', flexWrap: 'wrap', gap: '0 24px' }}>
         <Field path="log.maxLines" label={t('field.maxLines')} hint={log.maxLines === 0 ? t('hint.noLimit') : t('hint.limit')}>
-          {(control) => <InputNumber {...control} min={0} precision={0} step={10_000} value={log.maxLines} onChange={(value) => set('log', { ...log, maxLines: value ?? 0 })} style={{ width: 180 }} />}
+          {(control) => (
+            <InputNumber
+              {...control}
+              min={0}
+              precision={0}
+              step={10_000}
+              value={log.maxLines}
+              onChange={(value) => set('log', { ...log, maxLines: value ?? 0 })}
+              style={{ width: 180 }}
+            />
+          )}
         </Field>
         <Field path="log.maxBytes" label={t('field.maxBytes')} hint={log.maxBytes === 0 ? t('hint.noLimit') : formatBytes(log.maxBytes)}>
-          {(control) => <InputNumber {...control} min={0} precision={0} step={1_048_576} value={log.maxBytes} onChange={(value) => set('log', { ...log, maxBytes: value ?? 0 })} style={{ width: 180 }} />}
+          {(control) => (
+            <InputNumber
+              {...control}
+              min={0}
+              precision={0}
+              step={1_048_576}
+              value={log.maxBytes}
+              onChange={(value) => set('log', { ...log, maxBytes: value ?? 0 })}
+              style={{ width: 180 }}
+            />
+          )}
         </Field>
       </div>
       <Field path="log.onPressure" label={t('field.onPressure')} style={{ marginBottom: 0 }}>

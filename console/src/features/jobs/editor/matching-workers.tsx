@@ -15,7 +15,11 @@ export function MatchingWorkers({ draft, namespace, workers }: { draft: JobDraft
   const { t } = useTranslation('jobs')
   const { token } = theme.useToken()
   if (workers.data === undefined)
-    return <Section title={t('workers.title')}>{workers.isError ? <Typography.Text type="danger">{messageOf(workers.error)}</Typography.Text> : <Skeleton active title={false} />}</Section>
+    return (
+      <Section title={t('workers.title')}>
+        {workers.isError ? <Typography.Text type="danger">{messageOf(workers.error)}</Typography.Text> : <Skeleton active title={false} />}
+      </Section>
+    )
   const group = draft.routing?.group ?? 'default'
   const { able, others } = matchWorkers(workers.data.items, {
     namespace,
@@ -34,11 +38,15 @@ export function MatchingWorkers({ draft, namespace, workers }: { draft: JobDraft
         {[...able, ...others].slice(0, SHOWN).map((match) => (
           <li key={match.worker.id} style={{ padding: '2px 0', overflowWrap: 'anywhere' }}>
             <strong>{match.worker.name}</strong>{' '}
-            <Typography.Text type="secondary">{able.includes(match) ? t('workers.slots', { free: match.worker.freeSlots, slots: match.worker.slots }) : <Missing {...match} />}</Typography.Text>
+            <Typography.Text type="secondary">
+              {able.includes(match) ? t('workers.slots', { free: match.worker.freeSlots, slots: match.worker.slots }) : <Missing {...match} />}
+            </Typography.Text>
           </li>
         ))}
       </ul>
-      {able.length + others.length > SHOWN && <Typography.Text type="secondary">{t('workers.more', { count: able.length + others.length - SHOWN })}</Typography.Text>}
+      {able.length + others.length > SHOWN && (
+        <Typography.Text type="secondary">{t('workers.more', { count: able.length + others.length - SHOWN })}</Typography.Text>
+      )}
     </Section>
   )
 }

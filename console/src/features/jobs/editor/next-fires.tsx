@@ -70,7 +70,8 @@ function FireRow({ at, zone, isOtherZone, shift }: RowProps) {
         <tr>
           <td colSpan={2} style={{ padding: '4px 0' }}>
             <Typography.Text type="warning">
-              <SwapOutlined /> {t(shift.byMs > 0 ? 'fires.forward' : 'fires.back', { by: formatDuration(Math.abs(shift.byMs)), at: formatTime(shift.at, zone, 'minute') })}
+              <SwapOutlined />{' '}
+              {t(shift.byMs > 0 ? 'fires.forward' : 'fires.back', { by: formatDuration(Math.abs(shift.byMs)), at: formatTime(shift.at, zone, 'minute') })}
             </Typography.Text>
           </td>
         </tr>

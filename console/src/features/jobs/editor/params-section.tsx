@@ -16,7 +16,8 @@ export function ParamsSection({ draft, set, isReadOnly }: { draft: JobDraft; set
   // Changed from outside this editor.
   if ('value' in parsed && !isSame(parsed.value, value)) setText(JSON.stringify(value, null, 2))
   const error = useFieldError('params')
-  const syntax = 'problem' in parsed && parsed.problem !== 'empty' ? t(`json.${parsed.problem}`, { message: 'message' in parsed ? parsed.message : '' }) : undefined
+  const syntax =
+    'problem' in parsed && parsed.problem !== 'empty' ? t(`json.${parsed.problem}`, { message: 'message' in parsed ? parsed.message : '' }) : undefined
   const change = (next: string): void => {
     setText(next)
     const object = parseObject(next)
@@ -28,7 +29,16 @@ export function ParamsSection({ draft, set, isReadOnly }: { draft: JobDraft; set
     <Section title={t('section.params')}>
       <Field path="params" label={t('field.params')} hint={syntax ?? t('hint.params')} style={{ marginBottom: 0 }}>
         {() => (
-          <CodeEditor value={text} onChange={change} language="json" label={t('field.params')} isReadOnly={isReadOnly} isInvalid={syntax !== undefined || error !== undefined} minHeight={80} maxHeight={360} />
+          <CodeEditor
+            value={text}
+            onChange={change}
+            language="json"
+            label={t('field.params')}
+            isReadOnly={isReadOnly}
+            isInvalid={syntax !== undefined || error !== undefined}
+            minHeight={80}
+            maxHeight={360}
+          />
         )}
       </Field>
     </Section>

@@ -25,23 +25,67 @@ export function PoliciesSection({ draft, set }: { draft: JobDraft; set: SetMembe
           {(control) => <DurationInput {...control} label={t('field.killGrace')} value={killGraceMs} onChange={(ms) => set('killGraceMs', ms)} />}
         </Field>
         <Field path="maxConcurrent" label={t('field.maxConcurrent')}>
-          {(control) => <InputNumber {...control} min={0} max={10_000} precision={0} value={maxConcurrent} onChange={(value) => set('maxConcurrent', value ?? 0)} style={{ width: 120 }} />}
+          {(control) => (
+            <InputNumber
+              {...control}
+              min={0}
+              max={10_000}
+              precision={0}
+              value={maxConcurrent}
+              onChange={(value) => set('maxConcurrent', value ?? 0)}
+              style={{ width: 120 }}
+            />
+          )}
         </Field>
       </div>
       <div style={row}>
         <Field path="retry.maxRetries" label={t('field.maxRetries')}>
-          {(control) => <InputNumber {...control} min={0} max={100} precision={0} value={retry.maxRetries} onChange={(value) => set('retry', { ...retry, maxRetries: value ?? 0 })} style={{ width: 120 }} />}
+          {(control) => (
+            <InputNumber
+              {...control}
+              min={0}
+              max={100}
+              precision={0}
+              value={retry.maxRetries}
+              onChange={(value) => set('retry', { ...retry, maxRetries: value ?? 0 })}
+              style={{ width: 120 }}
+            />
+          )}
         </Field>
         {retry.maxRetries > 0 && (
           <>
             <Field path="retry.backoffMs" label={t('field.backoff')}>
-              {(control) => <DurationInput {...control} label={t('field.backoff')} value={retry.backoffMs} onChange={(backoffMs) => set('retry', { ...retry, backoffMs })} />}
+              {(control) => (
+                <DurationInput
+                  {...control}
+                  label={t('field.backoff')}
+                  value={retry.backoffMs}
+                  onChange={(backoffMs) => set('retry', { ...retry, backoffMs })}
+                />
+              )}
             </Field>
             <Field path="retry.factor" label={t('field.factor')}>
-              {(control) => <InputNumber {...control} min={1} max={10} step={0.5} value={retry.factor} onChange={(factor) => set('retry', { ...retry, factor: factor ?? 1 })} style={{ width: 120 }} />}
+              {(control) => (
+                <InputNumber
+                  {...control}
+                  min={1}
+                  max={10}
+                  step={0.5}
+                  value={retry.factor}
+                  onChange={(factor) => set('retry', { ...retry, factor: factor ?? 1 })}
+                  style={{ width: 120 }}
+                />
+              )}
             </Field>
             <Field path="retry.maxBackoffMs" label={t('field.maxBackoff')}>
-              {(control) => <DurationInput {...control} label={t('field.maxBackoff')} value={retry.maxBackoffMs} onChange={(maxBackoffMs) => set('retry', { ...retry, maxBackoffMs })} />}
+              {(control) => (
+                <DurationInput
+                  {...control}
+                  label={t('field.maxBackoff')}
+                  value={retry.maxBackoffMs}
+                  onChange={(maxBackoffMs) => set('retry', { ...retry, maxBackoffMs })}
+                />
+              )}
             </Field>
           </>
         )}

@@ -15,7 +15,8 @@ type Mode = 'script' | 'command' | 'handler'
 const MODES: readonly Mode[] = ['script', 'command', 'handler']
 const INTERPRETERS = ['/bin/sh', '/bin/bash', '/usr/bin/python3', 'node', '/usr/bin/perl', 'ruby', 'pwsh']
 
-const modeOf = (processor: ProcessorDraft): Mode => (processor.kind === 'handler' ? 'handler' : processor.command !== undefined && processor.script === undefined ? 'command' : 'script')
+const modeOf = (processor: ProcessorDraft): Mode =>
+  processor.kind === 'handler' ? 'handler' : processor.command !== undefined && processor.script === undefined ? 'command' : 'script'
 const orAbsent = (text: string): string | undefined => (text === '' ? undefined : text)
 
 export function ProcessorSection({ draft, set, handlers, isReadOnly }: { draft: JobDraft; set: SetMember; handlers: readonly string[]; isReadOnly: boolean }) {
@@ -40,17 +41,36 @@ export function ProcessorSection({ draft, set, handlers, isReadOnly }: { draft: 
       {processor.kind === 'handler' ? (
         <Field path="processor.handler" label={t('field.handler')} hint={t('hint.handler')} style={{ marginBottom: 0 }}>
           {(control) => (
-            <AutoComplete {...control} value={processor.handler} options={handlers.map((value) => ({ value }))} onChange={(handler: string) => change({ kind: 'handler', handler })} style={{ maxWidth: 360, display: 'block' }} />
+            <AutoComplete
+              {...control}
+              value={processor.handler}
+              options={handlers.map((value) => ({ value }))}
+              onChange={(handler: string) => change({ kind: 'handler', handler })}
+              style={{ maxWidth: 360, display: 'block' }}
+            />
           )}
         </Field>
       ) : (
         <>
           {mode === 'script' ? <ScriptFields shell={processor} change={change} isReadOnly={isReadOnly} /> : <CommandFields shell={processor} change={change} />}
           <Form.Item label={t('field.env')} extra={t('hint.env')} style={{ marginBottom: 16 }}>
-            <KeyValueList path="processor.env" label={t('field.env')} value={processor.env ?? {}} onChange={(env) => change({ ...processor, env: Object.keys(env).length === 0 ? undefined : env })} />
+            <KeyValueList
+              path="processor.env"
+              label={t('field.env')}
+              value={processor.env ?? {}}
+              onChange={(env) => change({ ...processor, env: Object.keys(env).length === 0 ? undefined : env })}
+            />
           </Form.Item>
           <Field path="processor.cwd" label={t('field.cwd')} hint={t('hint.cwd')} style={{ marginBottom: 0 }}>
-            {(control) => <Input {...control} className="jt-mono" value={processor.cwd ?? ''} onChange={(event) => change({ ...processor, cwd: orAbsent(event.target.value) })} style={{ maxWidth: 480, display: 'block' }} />}
+            {(control) => (
+              <Input
+                {...control}
+                className="jt-mono"
+                value={processor.cwd ?? ''}
+                onChange={(event) => change({ ...processor, cwd: orAbsent(event.target.value) })}
+                style={{ maxWidth: 480, display: 'block' }}
+              />
+            )}
           </Field>
         </>
       )}
@@ -112,7 +132,16 @@ function CommandFields({ shell, change }: { shell: Shell; change: (processor: Pr
   return (
     <>
       <Field path="processor.command" label={t('field.command')} hint={t('hint.command')}>
-        {(control) => <Input {...control} className="jt-mono" value={shell.command ?? ''} placeholder="/usr/bin/rsync" onChange={(event) => change({ ...shell, command: event.target.value })} style={{ maxWidth: 480, display: 'block' }} />}
+        {(control) => (
+          <Input
+            {...control}
+            className="jt-mono"
+            value={shell.command ?? ''}
+            placeholder="/usr/bin/rsync"
+            onChange={(event) => change({ ...shell, command: event.target.value })}
+            style={{ maxWidth: 480, display: 'block' }}
+          />
+        )}
       </Field>
       <Field path="processor.args" label={t('field.args')} hint={t('hint.args')}>
         {(control) => (

@@ -31,14 +31,26 @@ export function RoutingSection({ draft, set, workers }: { draft: JobDraft; set: 
             mode="tags"
             value={routing.tags ?? []}
             tokenSeparators={[',', ' ']}
-            options={unique(workers.filter(({ group }) => group === (routing.group ?? 'default')).flatMap(({ tags }) => tags)).map((value) => ({ value, label: value }))}
+            options={unique(workers.filter(({ group }) => group === (routing.group ?? 'default')).flatMap(({ tags }) => tags)).map((value) => ({
+              value,
+              label: value,
+            }))}
             onChange={(tags: string[]) => set('routing', { ...routing, tags })}
             style={{ width: 360, maxWidth: '100%' }}
           />
         )}
       </Field>
       <Field path="priority" label={t('field.priority')} hint={t('hint.priority')} style={{ marginBottom: 0 }}>
-        {(control) => <InputNumber {...control} min={-1_000} max={1_000} precision={0} value={draft.priority ?? 0} onChange={(priority) => set('priority', priority ?? 0)} />}
+        {(control) => (
+          <InputNumber
+            {...control}
+            min={-1_000}
+            max={1_000}
+            precision={0}
+            value={draft.priority ?? 0}
+            onChange={(priority) => set('priority', priority ?? 0)}
+          />
+        )}
       </Field>
     </Section>
   )

@@ -36,13 +36,26 @@ export function SecretsSection({ draft, set, isReadOnly }: { draft: JobDraft; se
                     <Button size="small" onClick={() => setOne(key, '')}>
                       {t('secret.replace')}
                     </Button>
-                    <Button size="small" danger type="text" icon={<DeleteOutlined />} aria-label={t('pair.remove', { name: key })} onClick={() => remove(key)} />
+                    <Button
+                      size="small"
+                      danger
+                      type="text"
+                      icon={<DeleteOutlined />}
+                      aria-label={t('pair.remove', { name: key })}
+                      onClick={() => remove(key)}
+                    />
                   </>
                 )}
               </Space>
             ) : (
               <Space.Compact style={{ width: '100%', maxWidth: 480 }}>
-                <Input.Password {...control} autoComplete="new-password" value={secrets[key]} placeholder={t('secret.value')} onChange={(event) => setOne(key, event.target.value)} />
+                <Input.Password
+                  {...control}
+                  autoComplete="new-password"
+                  value={secrets[key]}
+                  placeholder={t('secret.value')}
+                  onChange={(event) => setOne(key, event.target.value)}
+                />
                 <Button icon={<DeleteOutlined />} aria-label={t('pair.remove', { name: key })} onClick={() => remove(key)} />
               </Space.Compact>
             )

@@ -95,7 +95,14 @@ function CronFields({ trigger, change }: { trigger: Of<'cron'>; change: (trigger
       </Field>
       <Field path="trigger.timeZone" label={t('field.timeZone')} hint={t('hint.timeZone')} style={{ marginBottom: 0 }}>
         {(control) => (
-          <Select {...control} showSearch value={trigger.timeZone ?? 'UTC'} options={zones} onChange={(timeZone) => change({ ...trigger, timeZone })} style={{ width: 360, maxWidth: '100%' }} />
+          <Select
+            {...control}
+            showSearch
+            value={trigger.timeZone ?? 'UTC'}
+            options={zones}
+            onChange={(timeZone) => change({ ...trigger, timeZone })}
+            style={{ width: 360, maxWidth: '100%' }}
+          />
         )}
       </Field>
     </>
@@ -110,7 +117,13 @@ function IntervalFields({ trigger, change }: { trigger: Of<'interval'>; change: 
         {(control) => <DurationInput {...control} label={t('field.every')} value={trigger.everyMs} onChange={(everyMs) => change({ ...trigger, everyMs })} />}
       </Field>
       <Field path="trigger.startAt" label={t('field.startAt')} hint={t('hint.startAt', { zone: BROWSER_ZONE })} style={{ marginBottom: 0 }}>
-        {(control) => <TimeInput {...control} value={trigger.startAt} onChange={(startAt) => change(startAt === undefined ? { kind: 'interval', everyMs: trigger.everyMs } : { ...trigger, startAt })} />}
+        {(control) => (
+          <TimeInput
+            {...control}
+            value={trigger.startAt}
+            onChange={(startAt) => change(startAt === undefined ? { kind: 'interval', everyMs: trigger.everyMs } : { ...trigger, startAt })}
+          />
+        )}
       </Field>
     </>
   )

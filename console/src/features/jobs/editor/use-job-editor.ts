@@ -65,7 +65,8 @@ export function useJobEditor(initial: Base, namespace: string) {
     setIsSaving(true)
     try {
       const next = complete(draft)
-      const saved = base.job === undefined ? await createJob(createOf(next, namespace)) : await changeJob(base.job.id, changeOf(base.draft, next, base.job.revision))
+      const saved =
+        base.job === undefined ? await createJob(createOf(next, namespace)) : await changeJob(base.job.id, changeOf(base.draft, next, base.job.revision))
       take(saved)
       void refreshJobs(client)
       return saved
@@ -86,5 +87,21 @@ export function useJobEditor(initial: Base, namespace: string) {
     take(job)
     setDraft(merged)
   }
-  return { base, draft, errors, problems, isFormable, failure, conflict, isSaving, changed, isDirty: changed.length > 0, setMember, replace, save, rebase, closeConflict: () => setConflict(undefined) }
+  return {
+    base,
+    draft,
+    errors,
+    problems,
+    isFormable,
+    failure,
+    conflict,
+    isSaving,
+    changed,
+    isDirty: changed.length > 0,
+    setMember,
+    replace,
+    save,
+    rebase,
+    closeConflict: () => setConflict(undefined),
+  }
 }

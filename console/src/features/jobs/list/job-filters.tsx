@@ -48,10 +48,26 @@ export function JobFilterBar({ search, change, groups }: Props) {
   return (
     <div role="search" style={{ display: 'flex', flexWrap: 'wrap', gap: 8, marginBottom: 12 }}>
       <SearchInput label={t('filter.search')} value={search.get('search') ?? ''} onChange={onSearch} />
-      {select('group', groups.map((group) => ({ value: group, label: group })), 130)}
-      {select('state', ['enabled', 'disabled'].map((value) => ({ value, label: t(`filter.${value}`) })), 120)}
-      {select('trigger', TRIGGERS.map((value) => ({ value, label: t(`trigger.${value}`) })), 120)}
-      {select('result', RESULTS.map((value) => ({ value, label: t(`common:status.${value}`) })), 130)}
+      {select(
+        'group',
+        groups.map((group) => ({ value: group, label: group })),
+        130,
+      )}
+      {select(
+        'state',
+        ['enabled', 'disabled'].map((value) => ({ value, label: t(`filter.${value}`) })),
+        120,
+      )}
+      {select(
+        'trigger',
+        TRIGGERS.map((value) => ({ value, label: t(`trigger.${value}`) })),
+        120,
+      )}
+      {select(
+        'result',
+        RESULTS.map((value) => ({ value, label: t(`common:status.${value}`) })),
+        130,
+      )}
       {filtersOf(search).isAny && (
         <Button type="text" onClick={() => change(Object.fromEntries(NAMES.map((name) => [name, undefined])))}>
           {t('common:actions.clear')}

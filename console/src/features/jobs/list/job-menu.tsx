@@ -1,4 +1,13 @@
-import { CopyOutlined, DeleteOutlined, DownloadOutlined, EditOutlined, EyeOutlined, HistoryOutlined, MoreOutlined, UnorderedListOutlined } from '@ant-design/icons'
+import {
+  CopyOutlined,
+  DeleteOutlined,
+  DownloadOutlined,
+  EditOutlined,
+  EyeOutlined,
+  HistoryOutlined,
+  MoreOutlined,
+  UnorderedListOutlined,
+} from '@ant-design/icons'
 import { useQueryClient } from '@tanstack/react-query'
 import { App, Button, Dropdown, type MenuProps } from 'antd'
 import { useTranslation } from 'react-i18next'
@@ -41,7 +50,15 @@ export function JobMenu({ job, isInEditor = false }: Props) {
     })
   }
   const items: MenuProps['items'] = [
-    ...(isInEditor ? [] : [{ key: 'open', icon: isAdmin ? <EditOutlined /> : <EyeOutlined />, label: <Link to={`/jobs/${job.id}`}>{t(isAdmin ? 'common:actions.edit' : 'menu.view')}</Link> }]),
+    ...(isInEditor
+      ? []
+      : [
+          {
+            key: 'open',
+            icon: isAdmin ? <EditOutlined /> : <EyeOutlined />,
+            label: <Link to={`/jobs/${job.id}`}>{t(isAdmin ? 'common:actions.edit' : 'menu.view')}</Link>,
+          },
+        ]),
     { key: 'runs', icon: <UnorderedListOutlined />, label: <Link to={`/instances?job=${job.id}`}>{t('menu.runs')}</Link> },
     { key: 'revisions', icon: <HistoryOutlined />, label: <Link to={`/jobs/${job.id}/revisions`}>{t('menu.revisions')}</Link> },
     ...(isAdmin ? [{ key: 'clone', icon: <CopyOutlined />, label: <Link to={`/jobs/new?from=${job.id}`}>{t('menu.clone')}</Link> }] : []),

@@ -52,7 +52,9 @@ export function JobsBulkBar({ jobs, namespace, clear }: { jobs: readonly JobView
             <Button
               size="small"
               disabled={enabled.length === 0}
-              onClick={() => start('disable', ({ id }) => setJobEnabled(id, false), enabled, { text: t('bulk.disableText'), ok: t('bulk.disableShort'), isDanger: true })}
+              onClick={() =>
+                start('disable', ({ id }) => setJobEnabled(id, false), enabled, { text: t('bulk.disableText'), ok: t('bulk.disableShort'), isDanger: true })
+              }
             >
               {t('bulk.disableShort')}
             </Button>

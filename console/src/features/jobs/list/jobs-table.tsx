@@ -43,14 +43,23 @@ export function JobsTable({ rows, isLoading, selected, onSelect, onRun }: Props)
         </>
       ),
     },
-    { title: t('column.strip'), key: 'strip', width: 240, render: (_, { job, runs }) => (runs === undefined ? null : <RunStrip runs={runs} jobName={job.name} />) },
+    {
+      title: t('column.strip'),
+      key: 'strip',
+      width: 240,
+      render: (_, { job, runs }) => (runs === undefined ? null : <RunStrip runs={runs} jobName={job.name} />),
+    },
     {
       title: t('column.next'),
       key: 'next',
       width: 130,
       responsive: ['sm'],
       render: (_, { job }) =>
-        job.nextFireAt !== null ? <RelativeTime at={job.nextFireAt} jobZone={job.trigger.kind === 'cron' ? job.trigger.timeZone : undefined} /> : <span style={{ opacity: 0.6 }}>–</span>,
+        job.nextFireAt !== null ? (
+          <RelativeTime at={job.nextFireAt} jobZone={job.trigger.kind === 'cron' ? job.trigger.timeZone : undefined} />
+        ) : (
+          <span style={{ opacity: 0.6 }}>–</span>
+        ),
     },
     { title: t('column.enabled'), key: 'enabled', width: 90, responsive: ['sm'], render: (_, { job }) => <EnabledSwitch job={job} /> },
     {
@@ -82,7 +91,7 @@ export function JobsTable({ rows, isLoading, selected, onSelect, onRun }: Props)
       rowSelection={{
         selectedRowKeys: [...selected],
         onChange: (keys) => onSelect(keys.map(String)),
-        getCheckboxProps: ({ job }) => ({ 'aria-label': t('list.select', { name: job.name }) }) as object,
+        getCheckboxProps: ({ job }) => ({ 'aria-label': t('list.select', { name: job.name }) }),
       }}
     />
   )
@@ -130,5 +139,13 @@ function EnabledSwitch({ job }: { job: JobView }) {
     }
   }
   if (!can(job.namespace, 'admin')) return <>{t(job.enabled ? 'list.yes' : 'list.no')}</>
-  return <Switch size="small" checked={job.enabled} loading={isBusy} aria-label={t('list.enabledOf', { name: job.name })} onChange={(isEnabled) => void change(isEnabled)} />
+  return (
+    <Switch
+      size="small"
+      checked={job.enabled}
+      loading={isBusy}
+      aria-label={t('list.enabledOf', { name: job.name })}
+      onChange={(isEnabled) => void change(isEnabled)}
+    />
+  )
 }

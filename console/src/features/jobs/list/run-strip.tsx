@@ -15,9 +15,15 @@ export function RunStrip({ runs, jobName }: { runs: readonly StripRun[]; jobName
   const { format } = useTime()
   if (runs.length === 0) return <span style={{ opacity: 0.6 }}>{t('list.neverRan')}</span>
   return (
-    <div role="group" aria-label={t('list.stripOf', { name: jobName, count: runs.length })} style={{ display: 'flex', alignItems: 'flex-end', gap: 2, height: HEIGHT }}>
+    <div
+      role="group"
+      aria-label={t('list.stripOf', { name: jobName, count: runs.length })}
+      style={{ display: 'flex', alignItems: 'flex-end', gap: 2, height: HEIGHT }}
+    >
       {barsOf(runs, Date.now()).map((bar, i, bars) => {
-        const text = [t(`common:status.${bar.status}`), format(bar.at), bar.durationMs === null ? '' : formatDuration(bar.durationMs)].filter((each) => each !== '').join(' · ')
+        const text = [t(`common:status.${bar.status}`), format(bar.at), bar.durationMs === null ? '' : formatDuration(bar.durationMs)]
+          .filter((each) => each !== '')
+          .join(' · ')
         return (
           <Tooltip key={bar.id} title={text} mouseEnterDelay={0.05}>
             <Link
@@ -27,7 +33,15 @@ export function RunStrip({ runs, jobName }: { runs: readonly StripRun[]; jobName
               tabIndex={i === bars.length - 1 ? 0 : -1}
               style={{ display: 'flex', alignItems: 'flex-end', width: 5, height: HEIGHT }}
             >
-              <span style={{ width: 5, height: Math.round(bar.height * HEIGHT), borderRadius: 1.5, background: STATUS_FILL[bar.status], opacity: bar.status === 'WAITING' ? 0.5 : 1 }} />
+              <span
+                style={{
+                  width: 5,
+                  height: Math.round(bar.height * HEIGHT),
+                  borderRadius: 1.5,
+                  background: STATUS_FILL[bar.status],
+                  opacity: bar.status === 'WAITING' ? 0.5 : 1,
+                }}
+              />
             </Link>
           </Tooltip>
         )

@@ -22,7 +22,10 @@ export function useJobList(namespace: string, filters: JobFilters, result: Insta
   }, [loaded])
   const strips = useQueries({
     queries: batches.map((ids) => stripsQuery(ids)),
-    combine: (answers) => ({ pages: answers.map(({ data }) => data), areLoaded: answers.every(({ data, isPlaceholderData }) => data !== undefined && !isPlaceholderData) }),
+    combine: (answers) => ({
+      pages: answers.map(({ data }) => data),
+      areLoaded: answers.every(({ data, isPlaceholderData }) => data !== undefined && !isPlaceholderData),
+    }),
   })
   const { areLoaded } = strips
   const rows = useMemo((): JobRow[] => {

@@ -20,6 +20,10 @@ describe('a conflict with the change of someone else', () => {
   })
 
   it('is merged by choice', () => {
-    expect(merge(base, mine, theirs, { description: 'theirs', timeoutMs: 'theirs', maxConcurrent: 'mine' })).toEqual({ ...base, description: 'theirs', priority: 5 })
+    expect(merge(base, mine, theirs, { description: 'theirs', timeoutMs: 'theirs', maxConcurrent: 'mine' })).toEqual({
+      ...base,
+      description: 'theirs',
+      priority: 5,
+    })
   })
 })

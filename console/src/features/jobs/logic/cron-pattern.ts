@@ -10,7 +10,11 @@ export type CronPattern =
 export type CronPatternKind = CronPattern['kind']
 
 /** Steps that divide their unit, so that the pauses are all equal. */
-export const EVEN_STEPS = { seconds: [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30], minutes: [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30], hours: [1, 2, 3, 4, 6, 8, 12] } as const
+export const EVEN_STEPS = {
+  seconds: [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30],
+  minutes: [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30],
+  hours: [1, 2, 3, 4, 6, 8, 12],
+} as const
 
 const WEEKDAY_NAMES = ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT']
 

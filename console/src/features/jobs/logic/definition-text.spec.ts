@@ -8,6 +8,14 @@ describe('the text of a definition', () => {
   })
 
   it('has each line of a script on its own', () => {
-    expect(definitionLines({ script: 'echo 1\necho 2', cwd: undefined, kind: 'shell' })).toEqual(['{', '  "script": """', '    echo 1', '    echo 2', '  """,', '  "kind": "shell"', '}'])
+    expect(definitionLines({ script: 'echo 1\necho 2', cwd: undefined, kind: 'shell' })).toEqual([
+      '{',
+      '  "script": """',
+      '    echo 1',
+      '    echo 2',
+      '  """,',
+      '  "kind": "shell"',
+      '}',
+    ])
   })
 })

@@ -6,7 +6,8 @@ export function definitionLines(value: unknown): string[] {
 function linesOf(value: unknown, indent: string): string[] {
   const inner = `${indent}  `
   if (typeof value === 'string' && value.includes('\n')) return ['"""', ...value.split('\n').map((line) => inner + line), `${indent}"""`]
-  if (Array.isArray(value)) return value.length === 0 ? ['[]'] : ['[', ...value.flatMap((item, i) => member('', item, inner, i < value.length - 1)), `${indent}]`]
+  if (Array.isArray(value))
+    return value.length === 0 ? ['[]'] : ['[', ...value.flatMap((item, i) => member('', item, inner, i < value.length - 1)), `${indent}]`]
   if (typeof value !== 'object' || value === null) return [JSON.stringify(value)]
   const members = Object.entries(value).filter(([, each]) => each !== undefined)
   if (members.length === 0) return ['{}']

@@ -60,7 +60,8 @@ export function cloneName(name: string): string {
   return stem.slice(0, 63 - suffix.length) + suffix
 }
 
-export const changedMembers = (before: JobDraft, after: JobDraft): DefinitionMember[] => DEFINITION_MEMBERS.filter((member) => !isSame(before[member], after[member]))
+export const changedMembers = (before: JobDraft, after: JobDraft): DefinitionMember[] =>
+  DEFINITION_MEMBERS.filter((member) => !isSame(before[member], after[member]))
 
 /** Only the members that differ; a secret that is gone is removed, one that is "***" stays. */
 export function changeOf(before: JobDraft, after: JobDraft, revision: number): ChangeJob {

@@ -43,7 +43,7 @@ describe('the line diff', () => {
 
 describe('hunks', () => {
   it('leave out equal lines that are far from a change', () => {
-    const lines = lineDiff([...'abcdefghij'], [...'abcdeXghij'])
+    const lines = lineDiff('abcdefghij'.split(''), 'abcdeXghij'.split(''))
     expect(hunksOf(lines, 1).map((hunk) => (hunk.kind === 'skipped' ? hunk.count : hunk.lines.map((line) => line.text).join('')))).toEqual([4, 'efXg', 3])
   })
 

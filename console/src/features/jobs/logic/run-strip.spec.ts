@@ -28,6 +28,11 @@ describe('the strip of a job', () => {
 })
 
 it('the last result is that of the last run that has ended', () => {
-  const strips = { items: [{ jobId: 'x', runs: [run('c', 'RUNNING', 0), run('b', 'FAILED', 1), run('a', 'SUCCEEDED', 1)] }, { jobId: 'y', runs: [run('d', 'WAITING', null)] }] }
+  const strips = {
+    items: [
+      { jobId: 'x', runs: [run('c', 'RUNNING', 0), run('b', 'FAILED', 1), run('a', 'SUCCEEDED', 1)] },
+      { jobId: 'y', runs: [run('d', 'WAITING', null)] },
+    ],
+  }
   expect([...lastResults(strips)]).toEqual([['x', 'FAILED']])
 })

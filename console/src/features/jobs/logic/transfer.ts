@@ -30,7 +30,8 @@ function jobsIn(parsed: unknown): unknown[] {
 const ANSWER_MEMBERS = ['id', 'namespace', 'revision', 'nextFireAt', 'createdAt', 'updatedAt']
 
 function importedJob(job: unknown): ImportedJob {
-  if (typeof job !== 'object' || job === null || Array.isArray(job)) return { draft: {} as JobDraft, name: '?', errors: { '': 'must be an object' }, droppedSecrets: [] }
+  if (typeof job !== 'object' || job === null || Array.isArray(job))
+    return { draft: {} as JobDraft, name: '?', errors: { '': 'must be an object' }, droppedSecrets: [] }
   // What an answer of the API carries besides the definition is no error in a file.
   const members = Object.fromEntries(Object.entries(job).filter(([name]) => !ANSWER_MEMBERS.includes(name)))
   const secrets = typeof members['secrets'] === 'object' && members['secrets'] !== null ? Object.entries(members['secrets']) : []
