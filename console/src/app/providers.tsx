@@ -1,10 +1,11 @@
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
-import { App, ConfigProvider, theme } from 'antd'
+import { App, ConfigProvider } from 'antd'
 import { type ReactNode, Suspense, useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { ApiProblem } from '../api/problem'
 import { LoadingState } from '../ui/states'
 import { useIsDark } from './theme'
+import { DARK_THEME, LIGHT_THEME } from './theme-config'
 
 type AntLocale = NonNullable<Parameters<typeof ConfigProvider>[0]['locale']>
 
@@ -47,10 +48,7 @@ export function Providers({ children }: { children: ReactNode }) {
   return (
     <ConfigProvider
       locale={locale}
-      theme={{
-        algorithm: isDark ? theme.darkAlgorithm : theme.defaultAlgorithm,
-        token: { borderRadius: 6, fontSize: 14, ...(isDark ? { colorBgLayout: '#141414', colorBgContainer: '#1c1c1f' } : { colorBgLayout: '#f5f6f8' }) },
-      }}
+      theme={isDark ? DARK_THEME : LIGHT_THEME}
     >
       <App>
         <QueryClientProvider client={queries}>
