@@ -65,7 +65,7 @@ export default function TimeChart({ times, stepMs, series, format, summary, heig
           { ...axis, size: 58, space: 36, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9, 1e10], values: (_u, splits) => splits.map((split) => latest.current.format(split)) },
         ],
         series: [
-          { value: (_u, second) => (second === null ? '' : formatTime(second * 1_000, zone, 'minute')), label: zone },
+          { value: (_u, second) => (second === null ? '' : `${formatTime(second * 1_000, zone, 'minute')} ${zone}`), label: '' },
           ...latest.current.series.toReversed().map(
             ({ label, color }, i): uPlot.Series => ({
               label,

@@ -63,7 +63,7 @@ function useColumns(): ColumnsType<ServerView> {
       key: 'role',
       render: (_, { isScheduling }) =>
         isScheduling ? (
-          <Tag color="gold" icon={<CrownOutlined />}>
+          <Tag color="blue" icon={<CrownOutlined />}>
             {t('scheduling')}
           </Tag>
         ) : (

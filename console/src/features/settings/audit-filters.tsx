@@ -39,7 +39,7 @@ export function AuditFilters() {
           placeholder={t(`audit.${key}Filter`)}
           defaultValue={search.get(key) ?? ''}
           onSearch={(value) => setParams({ [key]: value.trim() })}
-          style={{ width: key === 'target' ? 220 : 170 }}
+          style={{ width: key === 'target' ? 250 : 210 }}
         />
       ))}
       <DatePicker.RangePicker
