@@ -1,4 +1,5 @@
 import { Modal } from 'antd'
+import { memo } from 'react'
 import { useTranslation } from 'react-i18next'
 
 const KEYS = [
@@ -15,7 +16,7 @@ const KEYS = [
 ] as const
 
 /** The keys of the log viewer. */
-export function HelpDialog({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
+export const HelpDialog = memo(function HelpDialog({ isOpen, onClose }: { isOpen: boolean; onClose: () => void }) {
   const { t } = useTranslation('log')
   return (
     <Modal open={isOpen} onCancel={onClose} footer={null} title={t('help.title')} width={420}>
@@ -32,4 +33,4 @@ export function HelpDialog({ isOpen, onClose }: { isOpen: boolean; onClose: () =
       <p>{t('help.select')}</p>
     </Modal>
   )
-}
+})

@@ -2,7 +2,7 @@ import { CaretDownOutlined, CaretRightOutlined } from '@ant-design/icons'
 import { type CSSProperties, memo, type MouseEvent, useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { LogLineView } from '@jobtrail/shared/api/logs'
-import { parseAnsi, type Style } from './logic/ansi'
+import { parseAnsi, readableOn, type Style } from './logic/ansi'
 import type { Group } from './logic/groups'
 import { jsonOf } from './logic/json-line'
 import { type Piece, type Place, piecesOf } from './logic/pieces'
@@ -31,7 +31,7 @@ export const cssOf = (style: Style): CSSProperties | undefined => {
   const { fg, bg, bold, dim, italic, underline, strike, inverse } = style
   if (Object.keys(style).length === 0) return undefined
   return {
-    color: inverse === true ? (bg ?? 'var(--lv-bg)') : fg,
+    color: inverse === true ? (bg ?? 'var(--lv-bg)') : (fg ?? (bg === undefined ? undefined : readableOn(bg))),
     background: inverse === true ? (fg ?? 'var(--lv-fg)') : bg,
     fontWeight: bold === true ? 600 : undefined,
     opacity: dim === true ? 0.65 : undefined,

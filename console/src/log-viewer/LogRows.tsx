@@ -34,6 +34,7 @@ export function LogRows({ store, scroller, rows, stampOf, matches, current, grou
   const from = Math.max(0, Math.min(first, rows.count - count))
   const to = Math.min(rows.count, first + count)
   const { isFlexible } = scale
+  const slots = Math.max(1, to - from)
   useLayoutEffect(() => {
     const list = element.current
     if (list === null) return
@@ -59,7 +60,8 @@ export function LogRows({ store, scroller, rows, stampOf, matches, current, grou
         const n = rows.lineAt(from + i)
         return (
           <LogRow
-            key={n}
+            // A row that leaves lends its place to one that comes: elements are changed, not made.
+            key={(from + i) % slots}
             n={n}
             line={store.pages.get(n)}
             stamp={stampOf(n)}

@@ -1,18 +1,20 @@
 import { ColumnWidthOutlined, CompressOutlined, DownloadOutlined, ExpandOutlined, FieldTimeOutlined, QuestionCircleOutlined, VerticalAlignBottomOutlined, VerticalAlignTopOutlined } from '@ant-design/icons'
 import { App, Button, Dropdown, Input, Select, Tooltip } from 'antd'
-import { type ReactNode, useState } from 'react'
+import { memo, type ReactNode, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { messageOf } from '../api/problem'
-import { formatCount } from '../ui/numbers'
+import { fullCount } from './counts'
 import { download, type DownloadKind } from './copy-lines'
 import { LiveBadge } from './LiveBadge'
 import { STAMPS, type Stamps } from './logic/stamps'
-import type { LogStore } from './log-store'
+import type { LogStatus, LogStore } from './log-store'
 import { StateBadge } from './StateBadge'
 import type { ChangeView, ViewState } from './view-state'
 
 type Props = {
   store: LogStore
+  status: LogStatus
+  isReady: boolean
   view: ViewState
   onView: ChangeView
   isFollowing: boolean
@@ -69,15 +71,15 @@ function Downloads({ store, isFiltered, onSaveShown }: { store: LogStore; isFilt
 }
 
 /** What can be done with a log, beside searching it. */
-export function LogToolbar({ store, view, onView, isFollowing, isFull, groups, onFull, onFollow, onJump, onEdge, onFoldAll, onSaveShown, onHelp }: Props) {
+export const LogToolbar = memo(function LogToolbar({ store, status, isReady, view, onView, isFollowing, isFull, groups, onFull, onFollow, onJump, onEdge, onFoldAll, onSaveShown, onHelp }: Props) {
   const { t } = useTranslation('log')
-  const { total, state } = store.status
-  const isLive = store.isReady && state !== 'sealed'
+  const { total, state } = status
+  const isLive = isReady && state !== 'sealed'
   return (
     <div className="lv-tools">
-      <StateBadge store={store} />
+      {isReady && <StateBadge logKey={store.key} status={status} />}
       {isLive && <LiveBadge />}
-      <span className="lv-count jt-nums">{t('lines', { count: total, shown: formatCount(total) })}</span>
+      <span className="lv-count jt-nums">{t('lines', { count: total, shown: fullCount(total) })}</span>
       <span className="lv-space" />
       {groups > 0 && (
         <Dropdown menu={{ items: [true, false].map((isFolded) => ({ key: String(isFolded), label: t(isFolded ? 'tool.foldAll' : 'tool.unfoldAll') })), onClick: ({ key }) => onFoldAll(key === 'true') }} trigger={['click']}>
@@ -113,4 +115,4 @@ export function LogToolbar({ store, view, onView, isFollowing, isFull, groups, o
       <Tool label={t('tool.help')} icon={<QuestionCircleOutlined />} onClick={onHelp} />
     </div>
   )
-}
+})

@@ -4,7 +4,7 @@ import { type MouseEvent, useCallback, useEffect, useMemo, useRef, useState } fr
 import { useTranslation } from 'react-i18next'
 import { messageOf } from '../api/problem'
 import { useIsDark } from '../app/theme'
-import { formatCount } from '../ui/numbers'
+import { fullCount } from './counts'
 import { saveText, textOf } from './copy-lines'
 import { HelpDialog } from './HelpDialog'
 import { LogRows } from './LogRows'
@@ -20,6 +20,7 @@ import { useLogStore } from './use-log-store'
 import { contextOf, useNeeded, useRows } from './use-rows'
 import { ROW_HEIGHT, useScroller } from './use-scroller'
 import { useSearch } from './use-search'
+import { useStable } from './use-stable'
 import { useStamps } from './use-stamps'
 import type { ChangeView, ViewState } from './view-state'
 import './log-viewer.css'
@@ -108,13 +109,10 @@ export function LogViewer({ instanceId, attempt, isPinned, opensAt, startedAt, j
   if (isFollowing) seen.current = total
   const news = total - seen.current
 
-  const step = useCallback(
-    (by: 1 | -1) => {
-      const line = search.step(by, rows.lineAt(Math.min(rows.count - 1, Math.ceil(top))))
-      if (line !== undefined) jump(line)
-    },
-    [search, rows, top, jump],
-  )
+  const step = useStable((by: 1 | -1) => {
+    const line = search.step(by, rows.lineAt(Math.min(rows.count - 1, Math.ceil(top))))
+    if (line !== undefined) jump(line)
+  })
   const edge = useCallback(
     (to: 'start' | 'end') => {
       setIsFollowing(to === 'end')
@@ -139,7 +137,7 @@ export function LogViewer({ instanceId, attempt, isPinned, opensAt, startedAt, j
     }),
     [selection, onSelection, toggle],
   )
-  const page = (height - ROW_HEIGHT * 2) * 1
+  const page = height - ROW_HEIGHT * 2
   useKeys({
     '/': () => input.current?.focus({ cursor: 'all' }),
     n: () => step(1),
@@ -159,15 +157,25 @@ export function LogViewer({ instanceId, attempt, isPinned, opensAt, startedAt, j
     ...(isFull ? { Escape: () => onFull(false) } : {}),
   })
   const current = search.index === undefined ? undefined : search.run?.matches.lines[search.index]
-  const saveShown = (): void => {
+  const saveShown = useStable((): void => {
     const lines = Array.from({ length: rows.count }, (_, row) => store.pages.get(rows.lineAt(row))).filter((line) => line !== undefined)
     saveText(store.key, textOf(lines, view.stamps !== 'off'))
-  }
+  })
+  const jumpTo = useStable((line: number) => {
+    onSelection({ from: line, to: line })
+    jump(line)
+  })
+  const openHelp = useStable(() => setIsHelp(true))
+  const closeHelp = useStable(() => setIsHelp(false))
+  const clearSelection = useStable(() => onSelection(undefined))
+  const leaveSearch = useStable(() => scroller.viewport.current?.focus())
   return (
     <section className={isFull ? 'lv lv-full' : 'lv'} data-dark={isDark} data-wrap={view.isWrapped} data-stamps={view.stamps} aria-label={t('label')}>
       <div className="lv-bar">
         <LogToolbar
           store={store}
+          status={store.status}
+          isReady={store.isReady}
           view={view}
           onView={onView}
           isFollowing={isFollowing}
@@ -175,16 +183,13 @@ export function LogViewer({ instanceId, attempt, isPinned, opensAt, startedAt, j
           groups={groups.length}
           onFull={onFull}
           onFollow={setIsFollowing}
-          onJump={(line) => {
-            onSelection({ from: line, to: line })
-            jump(line)
-          }}
+          onJump={jumpTo}
           onEdge={edge}
           onFoldAll={setAll}
           onSaveShown={saveShown}
-          onHelp={() => setIsHelp(true)}
+          onHelp={openHelp}
         />
-        <SearchBar view={view} onView={onView} run={search.run} index={search.index} onStep={step} onLeave={() => scroller.viewport.current?.focus()} input={input} />
+        <SearchBar view={view} onView={onView} run={search.run} index={search.index} version={search.version} onStep={step} onLeave={leaveSearch} input={input} />
       </div>
       {store.error !== undefined && (
         <Alert
@@ -205,7 +210,7 @@ export function LogViewer({ instanceId, attempt, isPinned, opensAt, startedAt, j
           tabIndex={0}
           role="region"
           aria-label={t('text')}
-          style={{ ['--lv-digits' as string]: Math.max(3, String(total).length), ...(isFull ? {} : { height: `clamp(180px, ${Math.min(rows.count, 2_000) * ROW_HEIGHT + 22}px, max(420px, calc(100vh - 330px)))` }) }}
+          style={{ ['--lv-digits' as string]: Math.max(3, String(total).length) }}
         >
           <div className="lv-range" style={{ height: scroller.scrollHeight }}>
             <div className="lv-window" style={{ height }}>
@@ -216,12 +221,12 @@ export function LogViewer({ instanceId, attempt, isPinned, opensAt, startedAt, j
         {store.isReady && rows.count === 0 && <p className="lv-empty">{filter === undefined ? emptyText : t(search.run?.phase === 'searching' ? 'search.searching' : 'search.none')}</p>}
         {!isFollowing && news > 0 && state !== 'sealed' && (
           <button type="button" className="lv-float lv-news" onClick={() => edge('end')}>
-            ↓ {t('news', { count: news, shown: formatCount(news) })}
+            ↓ {t('news', { count: news, shown: fullCount(news) })}
           </button>
         )}
-        {selection !== undefined && <SelectionBar store={store} selection={selection} onClear={() => onSelection(undefined)} />}
+        {selection !== undefined && <SelectionBar store={store} selection={selection} onClear={clearSelection} />}
       </div>
-      <HelpDialog isOpen={isHelp} onClose={() => setIsHelp(false)} />
+      <HelpDialog isOpen={isHelp} onClose={closeHelp} />
     </section>
   )
 }

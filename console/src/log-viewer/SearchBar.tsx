@@ -1,21 +1,22 @@
 import { ArrowDownOutlined, ArrowUpOutlined, FilterOutlined, SearchOutlined } from '@ant-design/icons'
 import { Button, Input, type InputRef, Space, Tooltip } from 'antd'
-import { type KeyboardEvent, type ReactNode, type RefObject, useEffect, useState } from 'react'
+import { type KeyboardEvent, memo, type ReactNode, type RefObject, useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { messageOf } from '../api/problem'
-import { formatCount, formatPercent } from '../ui/numbers'
+import { formatPercent } from '../ui/numbers'
+import { fullCount } from './counts'
 import type { SearchRun } from './search-run'
 import type { ChangeView, ViewState } from './view-state'
 
 const TYPING_MS = 350
 
-type Props = { view: ViewState; onView: ChangeView; run: SearchRun | undefined; index: number | undefined; onStep: (by: 1 | -1) => void; onLeave: () => void; input: RefObject<InputRef | null> }
+type Props = { view: ViewState; onView: ChangeView; run: SearchRun | undefined; /** Changes with the run. */ version: number; index: number | undefined; onStep: (by: 1 | -1) => void; onLeave: () => void; input: RefObject<InputRef | null> }
 
 function Result({ run, index }: Pick<Props, 'run' | 'index'>) {
   const { t } = useTranslation('log')
   if (run === undefined) return null
   const count = run.matches.lines.length
-  const total = `${formatCount(count)}${run.isCapped ? '+' : ''}`
+  const total = `${fullCount(count)}${run.isCapped ? '+' : ''}`
   if (run.phase === 'failed') return <span className="lv-bad">{messageOf(run.error)}</span>
   const text = count === 0 ? t(run.phase === 'done' ? 'search.none' : 'search.searching') : index === undefined ? t('search.found', { total }) : t('search.nOf', { n: index + 1, total })
   return (
@@ -27,7 +28,7 @@ function Result({ run, index }: Pick<Props, 'run' | 'index'>) {
 }
 
 /** Search in the whole log, on the server. */
-export function SearchBar({ view, onView, run, index, onStep, onLeave, input }: Props) {
+export const SearchBar = memo(function SearchBar({ view, onView, run, index, onStep, onLeave, input }: Props) {
   const { t } = useTranslation('log')
   const [text, setText] = useState(view.q)
   useEffect(() => setText(view.q), [view.q])
@@ -88,4 +89,4 @@ export function SearchBar({ view, onView, run, index, onStep, onLeave, input }: 
       )}
     </search>
   )
-}
+})

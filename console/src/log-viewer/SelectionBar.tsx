@@ -1,5 +1,6 @@
 import { CloseOutlined, CopyOutlined, LinkOutlined } from '@ant-design/icons'
 import { App, Button } from 'antd'
+import { memo } from 'react'
 import { useTranslation } from 'react-i18next'
 import { messageOf } from '../api/problem'
 import { copyLines } from './copy-lines'
@@ -7,7 +8,7 @@ import type { LineSelection } from './logic/line-hash'
 import type { LogStore } from './log-store'
 
 /** What can be done with the selected lines. */
-export function SelectionBar({ store, selection, onClear }: { store: LogStore; selection: LineSelection; onClear: () => void }) {
+export const SelectionBar = memo(function SelectionBar({ store, selection, onClear }: { store: LogStore; selection: LineSelection; onClear: () => void }) {
   const { t } = useTranslation('log')
   const { message } = App.useApp()
   const report = async (work: Promise<string>): Promise<void> => {
@@ -35,4 +36,4 @@ export function SelectionBar({ store, selection, onClear }: { store: LogStore; s
       <Button size="small" type="text" icon={<CloseOutlined />} aria-label={t('selection.clear')} onClick={onClear} />
     </div>
   )
-}
+})

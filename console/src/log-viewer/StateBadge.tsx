@@ -4,17 +4,15 @@ import { Tag, Tooltip } from 'antd'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { messageOf } from '../api/problem'
-import { verifyLog } from '../api/logs'
-import { formatCount } from '../ui/numbers'
-import type { LogStore } from './log-store'
+import { type LogKey, verifyLog } from '../api/logs'
+import { fullCount } from './counts'
+import type { LogStatus } from './log-store'
 
 /** Up to so many lines a log is verified without being asked. */
 const VERIFY_UNASKED = 50_000
 
-function SealedBadge({ store }: { store: LogStore }) {
+function SealedBadge({ logKey: key, total }: { logKey: LogKey; total: number }) {
   const { t } = useTranslation('log')
-  const { key } = store
-  const { total } = store.status
   const verified = useQuery({ queryKey: ['verify', key], queryFn: () => verifyLog(key), enabled: total <= VERIFY_UNASKED, staleTime: Infinity, refetchOnWindowFocus: false })
   const verify = () => void verified.refetch()
   if (verified.isFetching) return <Tag icon={<LoadingOutlined />}>{t('state.verifying')}</Tag>
@@ -29,15 +27,14 @@ function SealedBadge({ store }: { store: LogStore }) {
   if (verified.data === undefined) return badge('success', <SafetyCertificateOutlined />, t('state.sealed'), t('state.sealedHint'))
   const { valid, digest, reason, lines, firstBad } = verified.data
   if (!valid) return badge('error', <ExclamationCircleFilled />, t('state.broken'), t('state.brokenHint', { reason, line: (firstBad ?? 0) + 1 }))
-  return badge('success', <CheckCircleFilled />, t('state.verified'), t('state.verifiedHint', { lines: formatCount(lines), digest: digest.slice(0, 16) }))
+  return badge('success', <CheckCircleFilled />, t('state.verified'), t('state.verifiedHint', { lines: fullCount(lines), digest: digest.slice(0, 16) }))
 }
 
 /** Is the log complete and proven, still open, or interrupted, and why. */
-export function StateBadge({ store }: { store: LogStore }) {
+export function StateBadge({ logKey, status }: { logKey: LogKey; status: LogStatus }) {
   const { t } = useTranslation('log')
-  const { state, total, reason, gaps } = store.status
-  if (!store.isReady) return null
-  if (state === 'sealed') return <SealedBadge store={store} />
+  const { state, total, reason, gaps } = status
+  if (state === 'sealed') return <SealedBadge logKey={logKey} total={total} />
   if (state === 'open')
     return (
       <Tooltip title={t('state.openHint')}>
@@ -50,7 +47,7 @@ export function StateBadge({ store }: { store: LogStore }) {
   return (
     <Tooltip title={[reason, missing === undefined ? undefined : t('state.missing', { lines: missing })].filter(Boolean).join(' · ')}>
       <Tag color="warning" icon={<WarningFilled />}>
-        {t('state.interrupted', { line: formatCount(total) })}
+        {t('state.interrupted', { line: fullCount(total) })}
       </Tag>
     </Tooltip>
   )

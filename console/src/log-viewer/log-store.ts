@@ -137,7 +137,7 @@ export class LogStore {
 
   private take({ state, total, reason, gaps, lines }: LogPage): void {
     // An answer may be older than what came live.
-    if (this.status.state !== 'sealed') this.status = { state, total: Math.max(total, this.status.total), ...(reason === undefined ? {} : { reason }), ...(gaps === undefined ? {} : { gaps }) }
+    if (this.status.state !== 'sealed') this.setStatus({ state, total, reason, gaps })
     this.isReady = true
     this.put(lines)
     if (state !== 'sealed') this.follow()
@@ -151,7 +151,7 @@ export class LogStore {
       lines: (lines, total) => {
         // Those of another attempt are for whoever shows that.
         if (lines[0] !== undefined && lines[0].attempt !== attempt) return this.another(lines[0].attempt)
-        this.status = { ...this.status, total: Math.max(this.status.total, total) }
+        this.setStatus({ ...this.status, total })
         this.put(lines)
       },
       state: (state) => this.takeState(state),
@@ -160,13 +160,19 @@ export class LogStore {
 
   private takeState({ attempt, state, total, reason, gaps, nextAttempt, isEnd }: LogState): void {
     if (attempt !== this.key.attempt) return this.another(attempt)
-    this.status = { state, total: Math.max(total, this.status.total), ...(reason === undefined ? {} : { reason }), ...(gaps === undefined ? {} : { gaps }) }
+    this.setStatus({ state, total, reason, gaps })
     if (isEnd) {
       this.stopFollowing?.()
       this.stopFollowing = undefined
     }
     if (nextAttempt !== undefined) return this.another(nextAttempt)
     this.notify()
+  }
+
+  /** A new object only when something has changed; the number of lines never falls. */
+  private setStatus({ state, total, reason, gaps }: Pick<LogStatus, 'state' | 'total'> & { reason?: string | undefined; gaps?: LogStatus['gaps'] }): void {
+    const next = { state, total: Math.max(total, this.status.total), ...(reason === undefined ? {} : { reason }), ...(gaps === undefined ? {} : { gaps }) }
+    if (JSON.stringify(next) !== JSON.stringify(this.status)) this.status = next
   }
 
   private another(attempt: number): void {

@@ -1,4 +1,5 @@
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import { clampTop, isScaled, maxTop, moveBy, type Scale, scrollHeight, scrollOfTop, topOfScroll } from './logic/scroll-scale'
 
 export const ROW_HEIGHT = 20
@@ -65,18 +66,25 @@ export function useScroller({ rows, isFlexible, isFollowing, onFollow }: Options
     const element = viewport.current
     if (element === null) return
     let frame = 0
+    let wheeled = 0
     const onScroll = (): void => {
       if (Math.abs(element.scrollTop - ownScroll.current) < 1.5) return
       ownScroll.current = -1
-      cancelAnimationFrame(frame)
-      frame = requestAnimationFrame(() => byReader(topOfScroll(current.current, element.scrollTop), false))
+      // This event comes once a frame, before it is painted: the rows are to be in the same frame.
+      flushSync(() => byReader(topOfScroll(current.current, element.scrollTop), false))
     }
     const onWheel = (event: WheelEvent): void => {
       // Where a pixel of the scroll bar is not a pixel of rows, the wheel still moves by pixels.
       if (event.ctrlKey || event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) return
       if (!current.current.isFlexible && !isScaled(current.current)) return
       event.preventDefault()
-      scrollBy(event.deltaY * (event.deltaMode === 1 ? ROW_HEIGHT : event.deltaMode === 2 ? element.clientHeight : 1))
+      if (wheeled === 0)
+        frame = requestAnimationFrame(() => {
+          const pixels = wheeled
+          wheeled = 0
+          flushSync(() => scrollBy(pixels))
+        })
+      wheeled += event.deltaY * (event.deltaMode === 1 ? ROW_HEIGHT : event.deltaMode === 2 ? element.clientHeight : 1)
     }
     const observer = new ResizeObserver(() => setHeight(Math.max(ROW_HEIGHT, element.clientHeight)))
     observer.observe(element)

@@ -17,6 +17,7 @@ import { ParamsAndResult } from './detail/data'
 import { Facts, WhyNote } from './detail/facts'
 import { Timeline } from './detail/timeline'
 import { useLogView } from './detail/use-log-view'
+import './detail/run-page.css'
 
 /** One run: what it is, why it is in its state, and what it says. */
 export default function InstancePage() {
@@ -51,7 +52,7 @@ function Run({ instance }: { instance: InstanceDetail }) {
   const shown = instance.attempts.find((each) => each.attempt === attempt)
   const isRunning = !isFinalInstance(status)
   return (
-    <>
+    <div className="run-page">
       <PageHeader
         title={instance.jobName}
         tags={<StatusTag status={status} />}
@@ -86,6 +87,6 @@ function Run({ instance }: { instance: InstanceDetail }) {
         onState={refresh}
         emptyText={t(status === 'WAITING' && instance.attempt === 0 ? 'log.waiting' : isRunning ? 'log.nothingYet' : 'log.nothing')}
       />
-    </>
+    </div>
   )
 }

@@ -108,6 +108,13 @@ function without(style: Style, ...names: (keyof Style)[]): Style {
 /** The sixteen colours are the theme's, so that they can be read on light and dark. */
 const named = (index: number): string => `var(--ansi-${index})`
 
+/** The colour of text that only has a background: the sixteen are dark on light and light on dark, others are what they are. */
+export function readableOn(background: string): string {
+  const [red, green, blue] = (background.match(/\d+/g) ?? []).map(Number)
+  if (red === undefined || green === undefined || blue === undefined) return 'var(--lv-bg)'
+  return red * 0.299 + green * 0.587 + blue * 0.114 > 150 ? '#000' : '#fff'
+}
+
 function extendedColor([kind, ...rest]: number[]): { color?: string; used: number } {
   if (kind === 5) {
     const index = rest[0] ?? 0

@@ -3,6 +3,8 @@ import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
 import type { InstanceDetail } from '@jobtrail/shared/api/instances'
 import { Duration, formatDuration } from '../../../ui/duration'
+import { firstDueAt, runningMs } from './times'
+import { useNow } from '../../../ui/now'
 import { RelativeTime, Time } from '../../../ui/relative-time'
 
 /** Why a run waits, or what went wrong with it: the first thing to know. */
@@ -46,13 +48,15 @@ export function Facts({ instance, jobZone }: { instance: InstanceDetail; jobZone
   const last = instance.attempts.at(-1)
   const first = instance.attempts[0]
   const began = first?.startedAt ?? first?.dispatchedAt
-  const lateness = began === undefined ? undefined : Date.parse(began) - Date.parse(instance.scheduledFor ?? instance.dueAt)
+  const due = firstDueAt(instance)
+  const lateness = began === undefined ? undefined : Math.max(0, Date.parse(began) - Date.parse(due))
+  const now = useNow(instance.status === 'RUNNING')
   const items = [
     { key: 'trigger', children: instance.cause.kind === 'schedule' ? t('cause.schedule') : t('cause.api', { by: instance.cause.by ?? '–' }) },
-    { key: 'scheduled', children: <Time at={instance.scheduledFor ?? instance.dueAt} millis {...zone} /> },
+    { key: 'scheduled', children: <Time at={due} millis {...zone} /> },
     { key: 'lateness', children: lateness === undefined ? '–' : <span className="jt-nums">{formatDuration(lateness)}</span> },
-    { key: 'queued', children: <Duration from={instance.dueAt} to={began ?? instance.finishedAt} /> },
-    { key: 'running', children: began === undefined ? '–' : <Duration from={began} to={instance.finishedAt ?? (instance.status === 'WAITING' ? (last?.finishedAt ?? null) : null)} /> },
+    { key: 'queued', children: <Duration from={due} to={began ?? instance.finishedAt} /> },
+    { key: 'running', children: began === undefined ? '–' : <span className="jt-nums">{formatDuration(runningMs(instance, now))}</span> },
     { key: 'worker', children: last === undefined ? '–' : <span style={{ overflowWrap: 'anywhere' }}>{last.workerName}</span> },
     { key: 'exit', children: last?.exitCode ?? last?.signal ?? '–' },
     { key: 'revision', children: <Link to={`/jobs/${instance.jobId}/revisions?revision=${instance.revision}`}>{t('revision', { revision: instance.revision })}</Link> },

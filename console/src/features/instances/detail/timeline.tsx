@@ -6,6 +6,7 @@ import { formatDuration } from '../../../ui/duration'
 import { useNow } from '../../../ui/now'
 import { formatCount } from '../../../ui/numbers'
 import { STATUS_FILL, STATUS_ICON } from '../../../ui/status-tag'
+import { firstDueAt } from './times'
 import './timeline.css'
 
 type Props = { instance: InstanceDetail; shown: number; onShow: (attempt: number | undefined) => void }
@@ -15,7 +16,7 @@ export function Timeline({ instance, shown, onShow }: Props) {
   const { t } = useTranslation('instance')
   const isEnded = isFinalInstance(instance.status)
   const now = useNow(!isEnded)
-  const start = Math.min(Date.parse(instance.dueAt), Date.parse(instance.attempts[0]?.dispatchedAt ?? instance.dueAt))
+  const start = Date.parse(firstDueAt(instance))
   const end = Math.max(start + 1, isEnded ? Date.parse(instance.finishedAt ?? instance.dueAt) : now)
   const at = (time: number): number => (100 * Math.min(end - start, Math.max(0, time - start))) / (end - start)
   const bar = (attempt: AttemptView) => {
