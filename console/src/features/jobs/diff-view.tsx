@@ -14,7 +14,7 @@ export function DiffView({ before, after, label }: { before: unknown; after: unk
   const lines = useMemo(() => lineDiff(definitionLines(before), definitionLines(after)), [before, after])
   const hunks = useMemo(() => hunksOf(lines, isWhole ? lines.length : 3), [lines, isWhole])
   if (lines.every(({ kind }) => kind === 'same')) return <p>{t('diff.same')}</p>
-  const background = { same: 'transparent', removed: token.colorErrorBg, added: token.colorSuccessBg }
+  const background = { same: 'transparent', removed: 'rgb(229 72 77 / 14%)', added: 'rgb(56 158 13 / 14%)' }
   const row = (line: DiffLine) => (
     <tr key={`${line.old ?? ''}:${line.new ?? ''}`} style={{ background: background[line.kind] }}>
       <td style={{ ...NUMBER, color: token.colorTextTertiary }}>{line.old}</td>

@@ -7,7 +7,7 @@ import { type JobView, RunJob } from '@jobtrail/shared/api/jobs'
 import { refreshInstances } from '../../api/instances'
 import { runJob } from '../../api/jobs'
 import { isProblem, messageOf } from '../../api/problem'
-import { formatDuration } from '../../ui/duration'
+import { exactDuration } from './logic/exact-duration'
 import { CodeEditor } from './editor/code-editor'
 import { errorsOfIssues, errorsOfProblem } from './logic/field-path'
 import { parseObject } from './logic/json-object'
@@ -67,7 +67,7 @@ export function RunDialog({
       open
       width={640}
       title={t('run.title', { name: job.name })}
-      okText={delay > 0 ? t('run.later', { delay: formatDuration(delay * UNITS[unit]) }) : t('run.now')}
+      okText={delay > 0 ? t('run.later', { delay: exactDuration(delay * UNITS[unit]) }) : t('run.now')}
       cancelText={t('common:actions.cancel')}
       okButtonProps={{ disabled: syntax !== undefined, loading: isBusy }}
       onOk={() => void run()}

@@ -1,7 +1,7 @@
 import { useTranslation } from 'react-i18next'
 import type { Trigger } from '@jobtrail/shared/api/jobs'
 import { useTime } from '../../app/time-zone'
-import { formatDuration } from '../../ui/duration'
+import { exactDuration } from './logic/exact-duration'
 import { useCronWords } from './cron-words'
 
 /** When a job fires, in words. */
@@ -14,7 +14,7 @@ export function useTriggerWords(): (trigger: Trigger) => string {
       case 'cron':
         return cronWords(trigger.expression) ?? trigger.expression
       case 'interval':
-        return t('trigger.everyWords', { duration: formatDuration(trigger.everyMs) })
+        return t('trigger.everyWords', { duration: exactDuration(trigger.everyMs) })
       case 'once':
         return t('trigger.onceWords', { at: format(trigger.at) })
       case 'manual':

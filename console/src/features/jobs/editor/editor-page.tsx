@@ -1,6 +1,6 @@
 import { CaretRightOutlined, SaveOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
-import { Alert, App, Button, Col, Row, Segmented, Tag, Tooltip } from 'antd'
+import { Alert, App, Button, Col, Row, Segmented, Tag, theme, Tooltip } from 'antd'
 import { useEffect, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useNavigate } from 'react-router'
@@ -26,6 +26,7 @@ type Props = { job: JobView | undefined; initial: JobDraft; namespace: string; n
 /** One job: a new one, or one that is there. */
 export function EditorPage({ job, initial, namespace, notice }: Props) {
   const { t } = useTranslation('jobs')
+  const { token } = theme.useToken()
   const { can } = useSession()
   const { message } = App.useApp()
   const navigate = useNavigate()
@@ -69,51 +70,53 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
   return (
     <>
       <LeaveGuard isDirty={isDirty && !isReadOnly} name={draft.name} />
-      <PageHeader
-        title={current?.name ?? t('editor.new')}
-        tags={
-          <>
-            {current !== undefined && !current.enabled && <Tag>{t('list.disabled')}</Tag>}
-            {isDirty && !isReadOnly && <Tag color="warning">{t('editor.unsaved')}</Tag>}
-            {isReadOnly && <Tag>{t('editor.readOnly')}</Tag>}
-          </>
-        }
-        subtitle={
-          current !== undefined && (
+      <div style={{ display: 'flow-root', position: 'sticky', top: 52, zIndex: 20, background: token.colorBgLayout, margin: '-12px 0 0', paddingTop: 12 }}>
+        <PageHeader
+          title={current?.name ?? t('editor.new')}
+          tags={
             <>
-              <Link to={`/jobs/${current.id}/revisions`}>{t('editor.revision', { revision: current.revision })}</Link> · {t('editor.changed')}{' '}
-              <RelativeTime at={current.updatedAt} /> · <Link to={`/instances?job=${current.id}`}>{t('menu.runs')}</Link>
+              {current !== undefined && !current.enabled && <Tag>{t('list.disabled')}</Tag>}
+              {isDirty && !isReadOnly && <Tag color="warning">{t('editor.unsaved')}</Tag>}
+              {isReadOnly && <Tag>{t('editor.readOnly')}</Tag>}
             </>
-          )
-        }
-        actions={
-          <>
-            <Segmented
-              aria-label={t('editor.view')}
-              value={isJson ? 'json' : 'form'}
-              disabled={!isFormable || !isGoodJson}
-              options={[
-                { value: 'form', label: t('editor.form') },
-                { value: 'json', label: 'JSON' },
-              ]}
-              onChange={(view) => change({ view: view === 'json' ? 'json' : undefined })}
-            />
-            {current !== undefined && can(namespace, 'operator') && (
-              <Tooltip title={isDirty ? t('editor.runsSaved') : ''}>
-                <Button icon={<CaretRightOutlined />} onClick={() => setIsRunning(true)}>
-                  {t('run.now')}
+          }
+          subtitle={
+            current !== undefined && (
+              <>
+                <Link to={`/jobs/${current.id}/revisions`}>{t('editor.revision', { revision: current.revision })}</Link> · {t('editor.changed')}{' '}
+                <RelativeTime at={current.updatedAt} /> · <Link to={`/instances?job=${current.id}`}>{t('menu.runs')}</Link>
+              </>
+            )
+          }
+          actions={
+            <>
+              <Segmented
+                aria-label={t('editor.view')}
+                value={isJson ? 'json' : 'form'}
+                disabled={!isFormable || !isGoodJson}
+                options={[
+                  { value: 'form', label: t('editor.form') },
+                  { value: 'json', label: 'JSON' },
+                ]}
+                onChange={(view) => change({ view: view === 'json' ? 'json' : undefined })}
+              />
+              {current !== undefined && can(namespace, 'operator') && (
+                <Tooltip title={isDirty ? t('editor.runsSaved') : ''}>
+                  <Button icon={<CaretRightOutlined />} onClick={() => setIsRunning(true)}>
+                    {t('run.now')}
+                  </Button>
+                </Tooltip>
+              )}
+              {!isReadOnly && (
+                <Button type="primary" icon={<SaveOutlined />} loading={isSaving} disabled={!isGoodJson || (!isNew && !isDirty)} onClick={() => void save()}>
+                  {t(isNew ? 'common:actions.create' : 'common:actions.save')}
                 </Button>
-              </Tooltip>
-            )}
-            {!isReadOnly && (
-              <Button type="primary" icon={<SaveOutlined />} loading={isSaving} disabled={!isGoodJson || (!isNew && !isDirty)} onClick={() => void save()}>
-                {t(isNew ? 'common:actions.create' : 'common:actions.save')}
-              </Button>
-            )}
-            {current !== undefined && <JobMenu job={current} isInEditor />}
-          </>
-        }
-      />
+              )}
+              {current !== undefined && <JobMenu job={current} isInEditor />}
+            </>
+          }
+        />
+      </div>
       {notice !== undefined && isNew && <Alert type="info" showIcon title={notice} style={{ marginBottom: 16 }} />}
       {failure !== undefined && <Alert type="error" showIcon title={failure} style={{ marginBottom: 16 }} />}
       {isJson ? (
@@ -124,7 +127,7 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
             <JobForm editor={editor} workers={workers} isReadOnly={isReadOnly} />
           </Col>
           <Col xs={24} xl={8}>
-            <div style={{ position: 'sticky', top: 68 }}>
+            <div style={{ position: 'sticky', top: 136 }}>
               <NextFires trigger={draft.trigger} isEnabled={draft.enabled ?? true} />
               <MatchingWorkers draft={draft} namespace={namespace} workers={workers} />
             </div>

@@ -24,7 +24,7 @@ export function Field({ path, label, hint, children, style }: Props) {
               {error}
             </div>
           )}
-          {hint !== undefined && <div style={{ opacity: 0.7 }}>{hint}</div>}
+          {hint !== undefined && error === undefined && <div style={{ opacity: 0.7 }}>{hint}</div>}
         </div>
       )}
     </Form.Item>

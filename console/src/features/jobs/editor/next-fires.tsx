@@ -6,7 +6,7 @@ import { useTranslation } from 'react-i18next'
 import { Trigger } from '@jobtrail/shared/api/jobs'
 import { BROWSER_ZONE, formatOffset, formatTime } from '../../../app/time-zone'
 import { previewQuery } from '../../../api/triggers'
-import { formatDuration } from '../../../ui/duration'
+import { exactDuration } from '../logic/exact-duration'
 import { ErrorState } from '../../../ui/states'
 import { withClockChanges, zoneOf } from '../logic/fire-times'
 import type { JobDraft } from '../logic/job-draft'
@@ -69,16 +69,16 @@ function FireRow({ at, zone, isOtherZone, shift }: RowProps) {
       {shift !== undefined && (
         <tr>
           <td colSpan={2} style={{ padding: '4px 0' }}>
-            <Typography.Text type="warning">
+            <Typography.Text type="warning" style={{ fontSize: 13 }}>
               <SwapOutlined />{' '}
-              {t(shift.byMs > 0 ? 'fires.forward' : 'fires.back', { by: formatDuration(Math.abs(shift.byMs)), at: formatTime(shift.at, zone, 'minute') })}
+              {t(shift.byMs > 0 ? 'fires.forward' : 'fires.back', { by: exactDuration(Math.abs(shift.byMs)), at: formatTime(shift.at, zone, 'minute') })}
             </Typography.Text>
           </td>
         </tr>
       )}
       <tr>
         <td style={cell}>
-          {formatTime(at, zone)} <Typography.Text type="secondary">{formatOffset(at, zone)}</Typography.Text>
+          {formatTime(at, zone)} <span style={{ opacity: 0.65 }}>{formatOffset(at, zone)}</span>
         </td>
         {isOtherZone && <td style={cell}>{formatTime(at, BROWSER_ZONE)}</td>}
       </tr>

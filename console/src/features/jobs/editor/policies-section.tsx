@@ -1,6 +1,6 @@
 import { InputNumber } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { formatDuration } from '../../../ui/duration'
+import { exactDuration } from '../logic/exact-duration'
 import type { JobDraft } from '../logic/job-draft'
 import { retryWaits } from '../logic/retry-waits'
 import { DurationInput } from './duration-input'
@@ -91,7 +91,7 @@ export function PoliciesSection({ draft, set }: { draft: JobDraft; set: SetMembe
         )}
       </div>
       <ul aria-live="polite" style={{ margin: 0, paddingInlineStart: 20 }}>
-        <li>{timeoutMs === 0 ? t('policy.noTimeout') : t('policy.timeout', { after: formatDuration(timeoutMs), grace: formatDuration(killGraceMs) })}</li>
+        <li>{timeoutMs === 0 ? t('policy.noTimeout') : t('policy.timeout', { after: exactDuration(timeoutMs), grace: exactDuration(killGraceMs) })}</li>
         <li>{maxConcurrent === 0 ? t('policy.anyConcurrent') : t('policy.concurrent', { count: maxConcurrent })}</li>
         <li>
           <RetryWords retry={retry} />
@@ -105,6 +105,6 @@ function RetryWords({ retry }: { retry: { maxRetries: number; backoffMs: number;
   const { t } = useTranslation('jobs')
   if (retry.maxRetries === 0) return <>{t('policy.noRetry')}</>
   const { waits, isMore, totalMs } = retryWaits(retry)
-  const list = waits.map(formatDuration).join(', ') + (isMore ? ', …' : '')
-  return <>{t('policy.retry', { count: retry.maxRetries, waits: list, total: formatDuration(totalMs) })}</>
+  const list = waits.map(exactDuration).join(', ') + (isMore ? ', …' : '')
+  return <>{t('policy.retry', { count: retry.maxRetries, waits: list, total: exactDuration(totalMs) })}</>
 }

@@ -31,6 +31,7 @@ export function JobsTable({ rows, isLoading, selected, onSelect, onRun }: Props)
     {
       title: t('column.trigger'),
       key: 'trigger',
+      width: '26%',
       responsive: ['md'],
       render: (_, { job }) => (
         <>
@@ -46,14 +47,15 @@ export function JobsTable({ rows, isLoading, selected, onSelect, onRun }: Props)
     {
       title: t('column.strip'),
       key: 'strip',
-      width: 240,
+      width: 230,
+      responsive: ['sm'],
       render: (_, { job, runs }) => (runs === undefined ? null : <RunStrip runs={runs} jobName={job.name} />),
     },
     {
       title: t('column.next'),
       key: 'next',
-      width: 130,
-      responsive: ['sm'],
+      width: 116,
+      responsive: ['lg'],
       render: (_, { job }) =>
         job.nextFireAt !== null ? (
           <RelativeTime at={job.nextFireAt} jobZone={job.trigger.kind === 'cron' ? job.trigger.timeZone : undefined} />
@@ -61,7 +63,7 @@ export function JobsTable({ rows, isLoading, selected, onSelect, onRun }: Props)
           <span style={{ opacity: 0.6 }}>–</span>
         ),
     },
-    { title: t('column.enabled'), key: 'enabled', width: 90, responsive: ['sm'], render: (_, { job }) => <EnabledSwitch job={job} /> },
+    { title: t('column.enabled'), key: 'enabled', width: 84, responsive: ['lg'], render: (_, { job }) => <EnabledSwitch job={job} /> },
     {
       title: <span className="jt-skip">{t('column.actions')}</span>,
       key: 'actions',
@@ -87,7 +89,7 @@ export function JobsTable({ rows, isLoading, selected, onSelect, onRun }: Props)
       dataSource={rows}
       loading={isLoading && { delay: 300 }}
       pagination={false}
-      scroll={{ x: 'max-content' }}
+      tableLayout="fixed"
       rowSelection={{
         selectedRowKeys: [...selected],
         onChange: (keys) => onSelect(keys.map(String)),
@@ -100,7 +102,7 @@ export function JobsTable({ rows, isLoading, selected, onSelect, onRun }: Props)
 function JobName({ job }: { job: JobView }) {
   const { t } = useTranslation('jobs')
   return (
-    <div style={{ minWidth: 180, maxWidth: 380 }}>
+    <div style={{ minWidth: 0 }}>
       <Space size={6} wrap>
         <Link to={`/jobs/${job.id}`} style={{ fontWeight: 600, overflowWrap: 'anywhere', opacity: job.enabled ? 1 : 0.7 }}>
           {job.name}
