@@ -32,7 +32,7 @@ function NewApiToken({ namespace, onClose, onMade }: { namespace: string; onClos
   return (
     <Modal open title={t('token.newApi', { namespace })} okText={common('actions.create')} onOk={() => form.submit()} onCancel={onClose} confirmLoading={create.isPending}>
       <FormProblem error={create.error} />
-      <Form<Values> form={form} layout="vertical" onFinish={save} initialValues={{ name: '', role: 'operator', days: 90 }}>
+      <Form<Values> name="api-token" form={form} layout="vertical" onFinish={save} initialValues={{ name: '', role: 'operator', days: 90 }}>
         <Form.Item label={t('token.name')} name="name" required extra={t('token.nameNote')}>
           <Input autoFocus autoComplete="off" spellCheck={false} />
         </Form.Item>

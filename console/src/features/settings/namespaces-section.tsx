@@ -26,7 +26,7 @@ function NewNamespace({ onClose }: { onClose: () => void }) {
   return (
     <Modal open title={t('ns.new')} okText={common('actions.create')} onOk={() => form.submit()} onCancel={onClose} confirmLoading={create.isPending}>
       <FormProblem error={create.error} />
-      <Form form={form} layout="vertical" onFinish={save} initialValues={{ name: '', description: '' }}>
+      <Form name="namespace" form={form} layout="vertical" onFinish={save} initialValues={{ name: '', description: '' }}>
         <Form.Item label={t('ns.name')} name="name" required>
           <Input autoFocus autoComplete="off" spellCheck={false} />
         </Form.Item>

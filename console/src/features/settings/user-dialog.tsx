@@ -38,7 +38,7 @@ export function UserDialog({ user, onClose }: { user: UserView | 'new'; onClose:
       destroyOnHidden
     >
       <FormProblem error={create.error ?? change.error} />
-      <Form<Values> form={form} layout="vertical" onFinish={save} initialValues={isNew ? { username: '', grants: { default: 'viewer' } } : { username: user.username, grants: user.grants }}>
+      <Form<Values> name="user" form={form} layout="vertical" onFinish={save} initialValues={isNew ? { username: '', grants: { default: 'viewer' } } : { username: user.username, grants: user.grants }}>
         {isNew && (
           <Form.Item label={t('user.name')} name="username" required>
             <Input autoFocus autoComplete="off" spellCheck={false} />

@@ -28,7 +28,7 @@ function NewWorkerToken({ namespace, onClose, onMade }: { namespace: string; onC
   return (
     <Modal open title={t('token.newWorker', { namespace })} okText={common('actions.create')} onOk={() => form.submit()} onCancel={onClose} confirmLoading={create.isPending}>
       <FormProblem error={create.error} />
-      <Form<Values> form={form} layout="vertical" onFinish={save} initialValues={{ name: '', group: '' }}>
+      <Form<Values> name="worker-token" form={form} layout="vertical" onFinish={save} initialValues={{ name: '', group: '' }}>
         <Form.Item label={t('token.name')} name="name" required>
           <Input autoFocus autoComplete="off" spellCheck={false} />
         </Form.Item>
