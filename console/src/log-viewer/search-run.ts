@@ -5,7 +5,7 @@ import { Matches } from './logic/matches'
 /** Enough to step through; beyond it the answer says so. */
 const MAX_MATCHES = LOG_SEARCH_LIMIT
 const LIVE_PAUSE_MS = 1_000
-const CONTEXT_MATCHES = 100
+const CONTEXT_LINES = 150
 
 export type SearchPhase = 'searching' | 'done' | 'failed'
 
@@ -58,7 +58,7 @@ export class SearchRun {
 
   /** Matches from line `n` on with the lines around them. */
   async around(n: number, context: number): Promise<NonNullable<Awaited<ReturnType<typeof searchLog>>['matches'][number]['line']>[]> {
-    const { matches } = await searchLog(this.key, { ...this.terms, from: n, limit: CONTEXT_MATCHES, context }, this.ended.signal)
+    const { matches } = await searchLog(this.key, { ...this.terms, from: n, limit: Math.ceil(CONTEXT_LINES / (2 * context + 1)), context }, this.ended.signal)
     return matches.flatMap(({ line, before = [], after = [] }) => [...before, ...(line === undefined ? [] : [line]), ...after])
   }
 
