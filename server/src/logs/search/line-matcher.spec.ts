@@ -14,6 +14,17 @@ test('case is ignored unless asked for', () => {
   expect(matcher.places('ERROR: error')).toEqual([[0, 5], [7, 12]])
 })
 
+test('no character of a text has a meaning, with case or without', () => {
+  for (const q of ['a.b*c', '[x]', '(y', 'back\\slash', '$1 ^2', 'a|b', '{3}', 'a/b-c']) {
+    for (const isCase of [true, false]) {
+      const matcher = lineMatcher({ q, mode: 'text', case: isCase })
+      expect(matcher.mayMatch(`one\ntwo ${q} three`)).toBe(true)
+      expect(matcher.places(`two ${q}`)).toEqual([[4, 4 + q.length]])
+      expect(matcher.mayMatch('abbbc x y 1 2 aaa')).toBe(false)
+    }
+  }
+})
+
 test('^ and $ are the ends of a line, also when many lines are looked at', () => {
   const matcher = lineMatcher({ q: '^b+$', mode: 'regex', case: true })
   expect(matcher.mayMatch('a\nbbb\nc')).toBe(true)
