@@ -8,7 +8,7 @@ import { api } from './client'
 export type JobFilters = Pick<z.infer<typeof JobQuery>, 'search' | 'group' | 'trigger' | 'enabled'>
 
 const PAGE = 100
-const REFRESH_MS = 10_000
+const REFRESH_MS = 5_000
 
 export const jobsQuery = (namespace: string, filters: JobFilters) =>
   infiniteQueryOptions({
@@ -56,15 +56,3 @@ export const routableWorkersQuery = (namespace: string) =>
 
 /** After any change of jobs. */
 export const refreshJobs = (client: QueryClient): Promise<void> => client.invalidateQueries({ queryKey: ['jobs'] })
-
-/** Every job of a filter, for export. */
-export async function allJobs(namespace: string, filters: JobFilters): Promise<JobView[]> {
-  const jobs: JobView[] = []
-  let cursor: string | undefined
-  do {
-    const page: JobPage = await api.get('/api/jobs', { query: { namespace, ...filters, cursor, limit: 500 } }, JobPage)
-    jobs.push(...page.items)
-    cursor = page.next ?? undefined
-  } while (cursor !== undefined && jobs.length < 10_000)
-  return jobs
-}

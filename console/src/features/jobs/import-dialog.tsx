@@ -7,6 +7,7 @@ import { createJob, refreshJobs } from '../../api/jobs'
 import { messageOf } from '../../api/problem'
 import { createOf } from './logic/job-draft'
 import { type ImportedJob, importOf } from './logic/transfer'
+import { useProblemText } from './use-problem-text'
 
 type Row = ImportedJob & { key: number; outcome?: 'created' | { failed: string } }
 const MAX_BYTES = 5_000_000
@@ -86,7 +87,7 @@ export function ImportDialog({ namespace, close }: { namespace: string; close: (
           dataSource={rows}
           pagination={rows.length > 10 ? { pageSize: 10 } : false}
           columns={[
-            { title: t('field.name'), dataIndex: 'name', render: (name: string) => <span style={{ overflowWrap: 'anywhere' }}>{name}</span> },
+            { title: t('field.name'), dataIndex: 'name', width: 200, render: (name: string) => <span style={{ overflowWrap: 'anywhere' }}>{name}</span> },
             { title: t('import.state'), render: (_, row) => <ImportState row={row} /> },
           ]}
         />
@@ -97,6 +98,7 @@ export function ImportDialog({ namespace, close }: { namespace: string; close: (
 
 function ImportState({ row }: { row: Row }) {
   const { t } = useTranslation('jobs')
+  const problemText = useProblemText()
   const errors = Object.entries(row.errors)
   if (errors.length > 0)
     return (
@@ -104,7 +106,7 @@ function ImportState({ row }: { row: Row }) {
         {errors.map(([path, message]) => (
           <li key={path}>
             <Typography.Text type="danger">
-              <span className="jt-mono">{path}</span> {message}
+              <span className="jt-mono">{path}</span> {problemText(message)}
             </Typography.Text>
           </li>
         ))}

@@ -38,7 +38,7 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
           >
             {row.jobName}
           </Link>
-          {row.error !== null && (
+          {row.error !== null && row.status !== 'CANCELLED' && (
             <Typography.Text type="danger" ellipsis={{ tooltip: row.error }} style={{ display: 'block', fontSize: 12 }}>
               {row.error}
             </Typography.Text>

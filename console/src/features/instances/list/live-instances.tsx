@@ -28,7 +28,7 @@ export function LiveInstances({ namespace, filters, isFiltered }: Props) {
       <InstancesBulkBar rows={selected} clear={() => setSelectedIds([])} />
       <div aria-live="polite" style={{ position: 'sticky', top: 60, zIndex: 5, height: 0, textAlign: 'center' }}>
         {waiting > 0 && (
-          <Button type="primary" shape="round" size="small" icon={<ArrowUpOutlined />} onClick={showNew}>
+          <Button type="primary" shape="round" size="small" icon={<ArrowUpOutlined />} onClick={showNew} style={{ transform: 'translateY(-14px)' }}>
             {t('list.new', { count: waiting })}
           </Button>
         )}

@@ -1,6 +1,6 @@
 import { CaretRightOutlined, SaveOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
-import { Alert, App, Button, Col, Row, Segmented, Tag, theme, Tooltip } from 'antd'
+import { Alert, App, Button, Col, Grid, Row, Segmented, Tag, theme, Tooltip } from 'antd'
 import { useEffect, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useNavigate } from 'react-router'
@@ -27,6 +27,7 @@ type Props = { job: JobView | undefined; initial: JobDraft; namespace: string; n
 export function EditorPage({ job, initial, namespace, notice }: Props) {
   const { t } = useTranslation('jobs')
   const { token } = theme.useToken()
+  const isWide = Grid.useBreakpoint().xl === true
   const { can } = useSession()
   const { message } = App.useApp()
   const navigate = useNavigate()
@@ -70,7 +71,17 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
   return (
     <>
       <LeaveGuard isDirty={isDirty && !isReadOnly} name={draft.name} />
-      <div style={{ display: 'flow-root', position: 'sticky', top: 52, zIndex: 20, background: token.colorBgLayout, margin: '-12px 0 0', paddingTop: 12 }}>
+      <div
+        style={{
+          display: 'flow-root',
+          position: isWide ? 'sticky' : 'static',
+          top: 52,
+          zIndex: 20,
+          background: token.colorBgLayout,
+          margin: '-12px 0 0',
+          paddingTop: 12,
+        }}
+      >
         <PageHeader
           title={current?.name ?? t('editor.new')}
           tags={
@@ -127,7 +138,7 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
             <JobForm editor={editor} workers={workers} isReadOnly={isReadOnly} />
           </Col>
           <Col xs={24} xl={8}>
-            <div style={{ position: 'sticky', top: 136 }}>
+            <div style={{ position: isWide ? 'sticky' : 'static', top: 136 }}>
               <NextFires trigger={draft.trigger} isEnabled={draft.enabled ?? true} />
               <MatchingWorkers draft={draft} namespace={namespace} workers={workers} />
             </div>

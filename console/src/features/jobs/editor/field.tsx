@@ -1,5 +1,6 @@
 import { Form } from 'antd'
 import { createContext, type ReactNode, useContext, useId } from 'react'
+import { useProblemText } from '../use-problem-text'
 import { errorAt, type FieldErrors } from '../logic/field-path'
 
 /** What is wrong with which field; read by each {@link Field}. */
@@ -12,6 +13,7 @@ type Props = { path: string; label: string; hint?: ReactNode; children: (control
 /** A labelled control with the error of its path below it. */
 export function Field({ path, label, hint, children, style }: Props) {
   const id = useId()
+  const problemText = useProblemText()
   const error = useFieldError(path)
   const describedBy = error !== undefined || hint !== undefined ? `${id}-about` : undefined
   return (
@@ -21,7 +23,7 @@ export function Field({ path, label, hint, children, style }: Props) {
         <div id={`${id}-about`} style={{ marginTop: 4, fontSize: 13 }}>
           {error !== undefined && (
             <div role="alert" data-field-error className="jt-field-error" style={{ color: 'var(--ant-color-error, #d9363e)' }}>
-              {error}
+              {problemText(error)}
             </div>
           )}
           {hint !== undefined && error === undefined && <div style={{ opacity: 0.7 }}>{hint}</div>}

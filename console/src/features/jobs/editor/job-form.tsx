@@ -13,6 +13,9 @@ import { SecretsSection } from './secrets-section'
 import { TriggerSection } from './trigger-section'
 import type { JobEditor } from './use-job-editor'
 
+/** Nothing can be changed, but everything is to be read. */
+const READABLE = { token: { colorTextDisabled: 'inherit', colorBgContainerDisabled: 'transparent' } }
+
 type Props = { editor: JobEditor; workers: UseQueryResult<WorkerPage>; isReadOnly: boolean }
 
 /** The definition as a form: one part for each thing that one thinks about. */
@@ -21,7 +24,7 @@ export function JobForm({ editor: { draft, errors, setMember }, workers, isReadO
   const handlers = useMemo(() => [...new Set(items.flatMap((worker) => worker.handlers))].toSorted(), [items])
   return (
     <FieldErrorsContext value={errors}>
-      <ConfigProvider componentDisabled={isReadOnly}>
+      <ConfigProvider componentDisabled={isReadOnly} theme={isReadOnly ? READABLE : undefined}>
         <Form layout="vertical" component="div">
           <GeneralSection draft={draft} set={setMember} />
           <TriggerSection draft={draft} set={setMember} />

@@ -3,6 +3,7 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { FieldErrors } from '../logic/field-path'
 import { isSame, type JobDraft } from '../logic/job-draft'
+import { useProblemText } from '../use-problem-text'
 import { parseObject } from '../logic/json-object'
 import { CodeEditor } from './code-editor'
 
@@ -11,6 +12,7 @@ type Props = { draft: JobDraft; replace: (draft: JobDraft) => void; problems: Fi
 /** The whole definition as JSON. What is typed is taken as soon as it is JSON; what the schema says of it is listed. */
 export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Props) {
   const { t } = useTranslation('jobs')
+  const problemText = useProblemText()
   const [text, setText] = useState(() => JSON.stringify(draft, null, 2))
   const parsed = parseObject(text)
   if ('value' in parsed && !isSame(parsed.value, draft)) setText(JSON.stringify(draft, null, 2))
@@ -36,7 +38,7 @@ export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Pro
               <ul style={{ margin: 0, paddingInlineStart: 20 }}>
                 {list.map(([path, message]) => (
                   <li key={path}>
-                    <span className="jt-mono">{path}</span> {message}
+                    <span className="jt-mono">{path}</span> {problemText(message)}
                   </li>
                 ))}
               </ul>

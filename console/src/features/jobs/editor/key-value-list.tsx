@@ -2,6 +2,7 @@ import { DeleteOutlined, PlusOutlined } from '@ant-design/icons'
 import { Button, Input } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
+import { useProblemText } from '../use-problem-text'
 import { useFieldError } from './field'
 
 type Row = { key: number; name: string; value: string }
@@ -16,6 +17,7 @@ const isEqual = (a: Readonly<Record<string, string>>, b: Readonly<Record<string,
 /** Names with values, such as environment variables. A name that is being typed may be empty or double for a while: then it is not in the value yet. */
 export function KeyValueList({ path, label, value, onChange }: Props) {
   const { t } = useTranslation('jobs')
+  const problemText = useProblemText()
   const error = useFieldError(path)
   const [rows, setRows] = useState<Row[]>(() => Object.entries(value).map(([name, each]) => rowOf(name, each)))
   const [known, setKnown] = useState(value)
@@ -62,7 +64,7 @@ export function KeyValueList({ path, label, value, onChange }: Props) {
       ))}
       {error !== undefined && (
         <div role="alert" className="jt-field-error" style={{ color: 'var(--ant-color-error, #d9363e)', marginBottom: 8 }}>
-          {error}
+          {problemText(error)}
         </div>
       )}
       <Button size="small" icon={<PlusOutlined />} onClick={() => setRows([...rows, rowOf('', '')])}>

@@ -8,6 +8,7 @@ import type { JobView } from '@jobtrail/shared/api/jobs'
 import { useSession } from '../../../app/session'
 import { refreshJobs, setJobEnabled } from '../../../api/jobs'
 import { messageOf } from '../../../api/problem'
+import { useNow } from '../../../ui/now'
 import { RelativeTime } from '../../../ui/relative-time'
 import { useTriggerWords } from '../trigger-words'
 import { JobMenu } from './job-menu'
@@ -58,7 +59,7 @@ export function JobsTable({ rows, isLoading, selected, onSelect, onRun }: Props)
       responsive: ['lg'],
       render: (_, { job }) =>
         job.nextFireAt !== null ? (
-          <RelativeTime at={job.nextFireAt} jobZone={job.trigger.kind === 'cron' ? job.trigger.timeZone : undefined} />
+          <NextFire at={job.nextFireAt} jobZone={job.trigger.kind === 'cron' ? job.trigger.timeZone : undefined} />
         ) : (
           <span style={{ opacity: 0.6 }}>–</span>
         ),
@@ -97,6 +98,12 @@ export function JobsTable({ rows, isLoading, selected, onSelect, onRun }: Props)
       }}
     />
   )
+}
+
+/** In the moment of firing the list still has the time that has just passed. */
+function NextFire({ at, jobZone }: { at: string; jobZone: string | undefined }) {
+  const { t } = useTranslation('jobs')
+  return Date.parse(at) <= useNow() ? <>{t('list.due')}</> : <RelativeTime at={at} jobZone={jobZone} />
 }
 
 function JobName({ job }: { job: JobView }) {
