@@ -1,3 +1,4 @@
+import i18next from 'i18next'
 import { Problem } from '@jobtrail/shared/api/common'
 
 export type FieldProblem = { path: string; message: string }
@@ -10,8 +11,8 @@ export class ApiProblem extends Error {
     readonly detail: string,
     readonly errors: readonly FieldProblem[] = [],
     /** With STALE_REVISION: the thing as it is now. */
-    readonly current: unknown = undefined,
-    readonly requestId: string | undefined = undefined,
+    readonly current?: unknown,
+    readonly requestId?: string,
   ) {
     super(detail)
     this.name = 'ApiProblem'
@@ -32,6 +33,13 @@ export async function problemOf(response: Response): Promise<ApiProblem> {
 
 export const isProblem = (error: unknown, code?: string): error is ApiProblem => error instanceof ApiProblem && (code === undefined || error.code === code)
 
+/** A message of a schema or of the API at a field, in the user's language where there is a translation. */
+export const fieldMessage = (message: string): string => i18next.t(message, { ns: 'problems', keySeparator: false, nsSeparator: false, defaultValue: message })
+
+/** What to tell the user. The API speaks English: in other languages its code is told first, and then what it said. */
 export function messageOf(error: unknown): string {
-  return error instanceof ApiProblem ? error.detail : error instanceof Error ? error.message : String(error)
+  if (!(error instanceof ApiProblem)) return error instanceof Error ? error.message : String(error)
+  const { code, detail } = error
+  const known = i18next.resolvedLanguage === 'en' ? '' : i18next.t(code, { ns: 'problems', defaultValue: '' })
+  return known === '' ? detail : `${known}(${fieldMessage(detail)})`
 }

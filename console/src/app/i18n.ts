@@ -1,4 +1,4 @@
-import i18next, { type BackendModule } from 'i18next'
+import i18next, { type BackendModule, type ReadCallback } from 'i18next'
 import { initReactI18next } from 'react-i18next'
 import { readStorage, writeStorage } from './stored'
 
@@ -8,18 +8,21 @@ const KEY = 'jobtrail.language'
 
 const files = import.meta.glob<Record<string, unknown>>('../locales/*/*.json', { import: 'default' })
 
+async function deliver(language: string, namespace: string, done: ReadCallback): Promise<void> {
+  try {
+    const load = files[`../locales/${language}/${namespace}.json`]
+    if (load === undefined) throw new Error(`no texts ${language}/${namespace}`)
+    done(null, await load())
+  } catch (error) {
+    done(error instanceof Error ? error : new Error(String(error)), true)
+  }
+}
+
 /** One file a language and feature, loaded when the feature is. */
 const backend: BackendModule = {
   type: 'backend',
   init: () => undefined,
-  read: (language, namespace, done) => {
-    const load = files[`../locales/${language}/${namespace}.json`]
-    if (load === undefined) return done(new Error(`no texts ${language}/${namespace}`), false)
-    load().then(
-      (texts) => done(null, texts),
-      (error: unknown) => done(error instanceof Error ? error : new Error(String(error)), true),
-    )
-  },
+  read: (language, namespace, done) => void deliver(language, namespace, done),
 }
 
 const isLanguage = (text: string | null | undefined): text is Language => text !== null && text !== undefined && text in LANGUAGES
@@ -38,7 +41,7 @@ export async function startI18n(): Promise<void> {
   await i18next
     .use(backend)
     .use(initReactI18next)
-    .init({ lng: initialLanguage(), supportedLngs: Object.keys(LANGUAGES), fallbackLng: 'en', ns: ['common'], defaultNS: 'common', interpolation: { escapeValue: false } })
+    .init({ lng: initialLanguage(), supportedLngs: Object.keys(LANGUAGES), fallbackLng: 'en', ns: ['common', 'problems'], defaultNS: 'common', interpolation: { escapeValue: false } })
 }
 
 export async function setLanguage(language: Language): Promise<void> {

@@ -18,7 +18,7 @@ const DARK: NonNullable<ThemeConfig['token']> = {
   colorLinkHover: '#9cc4ff',
   colorLinkActive: '#9cc4ff',
   colorInfo: '#5b9dff',
-  colorError: '#ff6166',
+  colorError: '#ff7a7d',
   colorBgLayout: '#141414',
   colorBgContainer: '#1c1c1f',
   colorTextDescription: 'rgba(255, 255, 255, 0.65)',

@@ -14,7 +14,7 @@ const formatters = new Map<string, Intl.RelativeTimeFormat>()
 export function formatRelative(ms: number, language: string): string {
   let formatter = formatters.get(language)
   if (formatter === undefined) formatters.set(language, (formatter = new Intl.RelativeTimeFormat(language, { numeric: 'auto', style: 'short' })))
-  const [unit, size] = STEPS.find(([, size]) => Math.abs(ms) >= size) ?? ['second', 1_000]
+  const [unit, size] = STEPS.find(([, least]) => Math.abs(ms) >= least) ?? ['second', 1_000]
   return formatter.format(Math.trunc(ms / size), unit)
 }
 

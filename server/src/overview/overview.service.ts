@@ -82,13 +82,13 @@ function bucketsOf({ fromMs, toMs, bucketMs }: Span, { buckets }: RunCounts, vol
   )
   const member = { SUCCEEDED: 'succeeded', FAILED: 'failed', TIMED_OUT: 'timedOut', CANCELLED: 'cancelled', WAITING: 'unfinished', RUNNING: 'unfinished' } as const
   for (const { _id, count } of buckets) {
-    const view = views.get(Number(_id.bucket))
+    const view = views.get(_id.bucket)
     if (view !== undefined) view[member[_id.status]] += count
   }
   const last = [...views.keys()].at(-1) ?? 0
   for (const { bucket, lines, bytes } of volume) {
     // A run may have been dispatched later than the span in which it was made.
-    const view = views.get(Math.min(Number(bucket), last))
+    const view = views.get(Math.min(bucket, last))
     if (view === undefined) continue
     view.lines += lines
     view.bytes += bytes

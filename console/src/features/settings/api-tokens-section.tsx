@@ -8,7 +8,7 @@ import { type ApiTokenCreated, type ApiTokenView, CreateApiToken, type Role, ROL
 import { apiTokensQuery, useCreateApiToken } from '../../api/tokens'
 import { useNamespace } from '../../app/namespace'
 import { useSession } from '../../app/session'
-import { FormProblem, parseForm, showFieldErrors } from '../../ui/form-problem'
+import { forgetErrors, FormProblem, parseForm, showFieldErrors } from '../../ui/form-problem'
 import { RelativeTime, Time } from '../../ui/relative-time'
 import { EmptyState, ErrorState } from '../../ui/states'
 import { SectionFrame } from './section-frame'
@@ -32,7 +32,7 @@ function NewApiToken({ namespace, onClose, onMade }: { namespace: string; onClos
   return (
     <Modal open title={t('token.newApi', { namespace })} okText={common('actions.create')} onOk={() => form.submit()} onCancel={onClose} confirmLoading={create.isPending}>
       <FormProblem error={create.error} />
-      <Form<Values> name="api-token" form={form} layout="vertical" onFinish={save} initialValues={{ name: '', role: 'operator', days: 90 }}>
+      <Form<Values> name="api-token" form={form} layout="vertical" onFinish={save} onValuesChange={forgetErrors(form)} initialValues={{ name: '', role: 'operator', days: 90 }}>
         <Form.Item label={t('token.name')} name="name" required extra={t('token.nameNote')}>
           <Input autoFocus autoComplete="off" spellCheck={false} />
         </Form.Item>
@@ -61,7 +61,7 @@ export default function ApiTokensSection() {
     { title: t('token.expires'), key: 'expires', render: (_, { expiresAt }) => (expiresAt === null ? t('token.never') : <Time at={expiresAt} />) },
     { title: t('token.lastUsed'), key: 'lastUsed', render: (_, { lastUsedAt }) => (lastUsedAt === null ? '–' : <RelativeTime at={lastUsedAt} />) },
     { title: t('created'), key: 'created', render: (_, { createdAt }) => <Time at={createdAt} /> },
-    { key: 'actions', align: 'right', render: (_, token) => <RevokeToken kind="api-tokens" token={token} /> },
+    { title: <span className="jt-hidden">{common('actions.column')}</span>, key: 'actions', align: 'right', render: (_, token) => <RevokeToken kind="api-tokens" token={token} /> },
   ]
   return (
     <SectionFrame

@@ -68,6 +68,7 @@ export default function AuditSection() {
             scroll={{ x: 'max-content' }}
             locale={{ emptyText: <EmptyState title={t('audit.empty')} text={t('audit.emptyText')} /> }}
             expandable={{
+              columnTitle: <span className="jt-hidden">{common('actions.details')}</span>,
               rowExpandable: ({ details, requestId }) => Object.keys(details).length > 0 || requestId !== null,
               expandedRowRender: ({ details, requestId }) => (
                 <>

@@ -9,7 +9,7 @@ import { ALL_NAMESPACES, CreateNamespace, type NamespaceView, type Role, ROLES }
 import { namespacesQuery, useCreateNamespace, useDeleteNamespace } from '../../api/namespaces'
 import { useSession } from '../../app/session'
 import { ConfirmButton } from '../../ui/confirm-button'
-import { FormProblem, parseForm, showFieldErrors } from '../../ui/form-problem'
+import { forgetErrors, FormProblem, parseForm, showFieldErrors } from '../../ui/form-problem'
 import { Time } from '../../ui/relative-time'
 import { ErrorState } from '../../ui/states'
 import { SectionFrame } from './section-frame'
@@ -26,7 +26,7 @@ function NewNamespace({ onClose }: { onClose: () => void }) {
   return (
     <Modal open title={t('ns.new')} okText={common('actions.create')} onOk={() => form.submit()} onCancel={onClose} confirmLoading={create.isPending}>
       <FormProblem error={create.error} />
-      <Form name="namespace" form={form} layout="vertical" onFinish={save} initialValues={{ name: '', description: '' }}>
+      <Form name="namespace" form={form} layout="vertical" onFinish={save} onValuesChange={forgetErrors(form)} initialValues={{ name: '', description: '' }}>
         <Form.Item label={t('ns.name')} name="name" required>
           <Input autoFocus autoComplete="off" spellCheck={false} />
         </Form.Item>
@@ -69,8 +69,7 @@ export default function NamespacesSection() {
     { title: t('created'), key: 'created', render: (_, { createdAt }) => <Time at={createdAt} /> },
     ...(isAdmin
       ? [
-          {
-            key: 'actions',
+          {            title: <span className="jt-hidden">{common('actions.column')}</span>,            key: 'actions',
             align: 'right' as const,
             render: (_: unknown, { name }: NamespaceView) => (
               <ConfirmButton size="small" question={t('ns.deleteQuestion', { name })} consequence={t('ns.deleteText')} onConfirm={() => remove.mutateAsync(name)}>

@@ -2,7 +2,7 @@ import { Form, Input, Modal } from 'antd'
 import { useTranslation } from 'react-i18next'
 import { ChangeUser, CreateUser, type Grants, type UserView } from '@jobtrail/shared/api/auth'
 import { useChangeUser, useCreateUser } from '../../api/users'
-import { FormProblem, parseForm, showFieldErrors } from '../../ui/form-problem'
+import { forgetErrors, FormProblem, parseForm, showFieldErrors } from '../../ui/form-problem'
 import { GrantsInput } from './grants-input'
 
 type Values = { username: string; password?: string; grants: Grants }
@@ -38,7 +38,7 @@ export function UserDialog({ user, onClose }: { user: UserView | 'new'; onClose:
       destroyOnHidden
     >
       <FormProblem error={create.error ?? change.error} />
-      <Form<Values> name="user" form={form} layout="vertical" onFinish={save} initialValues={isNew ? { username: '', grants: { default: 'viewer' } } : { username: user.username, grants: user.grants }}>
+      <Form<Values> name="user" form={form} layout="vertical" onFinish={save} onValuesChange={forgetErrors(form)} initialValues={isNew ? { username: '', grants: { default: 'viewer' } } : { username: user.username, grants: user.grants }}>
         {isNew && (
           <Form.Item label={t('user.name')} name="username" required>
             <Input autoFocus autoComplete="off" spellCheck={false} />

@@ -37,6 +37,7 @@ function useColumns(edit: (user: UserView) => void): ColumnsType<UserView> {
     { title: t('state'), key: 'state', render: (_, { disabled }) => <Badge status={disabled ? 'default' : 'success'} text={t(disabled ? 'user.disabled' : 'user.enabled')} /> },
     { title: t('created'), key: 'created', render: (_, { createdAt }) => <Time at={createdAt} /> },
     {
+      title: <span className="jt-hidden">{common('actions.column')}</span>,
       key: 'actions',
       align: 'right',
       render: (_, user) => (

@@ -7,7 +7,7 @@ import { useTranslation } from 'react-i18next'
 import { CreateWorkerToken, type WorkerTokenCreated, type WorkerTokenView } from '@jobtrail/shared/api/auth'
 import { useCreateWorkerToken, workerTokensQuery } from '../../api/tokens'
 import { useNamespace } from '../../app/namespace'
-import { FormProblem, parseForm, showFieldErrors } from '../../ui/form-problem'
+import { forgetErrors, FormProblem, parseForm, showFieldErrors } from '../../ui/form-problem'
 import { Time } from '../../ui/relative-time'
 import { EmptyState, ErrorState } from '../../ui/states'
 import { SectionFrame } from './section-frame'
@@ -28,7 +28,7 @@ function NewWorkerToken({ namespace, onClose, onMade }: { namespace: string; onC
   return (
     <Modal open title={t('token.newWorker', { namespace })} okText={common('actions.create')} onOk={() => form.submit()} onCancel={onClose} confirmLoading={create.isPending}>
       <FormProblem error={create.error} />
-      <Form<Values> name="worker-token" form={form} layout="vertical" onFinish={save} initialValues={{ name: '', group: '' }}>
+      <Form<Values> name="worker-token" form={form} layout="vertical" onFinish={save} onValuesChange={forgetErrors(form)} initialValues={{ name: '', group: '' }}>
         <Form.Item label={t('token.name')} name="name" required>
           <Input autoFocus autoComplete="off" spellCheck={false} />
         </Form.Item>
@@ -42,6 +42,7 @@ function NewWorkerToken({ namespace, onClose, onMade }: { namespace: string; onC
 
 export default function WorkerTokensSection() {
   const { t } = useTranslation('settings')
+  const { t: common } = useTranslation()
   const { namespace } = useNamespace()
   const tokens = useQuery(workerTokensQuery(namespace))
   const [isNew, setIsNew] = useState(false)
@@ -51,7 +52,7 @@ export default function WorkerTokensSection() {
     { title: t('token.group'), key: 'group', render: (_, { group }) => group ?? t('token.anyGroup') },
     { title: t('state'), key: 'state', render: (_, token) => <TokenState revokedAt={token.revokedAt} /> },
     { title: t('created'), key: 'created', render: (_, { createdAt }) => <Time at={createdAt} /> },
-    { key: 'actions', align: 'right', render: (_, token) => <RevokeToken kind="worker-tokens" token={token} /> },
+    { title: <span className="jt-hidden">{common('actions.column')}</span>, key: 'actions', align: 'right', render: (_, token) => <RevokeToken kind="worker-tokens" token={token} /> },
   ]
   return (
     <SectionFrame

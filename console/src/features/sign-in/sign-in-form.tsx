@@ -8,7 +8,7 @@ import { isProblem, messageOf } from '../../api/problem'
 /** `username`: the one whose session has expired, who alone may go on. */
 export function SignInForm({ username, onDone }: { username?: string; onDone?: () => void }) {
   const { t } = useTranslation()
-  const attempt = useMutation({ mutationFn: ({ username, password }: Login) => signIn(username, password), onSuccess: () => onDone?.() })
+  const attempt = useMutation({ mutationFn: (login: Login) => signIn(login.username, login.password), onSuccess: () => onDone?.() })
   const message = isProblem(attempt.error, 'INVALID_CREDENTIALS') ? t('session.invalid') : isProblem(attempt.error, 'TOO_MANY_ATTEMPTS') ? t('session.tooMany') : messageOf(attempt.error)
   return (
     <Form<Login> name="sign-in" layout="vertical" requiredMark={false} initialValues={{ username: username ?? '', password: '' }} onFinish={(values) => attempt.mutate(values)}>

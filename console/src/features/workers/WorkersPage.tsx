@@ -22,6 +22,7 @@ function matches(worker: WorkerView, search: string, group: string | null, state
 
 export default function WorkersPage() {
   const { t } = useTranslation('workers')
+  const { t: common } = useTranslation()
   const { namespace } = useNamespace()
   const { can } = useSession()
   const { token } = theme.useToken()
@@ -90,6 +91,7 @@ export default function WorkersPage() {
         pagination={rows.length > 50 ? { pageSize: 50, showSizeChanger: false } : false}
         locale={{ emptyText: t('noMatch') }}
         expandable={{
+              columnTitle: <span className="jt-hidden">{common('actions.details')}</span>,
           expandedRowKeys: open === null ? [] : [open],
           onExpand: (isOpen, worker) => setParams({ open: isOpen ? worker.id : null }),
           expandedRowRender: (worker) => <WorkerRunList workerId={worker.id} />,
