@@ -69,7 +69,16 @@ function useContent(line: LogLineView | undefined, hits: readonly Place[] | unde
 export const LogRow = memo(function LogRow({ n, line, stamp, hits, group, isFolded, isExpanded, isSelected, isCurrent, isAfterSkip, total, actions }: Props) {
   const { t } = useTranslation('log')
   const content = useContent(line, hits, group)
-  const classes = ['lv-row', line?.stream ?? 'lv-loading', isSelected && 'lv-selected', isCurrent && 'lv-current', isAfterSkip && 'lv-skip', group !== undefined && 'lv-group'].filter(Boolean).join(' ')
+  const classes = [
+    'lv-row',
+    line?.stream ?? 'lv-loading',
+    isSelected && 'lv-selected',
+    isCurrent && 'lv-current',
+    isAfterSkip && 'lv-skip',
+    group !== undefined && 'lv-group',
+  ]
+    .filter(Boolean)
+    .join(' ')
   return (
     <div role="listitem" className={classes} data-line={n} aria-setsize={total} aria-posinset={n + 1}>
       <span className="lv-gutter">
@@ -81,16 +90,36 @@ export const LogRow = memo(function LogRow({ n, line, stamp, hits, group, isFold
             {stamp}
           </span>
         )}
-        <span className="lv-side" title={line?.stream === 'stderr' ? 'stderr' : undefined} aria-label={line?.stream === 'stderr' ? 'stderr' : undefined} role={line?.stream === 'stderr' ? 'img' : undefined} />
+        <span
+          className="lv-side"
+          title={line?.stream === 'stderr' ? 'stderr' : undefined}
+          aria-label={line?.stream === 'stderr' ? 'stderr' : undefined}
+          role={line?.stream === 'stderr' ? 'img' : undefined}
+        />
       </span>
       <span className="lv-text">
         {group !== undefined && (
-          <button type="button" className="lv-toggle" aria-expanded={!isFolded} aria-label={t('row.fold')} tabIndex={-1} onClick={() => actions.fold(group.start)}>
+          <button
+            type="button"
+            className="lv-toggle"
+            aria-expanded={!isFolded}
+            aria-label={t('row.fold')}
+            tabIndex={-1}
+            onClick={() => actions.fold(group.start)}
+          >
             {isFolded ? <CaretRightOutlined /> : <CaretDownOutlined />}
           </button>
         )}
         {content?.kind !== undefined && group === undefined && (
-          <button type="button" className="lv-toggle" aria-expanded={isExpanded} aria-label={t(`row.${content.kind}`)} title={t(`row.${content.kind}`)} tabIndex={-1} onClick={() => actions.expand(n)}>
+          <button
+            type="button"
+            className="lv-toggle"
+            aria-expanded={isExpanded}
+            aria-label={t(`row.${content.kind}`)}
+            title={t(`row.${content.kind}`)}
+            tabIndex={-1}
+            onClick={() => actions.expand(n)}
+          >
             {isExpanded ? <CaretDownOutlined /> : <CaretRightOutlined />}
           </button>
         )}

@@ -1,4 +1,13 @@
-import { ColumnWidthOutlined, CompressOutlined, DownloadOutlined, ExpandOutlined, FieldTimeOutlined, QuestionCircleOutlined, VerticalAlignBottomOutlined, VerticalAlignTopOutlined } from '@ant-design/icons'
+import {
+  ColumnWidthOutlined,
+  CompressOutlined,
+  DownloadOutlined,
+  ExpandOutlined,
+  FieldTimeOutlined,
+  QuestionCircleOutlined,
+  VerticalAlignBottomOutlined,
+  VerticalAlignTopOutlined,
+} from '@ant-design/icons'
 import { App, Button, Dropdown, Input, Select, Tooltip } from 'antd'
 import { memo, type ReactNode, useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -32,7 +41,16 @@ type Props = {
 function Tool({ label, icon, isOn, onClick, disabled }: { label: string; icon: ReactNode; isOn?: boolean; onClick: () => void; disabled?: boolean }) {
   return (
     <Tooltip title={label}>
-      <Button size="small" type={isOn === true ? 'primary' : 'text'} ghost={isOn === true} icon={icon} aria-label={label} {...(isOn === undefined ? {} : { 'aria-pressed': isOn })} disabled={disabled === true} onClick={onClick} />
+      <Button
+        size="small"
+        type={isOn === true ? 'primary' : 'text'}
+        ghost={isOn === true}
+        icon={icon}
+        aria-label={label}
+        {...(isOn === undefined ? {} : { 'aria-pressed': isOn })}
+        disabled={disabled === true}
+        onClick={onClick}
+      />
     </Tooltip>
   )
 }
@@ -44,7 +62,18 @@ function GoToLine({ total, onJump }: { total: number; onJump: (line: number) => 
     const line = Number(text.replace(/\D/g, ''))
     if (line >= 1) onJump(Math.min(line, Math.max(1, total)) - 1)
   }
-  return <Input size="small" className="lv-goto" value={text} inputMode="numeric" placeholder={t('tool.goto')} aria-label={t('tool.gotoLabel')} onChange={({ target }) => setText(target.value.replace(/[^\d]/g, ''))} onPressEnter={go} />
+  return (
+    <Input
+      size="small"
+      className="lv-goto"
+      value={text}
+      inputMode="numeric"
+      placeholder={t('tool.goto')}
+      aria-label={t('tool.gotoLabel')}
+      onChange={({ target }) => setText(target.value.replace(/[^\d]/g, ''))}
+      onPressEnter={go}
+    />
+  )
 }
 
 function Downloads({ store, isFiltered, onSaveShown }: { store: LogStore; isFiltered: boolean; onSaveShown: () => void }) {
@@ -64,14 +93,33 @@ function Downloads({ store, isFiltered, onSaveShown }: { store: LogStore; isFilt
   }
   const kinds: DownloadKind[] = ['log', 'stamped', 'jsonl', ...(isFiltered ? (['shown'] as const) : [])]
   return (
-    <Dropdown menu={{ items: kinds.map((kind) => ({ key: kind, label: t(`download.${kind}`) })), onClick: ({ key }) => void start(key as DownloadKind) }} trigger={['click']}>
+    <Dropdown
+      menu={{ items: kinds.map((kind) => ({ key: kind, label: t(`download.${kind}`) })), onClick: ({ key }) => void start(key as DownloadKind) }}
+      trigger={['click']}
+    >
       <Button size="small" type="text" loading={isBusy} icon={<DownloadOutlined />} aria-label={t('tool.download')} title={t('tool.download')} />
     </Dropdown>
   )
 }
 
 /** What can be done with a log, beside searching it. */
-export const LogToolbar = memo(function LogToolbar({ store, status, isReady, view, onView, isFollowing, isFull, groups, onFull, onFollow, onJump, onEdge, onFoldAll, onSaveShown, onHelp }: Props) {
+export const LogToolbar = memo(function LogToolbar({
+  store,
+  status,
+  isReady,
+  view,
+  onView,
+  isFollowing,
+  isFull,
+  groups,
+  onFull,
+  onFollow,
+  onJump,
+  onEdge,
+  onFoldAll,
+  onSaveShown,
+  onHelp,
+}: Props) {
   const { t } = useTranslation('log')
   const { total, state } = status
   const isLive = isReady && state !== 'sealed'
@@ -82,13 +130,26 @@ export const LogToolbar = memo(function LogToolbar({ store, status, isReady, vie
       <span className="lv-count jt-nums">{t('lines', { count: total, shown: fullCount(total) })}</span>
       <span className="lv-space" />
       {groups > 0 && (
-        <Dropdown menu={{ items: [true, false].map((isFolded) => ({ key: String(isFolded), label: t(isFolded ? 'tool.foldAll' : 'tool.unfoldAll') })), onClick: ({ key }) => onFoldAll(key === 'true') }} trigger={['click']}>
+        <Dropdown
+          menu={{
+            items: [true, false].map((isFolded) => ({ key: String(isFolded), label: t(isFolded ? 'tool.foldAll' : 'tool.unfoldAll') })),
+            onClick: ({ key }) => onFoldAll(key === 'true'),
+          }}
+          trigger={['click']}
+        >
           <Button size="small" type="text">
             {t('tool.groups', { count: groups })}
           </Button>
         </Dropdown>
       )}
-      <Button size="small" type={view.onlyStderr ? 'primary' : 'text'} ghost={view.onlyStderr} aria-pressed={view.onlyStderr} title={t('tool.stderrHint')} onClick={() => onView({ onlyStderr: !view.onlyStderr })}>
+      <Button
+        size="small"
+        type={view.onlyStderr ? 'primary' : 'text'}
+        ghost={view.onlyStderr}
+        aria-pressed={view.onlyStderr}
+        title={t('tool.stderrHint')}
+        onClick={() => onView({ onlyStderr: !view.onlyStderr })}
+      >
         stderr
       </Button>
       <Select<Stamps>

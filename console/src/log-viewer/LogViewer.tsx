@@ -51,14 +51,31 @@ export type LogViewerProps = {
 const LOOK_ABOVE = 5
 
 /** A log of any length, live or complete. */
-export function LogViewer({ instanceId, attempt, isPinned, opensAt, startedAt, jobZone, view, onView, selection, onSelection, isFull, onFull, onNextAttempt, onState, emptyText }: LogViewerProps) {
+export function LogViewer({
+  instanceId,
+  attempt,
+  isPinned,
+  opensAt,
+  startedAt,
+  jobZone,
+  view,
+  onView,
+  selection,
+  onSelection,
+  isFull,
+  onFull,
+  onNextAttempt,
+  onState,
+  emptyText,
+}: LogViewerProps) {
   const { t } = useTranslation('log')
   const isDark = useIsDark()
   const opening = useRef(selection)
   const { store, version } = useLogStore(instanceId, attempt, isPinned, opening.current?.from ?? (opensAt === 'start' ? 0 : undefined))
   const { total, state } = store.status
   const search = useSearch(store, view)
-  const filter = (view.onlyMatches && view.q !== '') || view.onlyStderr ? (view.onlyMatches || view.q !== '' ? contextOf(view.onlyMatches ? view.q : '') : 0) : undefined
+  const filter =
+    (view.onlyMatches && view.q !== '') || view.onlyStderr ? (view.onlyMatches || view.q !== '' ? contextOf(view.onlyMatches ? view.q : '') : 0) : undefined
   const { groups, byStart, folded, hidden, toggle, setAll, reveal } = useGroups(store, total)
   const rows = useRows(search.run, search.version, filter, total, hidden)
   const [expanded, setExpanded] = useState<ReadonlySet<number>>(new Set())
@@ -189,7 +206,16 @@ export function LogViewer({ instanceId, attempt, isPinned, opensAt, startedAt, j
           onSaveShown={saveShown}
           onHelp={openHelp}
         />
-        <SearchBar view={view} onView={onView} run={search.run} index={search.index} version={search.version} onStep={step} onLeave={leaveSearch} input={input} />
+        <SearchBar
+          view={view}
+          onView={onView}
+          run={search.run}
+          index={search.index}
+          version={search.version}
+          onStep={step}
+          onLeave={leaveSearch}
+          input={input}
+        />
       </div>
       {store.error !== undefined && (
         <Alert
@@ -207,6 +233,7 @@ export function LogViewer({ instanceId, attempt, isPinned, opensAt, startedAt, j
         <div
           ref={scroller.viewport}
           className="lv-viewport"
+          // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- what scrolls has to take the focus
           tabIndex={0}
           role="region"
           aria-label={t('text')}
@@ -214,11 +241,25 @@ export function LogViewer({ instanceId, attempt, isPinned, opensAt, startedAt, j
         >
           <div className="lv-range" style={{ height: scroller.scrollHeight }}>
             <div className="lv-window" style={{ height }}>
-              <LogRows store={store} scroller={scroller} rows={rows} stampOf={stampOf} matches={search.run?.matches} current={current} groups={filter === undefined ? byStart : NO_GROUPS} folded={folded} expanded={expanded} selection={selection} actions={actions} />
+              <LogRows
+                store={store}
+                scroller={scroller}
+                rows={rows}
+                stampOf={stampOf}
+                matches={search.run?.matches}
+                current={current}
+                groups={filter === undefined ? byStart : NO_GROUPS}
+                folded={folded}
+                expanded={expanded}
+                selection={selection}
+                actions={actions}
+              />
             </div>
           </div>
         </div>
-        {store.isReady && rows.count === 0 && <p className="lv-empty">{filter === undefined ? emptyText : t(search.run?.phase === 'searching' ? 'search.searching' : 'search.none')}</p>}
+        {store.isReady && rows.count === 0 && (
+          <p className="lv-empty">{filter === undefined ? emptyText : t(search.run?.phase === 'searching' ? 'search.searching' : 'search.none')}</p>
+        )}
         {!isFollowing && news > 0 && state !== 'sealed' && (
           <button type="button" className="lv-float lv-news" onClick={() => edge('end')}>
             ↓ {t('news', { count: news, shown: fullCount(news) })}

@@ -10,7 +10,16 @@ import type { ChangeView, ViewState } from './view-state'
 
 const TYPING_MS = 350
 
-type Props = { view: ViewState; onView: ChangeView; run: SearchRun | undefined; /** Changes with the run. */ version: number; index: number | undefined; onStep: (by: 1 | -1) => void; onLeave: () => void; input: RefObject<InputRef | null> }
+type Props = {
+  view: ViewState
+  onView: ChangeView
+  run: SearchRun | undefined
+  /** Changes with the run. */ version: number
+  index: number | undefined
+  onStep: (by: 1 | -1) => void
+  onLeave: () => void
+  input: RefObject<InputRef | null>
+}
 
 function Result({ run, index }: Pick<Props, 'run' | 'index'>) {
   const { t } = useTranslation('log')
@@ -18,7 +27,12 @@ function Result({ run, index }: Pick<Props, 'run' | 'index'>) {
   const count = run.matches.lines.length
   const total = `${fullCount(count)}${run.isCapped ? '+' : ''}`
   if (run.phase === 'failed') return <span className="lv-bad">{messageOf(run.error)}</span>
-  const text = count === 0 ? t(run.phase === 'done' ? 'search.none' : 'search.searching') : index === undefined ? t('search.found', { total }) : t('search.nOf', { n: index + 1, total })
+  const text =
+    count === 0
+      ? t(run.phase === 'done' ? 'search.none' : 'search.searching')
+      : index === undefined
+        ? t('search.found', { total })
+        : t('search.nOf', { n: index + 1, total })
   return (
     <span>
       {text}
@@ -79,8 +93,22 @@ export const SearchBar = memo(function SearchBar({ view, onView, run, index, onS
       {view.q !== '' && (
         <>
           <Space.Compact size="small">
-            <Button size="small" icon={<ArrowUpOutlined />} aria-label={t('search.previous')} title={t('search.previous')} disabled={run?.matches.lines.length === 0} onClick={() => onStep(-1)} />
-            <Button size="small" icon={<ArrowDownOutlined />} aria-label={t('search.next')} title={t('search.next')} disabled={run?.matches.lines.length === 0} onClick={() => onStep(1)} />
+            <Button
+              size="small"
+              icon={<ArrowUpOutlined />}
+              aria-label={t('search.previous')}
+              title={t('search.previous')}
+              disabled={run?.matches.lines.length === 0}
+              onClick={() => onStep(-1)}
+            />
+            <Button
+              size="small"
+              icon={<ArrowDownOutlined />}
+              aria-label={t('search.next')}
+              title={t('search.next')}
+              disabled={run?.matches.lines.length === 0}
+              onClick={() => onStep(1)}
+            />
           </Space.Compact>
           <span className="lv-count" role="status">
             <Result run={run} index={index} />

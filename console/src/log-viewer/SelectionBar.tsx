@@ -23,7 +23,9 @@ export const SelectionBar = memo(function SelectionBar({ store, selection, onCle
   const count = selection.to - selection.from + 1
   return (
     <div className="lv-float lv-selection" role="toolbar" aria-label={t('selection.label')}>
-      <span className="jt-nums">{count === 1 ? t('selection.line', { line: selection.from + 1 }) : t('selection.lines', { from: selection.from + 1, to: selection.to + 1, count })}</span>
+      <span className="jt-nums">
+        {count === 1 ? t('selection.line', { line: selection.from + 1 }) : t('selection.lines', { from: selection.from + 1, to: selection.to + 1, count })}
+      </span>
       <Button size="small" icon={<CopyOutlined />} onClick={() => void copy(false)}>
         {t('selection.copy')}
       </Button>

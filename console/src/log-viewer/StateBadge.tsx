@@ -13,12 +13,26 @@ const VERIFY_UNASKED = 50_000
 
 function SealedBadge({ logKey: key, total }: { logKey: LogKey; total: number }) {
   const { t } = useTranslation('log')
-  const verified = useQuery({ queryKey: ['verify', key], queryFn: () => verifyLog(key), enabled: total <= VERIFY_UNASKED, staleTime: Infinity, refetchOnWindowFocus: false })
+  const verified = useQuery({
+    queryKey: ['verify', key],
+    queryFn: () => verifyLog(key),
+    enabled: total <= VERIFY_UNASKED,
+    staleTime: Infinity,
+    refetchOnWindowFocus: false,
+  })
   const verify = () => void verified.refetch()
   if (verified.isFetching) return <Tag icon={<LoadingOutlined />}>{t('state.verifying')}</Tag>
   const badge = (color: string, icon: ReactNode, label: string, hint: string) => (
     <Tooltip title={hint}>
-      <Tag color={color} icon={icon} role="button" tabIndex={0} style={{ cursor: 'pointer' }} onClick={verify} onKeyDown={({ key: pressed }) => pressed === 'Enter' && verify()}>
+      <Tag
+        color={color}
+        icon={icon}
+        role="button"
+        tabIndex={0}
+        style={{ cursor: 'pointer' }}
+        onClick={verify}
+        onKeyDown={({ key: pressed }) => pressed === 'Enter' && verify()}
+      >
         {label}
       </Tag>
     </Tooltip>

@@ -8,7 +8,7 @@ export const MAX_COPIED_LINES = 50_000
 
 /** All lines of a range, in calls of bounded size. */
 async function* linesOf(key: LogKey, from: number, to: number): AsyncGenerator<LogLineView[]> {
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     const { lines, next } = await logPage(key, { from: at, limit: Math.min(LOG_PAGE_LIMIT, to - at) })
     if (lines.length === 0) return
     yield lines

@@ -106,7 +106,7 @@ export class LogStore {
       controller.abort()
       this.fetching.delete(page)
     }
-    for (let at = from; at < to && this.fetching.size < MAX_IN_FLIGHT; ) {
+    for (let at = from; at < to && this.fetching.size < MAX_IN_FLIGHT;) {
       const missing = this.pages.firstMissing(at, to)
       if (missing === undefined) return
       const page = pageOf(missing)

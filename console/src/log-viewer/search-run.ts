@@ -65,7 +65,11 @@ export class SearchRun {
   private async run(): Promise<void> {
     try {
       for (;;) {
-        const page = await searchLog(this.key, { ...this.terms, from: this.next, limit: MAX_MATCHES - this.matches.lines.length, lines: false }, this.ended.signal)
+        const page = await searchLog(
+          this.key,
+          { ...this.terms, from: this.next, limit: MAX_MATCHES - this.matches.lines.length, lines: false },
+          this.ended.signal,
+        )
         for (const { n, at } of page.matches) this.matches.add(n, at)
         this.next = page.next ?? page.total
         this.searched = this.next

@@ -62,7 +62,10 @@ export function useGroups(store: LogStore, total: number) {
   const end = last?.title === undefined ? 0 : total
   const groups = useMemo(() => groupsOf(marks, end), [marks, end])
   const byStart = useMemo(() => new Map(groups.map((group) => [group.start, group])), [groups])
-  const hidden = useMemo(() => groups.filter(({ start }) => folded.has(start)).map((group: Group) => ({ from: group.start + 1, to: group.end })), [groups, folded])
+  const hidden = useMemo(
+    () => groups.filter(({ start }) => folded.has(start)).map((group: Group) => ({ from: group.start + 1, to: group.end })),
+    [groups, folded],
+  )
   const toggle = useCallback(
     (start: number) =>
       setFolded((former) => {

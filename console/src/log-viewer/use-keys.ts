@@ -2,7 +2,11 @@ import { useEffect, useRef } from 'react'
 
 export type KeyActions = Partial<Record<string, () => void>>
 
-const isTyping = (target: EventTarget | null): boolean => target instanceof HTMLElement && (target.isContentEditable || ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName) || target.closest('[role=dialog], [role=menu], [role=listbox]') !== null)
+const isTyping = (target: EventTarget | null): boolean =>
+  target instanceof HTMLElement &&
+  (target.isContentEditable ||
+    ['INPUT', 'TEXTAREA', 'SELECT'].includes(target.tagName) ||
+    target.closest('[role=dialog], [role=menu], [role=listbox]') !== null)
 
 /** Single keys for the whole page, as long as nobody types and nothing else uses them. */
 export function useKeys(actions: KeyActions): void {

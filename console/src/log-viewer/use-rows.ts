@@ -9,13 +9,24 @@ const AHEAD = PAGE_LINES / 4
 
 /** Which lines are shown: all but folded ones, or only what a search found with some lines around (`filter`: how many). */
 export function useRows(run: SearchRun | undefined, runVersion: number, filter: number | undefined, total: number, hidden: Hidden): RowMap {
-  return useMemo(() => (run !== undefined && filter !== undefined ? chosenRows(withContext(run.matches.lines, filter, total)) : foldedRows(total, hidden)), [run, runVersion, filter, total, hidden]) // eslint-disable-line react-hooks/exhaustive-deps
+  return useMemo(
+    () => (run !== undefined && filter !== undefined ? chosenRows(withContext(run.matches.lines, filter, total)) : foldedRows(total, hidden)),
+    [run, runVersion, filter, total, hidden],
+  ) // eslint-disable-line react-hooks/exhaustive-deps
 }
 
 export const contextOf = (q: string): number => (q === '' ? 0 : CONTEXT)
 
 /** Fetches what is missing of the rows in view. */
-export function useNeeded(store: LogStore, version: number, run: SearchRun | undefined, filter: number | undefined, rows: RowMap, top: number, count: number): void {
+export function useNeeded(
+  store: LogStore,
+  version: number,
+  run: SearchRun | undefined,
+  filter: number | undefined,
+  rows: RowMap,
+  top: number,
+  count: number,
+): void {
   const isFetching = useRef(false)
   const first = Math.floor(top)
   useEffect(() => {

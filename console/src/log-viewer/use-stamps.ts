@@ -4,7 +4,13 @@ import { offsetText, type Stamps } from './logic/stamps'
 import type { LogStore } from './log-store'
 
 /** What is written before a line. `start`: when the attempt began. */
-export function useStamps(store: LogStore, version: number, stamps: Stamps, start: string | undefined, jobZone: string | undefined): (n: number) => string | undefined {
+export function useStamps(
+  store: LogStore,
+  version: number,
+  stamps: Stamps,
+  start: string | undefined,
+  jobZone: string | undefined,
+): (n: number) => string | undefined {
   const { format } = useTime(jobZone)
   return useCallback(
     (n) => {
@@ -17,6 +23,6 @@ export function useStamps(store: LogStore, version: number, stamps: Stamps, star
       return before === undefined ? '' : offsetText(Date.parse(line.ts) - Date.parse(before))
     },
     // `version`: lines that were not there have come.
-    [store, version, stamps, start, format],
+    [store, version, stamps, start, format], // eslint-disable-line react-hooks/exhaustive-deps
   )
 }

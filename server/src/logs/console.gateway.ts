@@ -2,7 +2,16 @@ import { Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import type { Namespace, Socket } from 'socket.io'
 import type { z } from 'zod'
 import { AppError } from '@jobtrail/shared/domain/errors'
-import { CONSOLE_ACK_TIMEOUT_MS, CONSOLE_MESSAGES, CONSOLE_NAMESPACE, type ConsoleToServer, type LogFollow, type LogFollowing, MAX_FOLLOWS, type ServerToConsole } from '@jobtrail/shared/protocol/console'
+import {
+  CONSOLE_ACK_TIMEOUT_MS,
+  CONSOLE_MESSAGES,
+  CONSOLE_NAMESPACE,
+  type ConsoleToServer,
+  type LogFollow,
+  type LogFollowing,
+  MAX_FOLLOWS,
+  type ServerToConsole,
+} from '@jobtrail/shared/protocol/console'
 import { AuthService } from '../auth/auth.service.js'
 import { Principal } from '../auth/principal.js'
 import { Logger } from '../platform/logging.js'
@@ -35,17 +44,24 @@ export class ConsoleGateway implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     const namespace: Namespace<ConsoleToServer, ServerToConsole> = this.sockets.server.of(CONSOLE_NAMESPACE)
-    namespace.use((socket, next) => {
-      this.principalOf(socket).then(
-        () => next(),
-        (error: unknown) => next(error instanceof AppError ? Object.assign(error, { data: { code: error.code } }) : new Error('The server could not check the session; try again')),
-      )
-    })
+    namespace.use((socket, next) => void this.authenticate(socket, next))
     namespace.on('connection', (socket) => this.accept(socket))
     // The transport, not the socket: whoever loses that connects again, to another server.
     this.shutdown.register('handOver', 'consoles', () => {
       for (const socket of namespace.sockets.values()) socket.conn.close()
     })
+  }
+
+  private async authenticate(socket: ConsoleSocket, next: (error?: Error) => void): Promise<void> {
+    let refusal: Error | undefined
+    try {
+      await this.principalOf(socket)
+    } catch (error) {
+      // `data` is what socket.io hands to the client.
+      refusal =
+        error instanceof AppError ? Object.assign(error, { data: { code: error.code } }) : new Error('The server could not check the session; try again')
+    }
+    next(refusal)
   }
 
   private async principalOf(socket: ConsoleSocket): Promise<Principal> {
@@ -70,7 +86,11 @@ export class ConsoleGateway implements OnApplicationBootstrap {
     })
   }
 
-  private async follow(socket: ConsoleSocket, follows: Map<number, SocketFollower>, { follow, instanceId, task, attempt, from, maxBehind }: LogFollow): Promise<LogFollowing> {
+  private async follow(
+    socket: ConsoleSocket,
+    follows: Map<number, SocketFollower>,
+    { follow, instanceId, task, attempt, from, maxBehind }: LogFollow,
+  ): Promise<LogFollowing> {
     const { key } = await this.reader.select(await this.principalOf(socket), instanceId, { task, attempt })
     follows.get(follow)?.stop()
     if (follows.size >= MAX_FOLLOWS && !follows.has(follow)) throw new AppError('TOO_MANY_ATTEMPTS', `A connection follows ${MAX_FOLLOWS} logs at most`)
@@ -82,21 +102,32 @@ export class ConsoleGateway implements OnApplicationBootstrap {
     )
     follows.set(follow, follower)
     if (socket.disconnected) follower.stop()
-    this.metrics.followers.inc()
     return new Promise((resolve, reject) => {
-      follower
-        .run(key, (total) => resolve({ attempt: key.attempt, total }))
-        .catch((error: unknown) => {
-          reject(error as Error)
-          return 'away' as const
-        })
-        .then((how) => {
-          this.metrics.followers.dec()
-          if (follows.get(follow) === follower) follows.delete(follow)
-          // It was not asked to stop: the client comes back, and goes on from the line that it wants next.
-          if (how === 'away' && !follower.isStopped) socket.conn.close()
-        })
+      const begun = (total: number): void => resolve({ attempt: key.attempt, total })
+      void this.run(socket, follows, follow, follower, () => follower.run(key, begun)).catch(reject)
     })
+  }
+
+  /** Until the log ends or its follower leaves. Rejects when it could not begin; later failures close the connection. */
+  private async run(
+    socket: ConsoleSocket,
+    follows: Map<number, SocketFollower>,
+    follow: number,
+    follower: SocketFollower,
+    work: () => Promise<'end' | 'away'>,
+  ): Promise<void> {
+    this.metrics.followers.inc()
+    try {
+      if ((await work()) === 'end' || follower.isStopped) return
+      // It was not asked to stop: the client comes back, and goes on from the line that it wants next.
+      socket.conn.close()
+    } catch (error) {
+      if (!follower.isStopped) socket.conn.close()
+      throw error
+    } finally {
+      this.metrics.followers.dec()
+      if (follows.get(follow) === follower) follows.delete(follow)
+    }
   }
 
   private handle<E extends keyof Messages>(socket: ConsoleSocket, event: E, work: Handler<E>): void {

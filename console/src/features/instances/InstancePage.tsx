@@ -58,7 +58,8 @@ function Run({ instance }: { instance: InstanceDetail }) {
         tags={<StatusTag status={status} />}
         subtitle={
           <>
-            <Link to={`/jobs/${instance.jobId}`}>{t('toJob')}</Link> · {t('created')} <RelativeTime at={instance.createdAt} {...(jobZone === undefined ? {} : { jobZone })} />
+            <Link to={`/jobs/${instance.jobId}`}>{t('toJob')}</Link> · {t('created')}{' '}
+            <RelativeTime at={instance.createdAt} {...(jobZone === undefined ? {} : { jobZone })} />
           </>
         }
         actions={<InstanceActions instance={instance} />}

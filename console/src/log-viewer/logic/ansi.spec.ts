@@ -22,7 +22,11 @@ test('256 colours, true colours, bright ones and backgrounds', () => {
 })
 
 test('cursor movements, titles and broken sequences leave no trace', () => {
-  expect(parseAnsi(`${ESC}]0;title\u0007a${ESC}[2Kb${ESC}[10;5Hc${ESC}(Bd`).segments.map(({ text }) => text).join('')).toBe('abcd')
+  expect(
+    parseAnsi(`${ESC}]0;title\u0007a${ESC}[2Kb${ESC}[10;5Hc${ESC}(Bd`)
+      .segments.map(({ text }) => text)
+      .join(''),
+  ).toBe('abcd')
 })
 
 test('a line that overwrote itself shows its last state, and where that begins', () => {

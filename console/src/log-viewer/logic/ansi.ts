@@ -8,10 +8,11 @@ export type ParsedLine = { segments: Segment[]; start: number }
 
 const PLAIN: Style = {}
 // Control characters, and those that turn the direction of text: shown as what they are, with no effect. Written as escapes, so that this file is harmless too.
-const HARMFUL = new RegExp('[\\u0000-\\u0008\\u000a-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]', 'g')
+const HARMFUL = new RegExp('[\\u0000-\\u0008\\u000a-\\u001f\\u007f-\\u009f\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069]', 'g') // eslint-disable-line no-control-regex
 
 /** One character for one, so that positions stay. */
-export const harmless = (text: string): string => text.replace(HARMFUL, (character) => (character < ' ' ? String.fromCharCode(0x2400 + character.charCodeAt(0)) : character === '\u007f' ? '\u2421' : '\u2426'))
+export const harmless = (text: string): string =>
+  text.replace(HARMFUL, (character) => (character < ' ' ? String.fromCharCode(0x2400 + character.charCodeAt(0)) : character === '\u007f' ? '\u2421' : '\u2426'))
 
 /** Text with SGR sequences as segments; other sequences vanish. Of a line that overwrote itself (`\r`), `all` or its last state. */
 export function parseAnsi(raw: string, show: 'last' | 'all' = 'last'): ParsedLine {

@@ -34,7 +34,7 @@ export class LinePages {
 
   /** The first line of [from, to) that is not here; undefined when all are. What is asked for counts as used. */
   firstMissing(from: number, to: number): number | undefined {
-    for (let n = from; n < to; ) {
+    for (let n = from; n < to;) {
       const index = pageOf(n)
       const end = Math.min(to, (index + 1) * PAGE_LINES)
       const page = this.pages.get(index)

@@ -4,7 +4,10 @@ import { linksIn, piecesOf } from './pieces'
 const textOf = (links: ReturnType<typeof linksIn>) => links.map(({ href }) => href)
 
 test('only http and https addresses are links, without the punctuation around them', () => {
-  expect(textOf(linksIn('see https://a.example/x?y=1, (http://b.example/z). javascript:alert(1) data:text/html,x ftp://c'))).toEqual(['https://a.example/x?y=1', 'http://b.example/z'])
+  expect(textOf(linksIn('see https://a.example/x?y=1, (http://b.example/z). javascript:alert(1) data:text/html,x ftp://c'))).toEqual([
+    'https://a.example/x?y=1',
+    'http://b.example/z',
+  ])
   expect(textOf(linksIn('https://en.example/wiki/A_(b)'))).toEqual(['https://en.example/wiki/A_(b)'])
 })
 
@@ -27,5 +30,17 @@ test('hits and links are cut out of segments, across their borders', () => {
 })
 
 test('a hit at the beginning and at the end', () => {
-  expect(piecesOf([{ text: 'abc', style: {} }], [[0, 1], [2, 3]]).map(({ text, hit }) => [text, hit])).toEqual([['a', true], ['b', undefined], ['c', true]])
+  expect(
+    piecesOf(
+      [{ text: 'abc', style: {} }],
+      [
+        [0, 1],
+        [2, 3],
+      ],
+    ).map(({ text, hit }) => [text, hit]),
+  ).toEqual([
+    ['a', true],
+    ['b', undefined],
+    ['c', true],
+  ])
 })

@@ -1,5 +1,10 @@
 /** Which line is shown in which row. */
-export type RowMap = { readonly count: number; lineAt(row: number): number; /** The row of a line, or of the nearest one above that is shown. */ rowOf(line: number): number; /** Are lines left out before this row? */ skipsBefore(row: number): boolean }
+export type RowMap = {
+  readonly count: number
+  lineAt(row: number): number
+  /** The row of a line, or of the nearest one above that is shown. */ rowOf(line: number): number
+  /** Are lines left out before this row? */ skipsBefore(row: number): boolean
+}
 
 /** Hidden lines [from, to), in order, without overlap. */
 export type Hidden = readonly { from: number; to: number }[]

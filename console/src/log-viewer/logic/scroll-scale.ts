@@ -1,7 +1,12 @@
 /** Browsers cap an element's height (Chromium at 2^24 device pixels): the scroll range ends here, and beyond it is scaled. */
 export const MAX_SCROLL_PX = 8_000_000
 
-export type Scale = { rowHeight: number; rows: number; viewport: number; /** Rows may be taller than `rowHeight`, so that the last one may come to the top. */ isFlexible: boolean }
+export type Scale = {
+  rowHeight: number
+  rows: number
+  viewport: number
+  /** Rows may be taller than `rowHeight`, so that the last one may come to the top. */ isFlexible: boolean
+}
 
 /** Height of the element that is scrolled. */
 export const scrollHeight = (scale: Scale): number => Math.min(MAX_SCROLL_PX, Math.max(scale.viewport, maxTop(scale) * scale.rowHeight + scale.viewport))

@@ -4,14 +4,20 @@ import { lineMatcher } from './line-matcher.js'
 
 test('text is found wherever it stands, and means nothing but itself', () => {
   const matcher = lineMatcher({ q: 'a.b', mode: 'text', case: true })
-  expect(matcher.places('a.b axb a.b')).toEqual([[0, 3], [8, 11]])
+  expect(matcher.places('a.b axb a.b')).toEqual([
+    [0, 3],
+    [8, 11],
+  ])
   expect(matcher.mayMatch('axb\nA.B')).toBe(false)
 })
 
 test('case is ignored unless asked for', () => {
   const matcher = lineMatcher({ q: 'Error', mode: 'text', case: false })
   expect(matcher.mayMatch('x\nERROR: y')).toBe(true)
-  expect(matcher.places('ERROR: error')).toEqual([[0, 5], [7, 12]])
+  expect(matcher.places('ERROR: error')).toEqual([
+    [0, 5],
+    [7, 12],
+  ])
 })
 
 test('no character of a text has a meaning, with case or without', () => {

@@ -35,7 +35,8 @@ function exactText(needle: string): LineMatcher {
     mayMatch: (lines) => lines.includes(needle),
     places: (line) => {
       const places: Place[] = []
-      for (let at = line.indexOf(needle); at >= 0 && places.length < MAX_PLACES; at = line.indexOf(needle, at + needle.length)) places.push([at, at + needle.length])
+      for (let at = line.indexOf(needle); at >= 0 && places.length < MAX_PLACES; at = line.indexOf(needle, at + needle.length))
+        places.push([at, at + needle.length])
       return places
     },
   }

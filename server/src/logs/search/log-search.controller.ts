@@ -13,9 +13,16 @@ export class LogSearchController {
   constructor(private readonly searches: LogSearchService) {}
 
   @Get()
-  @ApiOperation({ summary: 'Lines that hold a text or match a regular expression (RE2 syntax, linear time). A call ends early after a bounded amount of work: `next` goes on from there' })
+  @ApiOperation({
+    summary:
+      'Lines that hold a text or match a regular expression (RE2 syntax, linear time). A call ends early after a bounded amount of work: `next` goes on from there',
+  })
   @Answers(LogSearchPage)
-  search(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string, @Query({ schema: LogSearchQuery }) query: LogSearchQuery): Promise<LogSearchPage> {
+  search(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: Id }) id: string,
+    @Query({ schema: LogSearchQuery }) query: LogSearchQuery,
+  ): Promise<LogSearchPage> {
     return this.searches.search(principal, id, query)
   }
 }

@@ -68,7 +68,14 @@ export function InstanceActions({ instance }: { instance: InstanceDetail }) {
   return (
     <>
       {!isEnded && (
-        <ConfirmButton icon={<CloseCircleOutlined />} question={t('cancel.question', { job: instance.jobName })} consequence={t(instance.status === 'RUNNING' ? 'cancel.running' : 'cancel.waiting', { id: instance.id })} confirm={t('cancel.confirm')} disabled={instance.cancelRequestedAt !== null} onConfirm={cancel}>
+        <ConfirmButton
+          icon={<CloseCircleOutlined />}
+          question={t('cancel.question', { job: instance.jobName })}
+          consequence={t(instance.status === 'RUNNING' ? 'cancel.running' : 'cancel.waiting', { id: instance.id })}
+          confirm={t('cancel.confirm')}
+          disabled={instance.cancelRequestedAt !== null}
+          onConfirm={cancel}
+        >
           {t(instance.cancelRequestedAt === null ? 'actions.cancel' : 'actions.cancelling')}
         </ConfirmButton>
       )}

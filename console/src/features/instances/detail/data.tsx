@@ -8,7 +8,10 @@ function Json({ value }: { value: unknown }) {
   const text = JSON.stringify(value, null, 2)
   return (
     <Typography.Paragraph copyable={{ text }} style={{ margin: 0 }}>
-      <pre className="jt-mono" style={{ margin: 0, maxHeight: 320, overflow: 'auto', whiteSpace: 'pre-wrap', overflowWrap: 'anywhere', border: 0, padding: 0, background: 'none' }}>
+      <pre
+        className="jt-mono"
+        style={{ margin: 0, maxHeight: 320, overflow: 'auto', whiteSpace: 'pre-wrap', overflowWrap: 'anywhere', border: 0, padding: 0, background: 'none' }}
+      >
         {text}
       </pre>
     </Typography.Paragraph>
@@ -23,5 +26,12 @@ export function ParamsAndResult({ instance }: { instance: InstanceDetail }) {
     { key: 'result', label: t('result'), value: instance.result },
   ].filter(({ value }) => !isEmpty(value))
   if (items.length === 0) return null
-  return <Collapse size="small" style={{ marginBottom: 12 }} defaultActiveKey={isEmpty(instance.result) ? [] : ['result']} items={items.map(({ key, label, value }) => ({ key, label, children: <Json value={value} /> }))} />
+  return (
+    <Collapse
+      size="small"
+      style={{ marginBottom: 12 }}
+      defaultActiveKey={isEmpty(instance.result) ? [] : ['result']}
+      items={items.map(({ key, label, value }) => ({ key, label, children: <Json value={value} /> }))}
+    />
+  )
 }

@@ -38,7 +38,14 @@ export function WhyNote({ instance }: { instance: InstanceDetail }) {
       />
     )
   if (instance.error === null || instance.status === 'SUCCEEDED') return null
-  return <Alert showIcon type={instance.status === 'CANCELLED' ? 'info' : 'error'} style={{ marginBottom: 12 }} title={<span style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>{instance.error}</span>} />
+  return (
+    <Alert
+      showIcon
+      type={instance.status === 'CANCELLED' ? 'info' : 'error'}
+      style={{ marginBottom: 12 }}
+      title={<span style={{ overflowWrap: 'anywhere', whiteSpace: 'pre-wrap' }}>{instance.error}</span>}
+    />
+  )
 }
 
 /** Where a run came from, when, and where it ran. */
@@ -59,8 +66,18 @@ export function Facts({ instance, jobZone }: { instance: InstanceDetail; jobZone
     { key: 'running', children: began === undefined ? '–' : <span className="jt-nums">{formatDuration(runningMs(instance, now))}</span> },
     { key: 'worker', children: last === undefined ? '–' : <span style={{ overflowWrap: 'anywhere' }}>{last.workerName}</span> },
     { key: 'exit', children: last?.exitCode ?? last?.signal ?? '–' },
-    { key: 'revision', children: <Link to={`/jobs/${instance.jobId}/revisions?revision=${instance.revision}`}>{t('revision', { revision: instance.revision })}</Link> },
-    { key: 'id', children: <Typography.Text copyable className="jt-mono" style={{ overflowWrap: 'anywhere' }}>{instance.id}</Typography.Text> },
+    {
+      key: 'revision',
+      children: <Link to={`/jobs/${instance.jobId}/revisions?revision=${instance.revision}`}>{t('revision', { revision: instance.revision })}</Link>,
+    },
+    {
+      key: 'id',
+      children: (
+        <Typography.Text copyable className="jt-mono" style={{ overflowWrap: 'anywhere' }}>
+          {instance.id}
+        </Typography.Text>
+      ),
+    },
   ]
   return <Descriptions size="small" column={{ xs: 1, sm: 2, lg: 3 }} items={items.map((item) => ({ ...item, label: t(`fact.${item.key}`) }))} />
 }

@@ -41,17 +41,27 @@ export function Timeline({ instance, shown, onShow }: Props) {
       {instance.attempts.length > 0 && (
         <div className="tl-attempts" role="group" aria-label={t('attempt.choose')}>
           {instance.attempts.map((attempt) => {
-            const took = attempt.finishedAt === null ? now - Date.parse(attempt.startedAt ?? attempt.dispatchedAt) : Date.parse(attempt.finishedAt) - Date.parse(attempt.startedAt ?? attempt.dispatchedAt)
+            const took =
+              attempt.finishedAt === null
+                ? now - Date.parse(attempt.startedAt ?? attempt.dispatchedAt)
+                : Date.parse(attempt.finishedAt) - Date.parse(attempt.startedAt ?? attempt.dispatchedAt)
             const isShown = attempt.attempt === shown
             return (
-              <button key={attempt.attempt} type="button" aria-pressed={isShown} className={isShown ? 'tl-attempt tl-shown' : 'tl-attempt'} onClick={() => onShow(attempt.attempt === lastAttempt ? undefined : attempt.attempt)}>
+              <button
+                key={attempt.attempt}
+                type="button"
+                aria-pressed={isShown}
+                className={isShown ? 'tl-attempt tl-shown' : 'tl-attempt'}
+                onClick={() => onShow(attempt.attempt === lastAttempt ? undefined : attempt.attempt)}
+              >
                 <span style={{ color: STATUS_FILL[attempt.status] }}>{STATUS_ICON[attempt.status]}</span>
                 <span>
                   {t('attempt.title', { attempt: attempt.attempt, status: t(`common:status.${attempt.status}`) })}
                   {attempt.exitCode !== null && attempt.exitCode !== 0 && ` (${attempt.exitCode})`}
                 </span>
                 <span className="tl-dim jt-nums">
-                  {formatDuration(Math.max(0, took))} · {t('attempt.lines', { count: attempt.log.lines, shown: formatCount(attempt.log.lines) })} · {attempt.workerName}
+                  {formatDuration(Math.max(0, took))} · {t('attempt.lines', { count: attempt.log.lines, shown: formatCount(attempt.log.lines) })} ·{' '}
+                  {attempt.workerName}
                 </span>
               </button>
             )

@@ -11,4 +11,8 @@ export function firstDueAt({ attempts, scheduledFor, dueAt, createdAt }: Run): s
 
 /** How long its attempts have run, without the waits between them. */
 export const runningMs = ({ attempts }: Run, now: number): number =>
-  attempts.reduce((sum, { startedAt, dispatchedAt, finishedAt }) => sum + Math.max(0, (finishedAt === null ? now : Date.parse(finishedAt)) - Date.parse(startedAt ?? dispatchedAt)), 0)
+  attempts.reduce(
+    (sum, { startedAt, dispatchedAt, finishedAt }) =>
+      sum + Math.max(0, (finishedAt === null ? now : Date.parse(finishedAt)) - Date.parse(startedAt ?? dispatchedAt)),
+    0,
+  )

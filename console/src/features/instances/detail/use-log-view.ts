@@ -83,5 +83,14 @@ export function useLogView() {
     [go],
   )
   const setIsFull = useCallback((isFull: boolean) => go((params) => (isFull ? params.set('full', FLAG) : params.delete('full')), here.current.hash), [go])
-  return { view, onView, selection, onSelection, attempt: Number.isInteger(attempt) && attempt > 0 ? attempt : undefined, setAttempt, isFull: search.get('full') === FLAG, setIsFull }
+  return {
+    view,
+    onView,
+    selection,
+    onSelection,
+    attempt: Number.isInteger(attempt) && attempt > 0 ? attempt : undefined,
+    setAttempt,
+    isFull: search.get('full') === FLAG,
+    setIsFull,
+  }
 }
