@@ -1,5 +1,5 @@
 import { type ComponentType, lazy, Suspense } from 'react'
-import { createBrowserRouter, Navigate, type RouteObject, RouterProvider } from 'react-router'
+import { createBrowserRouter, type RouteObject, RouterProvider } from 'react-router'
 import { LoadingState } from '../ui/states'
 import { PageError } from './page-error'
 import { NotFoundPage } from './not-found-page'
@@ -21,7 +21,7 @@ function page(path: string, load: () => Promise<Page>): RouteObject {
 }
 
 const router = createBrowserRouter([
-  { ...page('/sign-in', () => import('../features/sign-in/SignInPage')) },
+  page('/sign-in', () => import('../features/sign-in/SignInPage')),
   {
     element: <Shell />,
     errorElement: <PageError />,
@@ -35,7 +35,7 @@ const router = createBrowserRouter([
       page('/instances/:id', () => import('../features/instances/InstancePage')),
       page('/workers', () => import('../features/workers/WorkersPage')),
       page('/servers', () => import('../features/servers/ServersPage')),
-      { path: '/settings', element: <Navigate replace to="/settings/users" /> },
+      page('/settings', () => import('../features/settings/SettingsPage')),
       page('/settings/:section', () => import('../features/settings/SettingsPage')),
       { path: '*', element: <NotFoundPage /> },
     ],
