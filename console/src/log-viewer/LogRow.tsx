@@ -45,7 +45,7 @@ function PieceView({ piece: { text, style, href, hit } }: { piece: Piece }) {
   const content = hit === true ? <mark style={css}>{text}</mark> : css === undefined ? text : <span style={css}>{text}</span>
   if (href === undefined) return content
   return (
-    <a href={href} target="_blank" rel="noopener noreferrer nofollow" tabIndex={-1}>
+    <a href={href} target="_blank" rel="noopener noreferrer nofollow">
       {content}
     </a>
   )
@@ -99,14 +99,7 @@ export const LogRow = memo(function LogRow({ n, line, stamp, hits, group, isFold
       </span>
       <span className="lv-text">
         {group !== undefined && (
-          <button
-            type="button"
-            className="lv-toggle"
-            aria-expanded={!isFolded}
-            aria-label={t('row.fold')}
-            tabIndex={-1}
-            onClick={() => actions.fold(group.start)}
-          >
+          <button type="button" className="lv-toggle" aria-expanded={!isFolded} aria-label={t('row.fold')} onClick={() => actions.fold(group.start)}>
             {isFolded ? <CaretRightOutlined /> : <CaretDownOutlined />}
           </button>
         )}
@@ -117,7 +110,6 @@ export const LogRow = memo(function LogRow({ n, line, stamp, hits, group, isFold
             aria-expanded={isExpanded}
             aria-label={t(`row.${content.kind}`)}
             title={t(`row.${content.kind}`)}
-            tabIndex={-1}
             onClick={() => actions.expand(n)}
           >
             {isExpanded ? <CaretDownOutlined /> : <CaretRightOutlined />}

@@ -15,6 +15,7 @@ import { messageOf } from '../api/problem'
 import { fullCount } from './counts'
 import { download, type DownloadKind } from './copy-lines'
 import { LiveBadge } from './LiveBadge'
+import { type LineSelection, parseHash } from './logic/line-hash'
 import { STAMPS, type Stamps } from './logic/stamps'
 import type { LogStatus, LogStore } from './log-store'
 import { StateBadge } from './StateBadge'
@@ -31,7 +32,7 @@ type Props = {
   groups: number
   onFull: (isFull: boolean) => void
   onFollow: (isFollowing: boolean) => void
-  onJump: (line: number) => void
+  onJump: (lines: LineSelection) => void
   onEdge: (edge: 'start' | 'end') => void
   onFoldAll: (isFolded: boolean) => void
   onSaveShown: () => void
@@ -55,22 +56,23 @@ function Tool({ label, icon, isOn, onClick, disabled }: { label: string; icon: R
   )
 }
 
-function GoToLine({ total, onJump }: { total: number; onJump: (line: number) => void }) {
+function GoToLine({ total, onJump }: { total: number; onJump: (lines: LineSelection) => void }) {
   const { t } = useTranslation('log')
   const [text, setText] = useState('')
   const go = (): void => {
-    const line = Number(text.replace(/\D/g, ''))
-    if (line >= 1) onJump(Math.min(line, Math.max(1, total)) - 1)
+    const lines = parseHash(`#L${text.replaceAll(/\s/g, '')}`)
+    const last = Math.max(0, total - 1)
+    if (lines !== undefined) onJump({ from: Math.min(lines.from, last), to: Math.min(lines.to, last) })
   }
   return (
     <Input
       size="small"
       className="lv-goto"
       value={text}
-      inputMode="numeric"
+      inputMode="text"
       placeholder={t('tool.goto')}
       aria-label={t('tool.gotoLabel')}
-      onChange={({ target }) => setText(target.value.replace(/[^\d]/g, ''))}
+      onChange={({ target }) => setText(target.value.replace(/[^\d -]/g, ''))}
       onPressEnter={go}
     />
   )

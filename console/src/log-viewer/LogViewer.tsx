@@ -17,7 +17,7 @@ import { SelectionBar } from './SelectionBar'
 import { useGroups } from './use-groups'
 import { useKeys } from './use-keys'
 import { useLogStore } from './use-log-store'
-import { contextOf, useNeeded, useRows } from './use-rows'
+import { CONTEXT_LINES, useNeeded, useRows } from './use-rows'
 import { ROW_HEIGHT, useScroller } from './use-scroller'
 import { useSearch } from './use-search'
 import { useStable } from './use-stable'
@@ -74,8 +74,7 @@ export function LogViewer({
   const { store, version } = useLogStore(instanceId, attempt, isPinned, opening.current?.from ?? (opensAt === 'start' ? 0 : undefined))
   const { total, state } = store.status
   const search = useSearch(store, view)
-  const filter =
-    (view.onlyMatches && view.q !== '') || view.onlyStderr ? (view.onlyMatches || view.q !== '' ? contextOf(view.onlyMatches ? view.q : '') : 0) : undefined
+  const filter = view.onlyMatches && view.q !== '' ? CONTEXT_LINES : view.onlyStderr ? 0 : undefined
   const { groups, byStart, folded, hidden, toggle, setAll, reveal } = useGroups(store, total)
   const rows = useRows(search.run, search.version, filter, total, hidden)
   const [expanded, setExpanded] = useState<ReadonlySet<number>>(new Set())
@@ -155,6 +154,12 @@ export function LogViewer({
     [selection, onSelection, toggle],
   )
   const page = height - ROW_HEIGHT * 2
+  /** Elsewhere on the page these keys scroll the page. */
+  const inText = (work: () => void) => () => {
+    if (!isFull && document.activeElement !== scroller.viewport.current) return false
+    work()
+    return true
+  }
   useKeys({
     '/': () => input.current?.focus({ cursor: 'all' }),
     n: () => step(1),
@@ -165,12 +170,12 @@ export function LogViewer({
     w: () => onView({ isWrapped: !view.isWrapped }),
     t: () => onView({ stamps: nextStamps(view.stamps) }),
     '?': () => setIsHelp(true),
-    ArrowDown: () => scrollBy(ROW_HEIGHT),
-    ArrowUp: () => scrollBy(-ROW_HEIGHT),
-    PageDown: () => scrollBy(page),
-    PageUp: () => scrollBy(-page),
-    Home: () => edge('start'),
-    End: () => edge('end'),
+    ArrowDown: inText(() => scrollBy(ROW_HEIGHT)),
+    ArrowUp: inText(() => scrollBy(-ROW_HEIGHT)),
+    PageDown: inText(() => scrollBy(page)),
+    PageUp: inText(() => scrollBy(-page)),
+    Home: inText(() => edge('start')),
+    End: inText(() => edge('end')),
     ...(isFull ? { Escape: () => onFull(false) } : {}),
   })
   const current = search.index === undefined ? undefined : search.run?.matches.lines[search.index]
@@ -178,9 +183,9 @@ export function LogViewer({
     const lines = Array.from({ length: rows.count }, (_, row) => store.pages.get(rows.lineAt(row))).filter((line) => line !== undefined)
     saveText(store.key, textOf(lines, view.stamps !== 'off'))
   })
-  const jumpTo = useStable((line: number) => {
-    onSelection({ from: line, to: line })
-    jump(line)
+  const jumpTo = useStable((lines: LineSelection) => {
+    onSelection(lines)
+    jump(lines.from)
   })
   const openHelp = useStable(() => setIsHelp(true))
   const closeHelp = useStable(() => setIsHelp(false))

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'react'
 
-export type KeyActions = Partial<Record<string, () => void>>
+/** `false`: not now; the browser does what it does with the key. */
+export type KeyActions = Partial<Record<string, () => unknown>>
 
 const isTyping = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement &&
@@ -19,8 +20,7 @@ export function useKeys(actions: KeyActions): void {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return
       const action = current.current[event.key]
       if (action === undefined) return
-      event.preventDefault()
-      action()
+      if (action() !== false) event.preventDefault()
     }
     document.addEventListener('keydown', onKeyDown)
     return () => document.removeEventListener('keydown', onKeyDown)

@@ -4,18 +4,17 @@ import { chosenRows, foldedRows, type Hidden, type RowMap, withContext } from '.
 import type { LogStore } from './log-store'
 import type { SearchRun } from './search-run'
 
-const CONTEXT = 3
+/** Lines shown around each match. */
+export const CONTEXT_LINES = 3
 const AHEAD = PAGE_LINES / 4
 
 /** Which lines are shown: all but folded ones, or only what a search found with some lines around (`filter`: how many). */
 export function useRows(run: SearchRun | undefined, runVersion: number, filter: number | undefined, total: number, hidden: Hidden): RowMap {
   return useMemo(
     () => (run !== undefined && filter !== undefined ? chosenRows(withContext(run.matches.lines, filter, total)) : foldedRows(total, hidden)),
-    [run, runVersion, filter, total, hidden],
-  ) // eslint-disable-line react-hooks/exhaustive-deps
+    [run, runVersion, filter, total, hidden], // eslint-disable-line react-hooks/exhaustive-deps
+  )
 }
-
-export const contextOf = (q: string): number => (q === '' ? 0 : CONTEXT)
 
 /** Fetches what is missing of the rows in view. */
 export function useNeeded(

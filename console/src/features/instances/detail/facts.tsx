@@ -37,7 +37,8 @@ export function WhyNote({ instance }: { instance: InstanceDetail }) {
         }
       />
     )
-  if (instance.error === null || instance.status === 'SUCCEEDED') return null
+  // While it runs, what is known is of a former attempt.
+  if (instance.error === null || instance.status === 'SUCCEEDED' || instance.status === 'RUNNING') return null
   return (
     <Alert
       showIcon
