@@ -12,14 +12,15 @@ export default function InstancesPage() {
   const { t } = useTranslation('instances')
   const { namespace } = useNamespace()
   const [search, change] = useUrlState()
-  const key = `${namespace} ${FILTER_NAMES.map((name) => search.get(name) ?? '').join(' ')}`
+  // What the filters say, alone: the rest of the URL makes no other list of it.
+  const query = new URLSearchParams(FILTER_NAMES.flatMap((name) => (search.has(name) ? [[name, search.get(name) ?? '']] : []))).toString()
   // A range counts back from when it was chosen, or every poll would be another query.
-  const filters = useMemo(() => filtersOf(search, Date.now()), [key])
+  const filters = useMemo(() => filtersOf(new URLSearchParams(query), Date.now()), [query])
   return (
     <>
       <PageHeader title={t('list.title')} subtitle={t('list.subtitle')} />
       <InstanceFilterBar namespace={namespace} search={search} change={change} />
-      <LiveInstances key={key} namespace={namespace} filters={filters} isFiltered={FILTER_NAMES.some((name) => search.has(name))} />
+      <LiveInstances key={`${namespace} ${query}`} namespace={namespace} filters={filters} isFiltered={query !== ''} />
     </>
   )
 }

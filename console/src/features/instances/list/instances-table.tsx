@@ -1,4 +1,4 @@
-import { Table, type TableProps, Tooltip, Typography } from 'antd'
+import { Grid, Table, type TableProps, Tooltip, Typography } from 'antd'
 import { useTranslation } from 'react-i18next'
 import { Link, useNavigate } from 'react-router'
 import { useTime } from '../../../app/time-zone'
@@ -13,6 +13,7 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
   const { t } = useTranslation(['instances', 'common'])
   const { format } = useTime()
   const navigate = useNavigate()
+  const isNarrow = Grid.useBreakpoint().sm === false
   const columns: TableProps<LiveRow>['columns'] = [
     {
       title: t('column.status'),
@@ -30,7 +31,7 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
       title: t('column.run'),
       key: 'run',
       render: (_, row) => (
-        <div style={{ minWidth: 150, maxWidth: 420 }}>
+        <div style={{ minWidth: 0 }}>
           <Link
             to={`/instances/${row.id}`}
             style={{ fontWeight: 600, overflowWrap: 'anywhere' }}
@@ -38,6 +39,11 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
           >
             {row.jobName}
           </Link>
+          {isNarrow && (
+            <div>
+              <RelativeTime at={row.createdAt} />
+            </div>
+          )}
           {row.error !== null && row.status !== 'CANCELLED' && (
             <Typography.Text type="danger" ellipsis={{ tooltip: row.error }} style={{ display: 'block', fontSize: 12 }}>
               {row.error}
@@ -46,12 +52,14 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
         </div>
       ),
     },
-    { title: t('column.created'), key: 'created', width: 150, render: (_, row) => <RelativeTime at={row.createdAt} /> },
+    { title: t('column.created'), key: 'created', width: 150, responsive: ['sm'], render: (_, row) => <RelativeTime at={row.createdAt} /> },
     {
       title: t('column.duration'),
       key: 'duration',
       width: 120,
-      render: (_, row) => (row.startedAt === null ? <span style={{ opacity: 0.5 }}>–</span> : <Duration from={row.startedAt} to={row.finishedAt} />),
+      responsive: ['sm'],
+      render: (_, row) =>
+        row.startedAt === null ? <Typography.Text type="secondary">–</Typography.Text> : <Duration from={row.startedAt} to={row.finishedAt} />,
     },
     {
       title: t('column.cause'),
@@ -84,7 +92,7 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
       columns={columns}
       dataSource={rows}
       pagination={false}
-      scroll={{ x: 'max-content' }}
+      tableLayout="fixed"
       onRow={(row) => ({
         style: { opacity: row.hasLeft ? 0.55 : 1, cursor: 'pointer' },
         onClick: (event) => {

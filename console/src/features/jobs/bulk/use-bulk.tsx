@@ -26,7 +26,8 @@ export function useBulk(): [(task: BulkTask) => void, ReactNode] {
 
   const run = async ({ title: name, items, action, onEnd }: BulkTask): Promise<void> => {
     stop.current = new AbortController()
-    setTitle(name)
+    // It was a question; now it is done.
+    setTitle(name.replace(/[?\uff1f]$/, ''))
     setState({ total: items.length, done: 0, failures: [], isRunning: true, notStarted: 0 })
     await runBulk(items, action, { signal: stop.current.signal, onProgress: setState, messageOf })
     onEnd()

@@ -1,5 +1,5 @@
 import type { UseQueryResult } from '@tanstack/react-query'
-import { ConfigProvider, Form } from 'antd'
+import { ConfigProvider, Form, theme } from 'antd'
 import { useMemo } from 'react'
 import type { WorkerPage } from '@jobtrail/shared/api/cluster'
 import { FieldErrorsContext } from './field'
@@ -13,18 +13,18 @@ import { SecretsSection } from './secrets-section'
 import { TriggerSection } from './trigger-section'
 import type { JobEditor } from './use-job-editor'
 
-/** Nothing can be changed, but everything is to be read. */
-const READABLE = { token: { colorTextDisabled: 'inherit', colorBgContainerDisabled: 'transparent' } }
-
 type Props = { editor: JobEditor; workers: UseQueryResult<WorkerPage>; isReadOnly: boolean }
 
 /** The definition as a form: one part for each thing that one thinks about. */
 export function JobForm({ editor: { draft, errors, setMember }, workers, isReadOnly }: Props) {
+  const { token } = theme.useToken()
+  // Nothing can be changed, but everything is to be read.
+  const readable = useMemo(() => ({ token: { colorTextDisabled: token.colorText, colorBgContainerDisabled: token.colorBgContainer } }), [token])
   const items = useMemo(() => workers.data?.items ?? [], [workers.data])
   const handlers = useMemo(() => [...new Set(items.flatMap((worker) => worker.handlers))].toSorted(), [items])
   return (
     <FieldErrorsContext value={errors}>
-      <ConfigProvider componentDisabled={isReadOnly} theme={isReadOnly ? READABLE : undefined}>
+      <ConfigProvider componentDisabled={isReadOnly} theme={isReadOnly ? readable : undefined}>
         <Form layout="vertical" component="div">
           <GeneralSection draft={draft} set={setMember} />
           <TriggerSection draft={draft} set={setMember} />

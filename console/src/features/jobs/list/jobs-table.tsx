@@ -61,7 +61,7 @@ export function JobsTable({ rows, isLoading, selected, onSelect, onRun }: Props)
         job.nextFireAt !== null ? (
           <NextFire at={job.nextFireAt} jobZone={job.trigger.kind === 'cron' ? job.trigger.timeZone : undefined} />
         ) : (
-          <span style={{ opacity: 0.6 }}>–</span>
+          <Typography.Text type="secondary">–</Typography.Text>
         ),
     },
     { title: t('column.enabled'), key: 'enabled', width: 84, responsive: ['lg'], render: (_, { job }) => <EnabledSwitch job={job} /> },
@@ -111,7 +111,7 @@ function JobName({ job }: { job: JobView }) {
   return (
     <div style={{ minWidth: 0 }}>
       <Space size={6} wrap>
-        <Link to={`/jobs/${job.id}`} style={{ fontWeight: 600, overflowWrap: 'anywhere', opacity: job.enabled ? 1 : 0.7 }}>
+        <Link to={`/jobs/${job.id}`} style={{ fontWeight: 600, overflowWrap: 'anywhere' }}>
           {job.name}
         </Link>
         {!job.enabled && <Tag>{t('list.disabled')}</Tag>}

@@ -1,4 +1,4 @@
-import { Tooltip } from 'antd'
+import { Tooltip, Typography } from 'antd'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
 import type { StripRun } from '@jobtrail/shared/api/instances'
@@ -13,7 +13,7 @@ const HEIGHT = 22
 export function RunStrip({ runs, jobName }: { runs: readonly StripRun[]; jobName: string }) {
   const { t } = useTranslation(['jobs', 'common'])
   const { format } = useTime()
-  if (runs.length === 0) return <span style={{ opacity: 0.6 }}>{t('list.neverRan')}</span>
+  if (runs.length === 0) return <Typography.Text type="secondary">{t('list.neverRan')}</Typography.Text>
   return (
     <div
       role="group"
