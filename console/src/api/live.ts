@@ -15,7 +15,9 @@ export type LogFollowing = {
   state: (state: LogState) => void
 }
 
-const MAX_FOLLOWS_WAIT_MS = 2_000
+const CLOSE_UNUSED_MS = 2_000
+const CROWD_LINES = 500
+const CROWD_PAUSE_MS = 100
 
 /** The one socket.io connection of this page: opened while somebody follows something. */
 class Live {
@@ -41,7 +43,7 @@ class Live {
     return () => {
       this.follows.delete(id)
       if (this.socket?.connected === true) this.socket.emit('log.unfollow', { follow: id }, () => undefined)
-      if (this.follows.size === 0) setTimeout(() => this.closeIfUnused(), MAX_FOLLOWS_WAIT_MS)
+      if (this.follows.size === 0) setTimeout(() => this.closeIfUnused(), CLOSE_UNUSED_MS)
     }
   }
 
@@ -72,7 +74,9 @@ class Live {
     })
     socket.on('log.lines', ({ follow, lines, total }, ack) => {
       this.follows.get(follow)?.lines(lines, total)
-      ack()
+      // A log that is written faster than anybody reads comes in ten pieces a second; what is passed over is fetched when it is looked at.
+      if (lines.length >= CROWD_LINES && (lines.at(-1)?.n ?? 0) + 1 < total) setTimeout(ack, CROWD_PAUSE_MS)
+      else ack()
     })
     socket.on('log.state', (message, ack) => {
       const parsed = LogState.safeParse(message)
