@@ -1,13 +1,9 @@
 import { StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { z } from 'zod'
 import { startI18n } from './app/i18n'
 import { Providers } from './app/providers'
 import { Router } from './app/router'
 import './app/global.css'
-
-// The page's Content-Security-Policy lets nothing make code from text, and zod need not try.
-z.config({ jitless: true })
 
 const root = document.querySelector('#root')
 if (root === null) throw new Error('index.html has no #root')

@@ -8,6 +8,13 @@ const LIGHT: NonNullable<ThemeConfig['token']> = {
   colorSuccess: '#237804',
   colorWarning: '#ad6800',
   colorError: '#cf1322',
+  // Dark seeds would make muddy backgrounds of their own.
+  colorSuccessBg: '#f3fbec',
+  colorSuccessBorder: '#b5e08f',
+  colorWarningBg: '#fffbe6',
+  colorWarningBorder: '#f5d77a',
+  colorErrorBg: '#fff2f0',
+  colorErrorBorder: '#ffc4bd',
   colorBgLayout: '#f5f6f8',
   colorTextDescription: 'rgba(0, 0, 0, 0.62)',
   colorTextTertiary: 'rgba(0, 0, 0, 0.6)',
