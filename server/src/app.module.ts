@@ -9,6 +9,7 @@ import { InstancesModule } from './instances/instances.module.js'
 import { JobRunsModule } from './jobs/job-runs.module.js'
 import { JobsModule } from './jobs/jobs.module.js'
 import { LogsModule } from './logs/logs.module.js'
+import { OverviewModule } from './overview/overview.module.js'
 import type { Logger } from './platform/logging.js'
 import { PlatformModule } from './platform/platform.module.js'
 import { SchedulesModule } from './schedules/schedules.module.js'
@@ -34,6 +35,7 @@ export class AppModule {
         WorkerGatewayModule,
         LogsModule,
         ClusterModule,
+        OverviewModule,
       ],
     }
   }

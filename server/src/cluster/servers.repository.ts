@@ -15,6 +15,9 @@ export type ServerDocument = {
   followers: number
   eventLoopDelayMs: number
   logLagMs: number
+  /** Absent in what older servers wrote. */
+  mongodbMs?: number | null
+  redisMs?: number | null
 }
 
 @Injectable()

@@ -1,6 +1,6 @@
-import type { AttemptView, InstanceView, LogSummary } from '@jobtrail/shared/api/instances'
+import type { AttemptView, InstanceView, LogSummary, StripRun } from '@jobtrail/shared/api/instances'
 import type { AttemptDocument } from './attempts.repository.js'
-import type { InstanceDocument } from './instances.repository.js'
+import type { InstanceDocument, StripDocument } from './instances.repository.js'
 
 const time = (date: Date | null | undefined): string | null => date?.toISOString() ?? null
 
@@ -21,6 +21,17 @@ export function instanceView(instance: InstanceDocument): InstanceView {
     attempt: instance.attempt,
     cancelRequestedAt: time(instance.cancelRequestedAt),
     error: instance.error,
+  }
+}
+
+export function stripRun(run: StripDocument): StripRun {
+  return {
+    id: run._id,
+    status: run.status,
+    createdAt: run.createdAt.toISOString(),
+    dueAt: run.dueAt.toISOString(),
+    startedAt: time(run.startedAt),
+    finishedAt: time(run.finishedAt),
   }
 }
 

@@ -1,7 +1,7 @@
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common'
 import { ApiTags } from '@nestjs/swagger'
 import { Id } from '@jobtrail/shared/api/common'
-import { InstanceDetail, InstancePage, InstanceQuery } from '@jobtrail/shared/api/instances'
+import { InstanceDetail, InstancePage, InstanceQuery, RunStripQuery, RunStrips } from '@jobtrail/shared/api/instances'
 import { CurrentPrincipal } from '../auth/current-principal.js'
 import { Principal } from '../auth/principal.js'
 import { Answers } from '../platform/http/openapi.js'
@@ -16,6 +16,12 @@ export class InstancesController {
   @Answers(InstancePage)
   list(@CurrentPrincipal() principal: Principal, @Query({ schema: InstanceQuery }) query: InstanceQuery): Promise<InstancePage> {
     return this.instances.list(principal, query)
+  }
+
+  @Get('strips')
+  @Answers(RunStrips, { description: 'The last runs of each job, newest first' })
+  strips(@CurrentPrincipal() principal: Principal, @Query({ schema: RunStripQuery }) query: RunStripQuery): Promise<RunStrips> {
+    return this.instances.strips(principal, query)
   }
 
   @Get(':id')

@@ -40,6 +40,9 @@ export type InstanceDocument = {
   result: unknown
 }
 
+/** What a list of jobs shows of a run. */
+export type StripDocument = Pick<InstanceDocument, '_id' | 'status' | 'createdAt' | 'dueAt' | 'startedAt' | 'finishedAt'>
+
 /** What becomes of an instance when its attempt `attempt` has ended. */
 export type Settlement = { instanceId: string; attempt: number } & (
   | { kind: 'final'; status: InstanceStatus; startedAt: Date | null; finishedAt: Date; error: string | null; result: unknown }
@@ -53,7 +56,7 @@ const UNFINISHED: InstanceStatus[] = ['WAITING', 'RUNNING']
 export class InstancesRepository implements OnModuleInit {
   private readonly collection: Collection<InstanceDocument>
 
-  constructor(mongo: Mongo) {
+  constructor(private readonly mongo: Mongo) {
     this.collection = mongo.collection<InstanceDocument>('instances')
   }
 
@@ -102,6 +105,29 @@ export class InstancesRepository implements OnModuleInit {
   /** Newest first. */
   list(filter: Filter<InstanceDocument>, limit: number): Promise<InstanceDocument[]> {
     return this.collection.find(filter, { projection: { params: 0, result: 0 } }).sort({ _id: -1 }).limit(limit).toArray()
+  }
+
+  /** The newest `limit` of each job, newest first: one walk of the index a job, so it costs the same however long their histories are. */
+  lastOfJobs(jobIds: string[], filter: Filter<InstanceDocument>, limit: number): Promise<{ jobId: string; runs: StripDocument[] }[]> {
+    return this.mongo.db
+      .aggregate<{ jobId: string; runs: StripDocument[] }>([
+        { $documents: jobIds.map((jobId) => ({ jobId })) },
+        {
+          $lookup: {
+            from: this.collection.collectionName,
+            localField: 'jobId',
+            foreignField: 'jobId',
+            pipeline: [
+              { $match: filter },
+              { $sort: { _id: -1 } },
+              { $limit: limit },
+              { $project: { status: 1, createdAt: 1, dueAt: 1, startedAt: 1, finishedAt: 1 } },
+            ],
+            as: 'runs',
+          },
+        },
+      ])
+      .toArray()
   }
 
   /** WAITING(attempt - 1) → RUNNING(attempt) for each; the number that changed. */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { v7 as uuidv7 } from 'uuid'
 import { z } from 'zod'
-import type { InstanceDetail, InstancePage, InstanceQuery } from '@jobtrail/shared/api/instances'
+import { STRIP_LENGTH, type InstanceDetail, type InstancePage, type InstanceQuery, type RunStripQuery, type RunStrips } from '@jobtrail/shared/api/instances'
 import type { Role } from '@jobtrail/shared/api/auth'
 import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
 import { canRetryInstance, INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
@@ -18,9 +18,10 @@ import { Metrics } from '../platform/metrics.js'
 import { SignalBus } from '../platform/signals.js'
 import { WorkerDirectory } from '../workers/worker-directory.js'
 import { attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
+import { idAt } from './domain/instance-id.js'
 import type { NewInstance } from './domain/new-instance.js'
 import { waitingReason } from './domain/waiting-reason.js'
-import { attemptView, instanceView } from './instance-views.js'
+import { attemptView, instanceView, stripRun } from './instance-views.js'
 import { type InstanceDocument, InstancesRepository } from './instances.repository.js'
 
 /** What other features may know of an instance. */
@@ -78,6 +79,7 @@ export class InstancesService {
         $and: [
           principal.namespaceFilter(query.namespace),
           ...(query.jobId === undefined ? [] : [{ jobId: query.jobId }]),
+          ...(query.cause === undefined ? [] : [{ 'cause.kind': query.cause }]),
           ...(query.status === undefined ? [] : [{ status: { $in: query.status } }]),
           ...(Object.keys(bounds).length === 0 ? [] : [{ _id: bounds }]),
           ...before,
@@ -88,6 +90,11 @@ export class InstancesService {
     const items = documents.slice(0, query.limit)
     const last = items.at(-1)
     return { items: items.map(instanceView), next: documents.length > query.limit && last !== undefined ? encodeCursor(last._id) : null }
+  }
+
+  async strips(principal: Principal, { jobIds }: RunStripQuery): Promise<RunStrips> {
+    const strips = await this.repository.lastOfJobs([...new Set(jobIds)], principal.namespaceFilter(), STRIP_LENGTH)
+    return { items: strips.filter(({ runs }) => runs.length > 0).map(({ jobId, runs }) => ({ jobId, runs: runs.map(stripRun) })) }
   }
 
   async detail(principal: Principal, id: string): Promise<InstanceDetail> {
@@ -248,10 +255,4 @@ function newDocument(item: NewInstance, now: number): InstanceDocument {
     error: null,
     result: null,
   }
-}
-
-/** The smallest UUIDv7 of a time: IDs sort by time, so a bound on the ID is a bound on the time of creation. */
-function idAt(time: string): string {
-  const hex = Date.parse(time).toString(16).padStart(12, '0')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-7000-8000-000000000000`
 }

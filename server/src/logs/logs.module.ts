@@ -1,5 +1,7 @@
 import { Module } from '@nestjs/common'
+import { AuthModule } from '../auth/auth.module.js'
 import { InstancesModule } from '../instances/instances.module.js'
+import { ConsoleGateway } from './console.gateway.js'
 import { FollowHub } from './follow/follow-hub.js'
 import { FollowService } from './follow/follow.service.js'
 import { LogReader } from './log-reader.service.js'
@@ -7,12 +9,14 @@ import { LogStorageModule } from './log-storage.module.js'
 import { LogsController } from './logs.controller.js'
 import { LogsService } from './logs.service.js'
 import { RawLogService } from './raw-log.service.js'
+import { LogSearchController } from './search/log-search.controller.js'
+import { LogSearchService } from './search/log-search.service.js'
 
-/** The reading side of logs: pages, raw, follow, verify. */
+/** The reading side of logs: pages, search, raw, follow (SSE and socket.io), verify. */
 @Module({
-  imports: [LogStorageModule, InstancesModule],
-  controllers: [LogsController],
-  providers: [LogReader, LogsService, RawLogService, FollowHub, FollowService],
+  imports: [AuthModule, LogStorageModule, InstancesModule],
+  controllers: [LogsController, LogSearchController],
+  providers: [LogReader, LogsService, RawLogService, LogSearchService, FollowHub, FollowService, ConsoleGateway],
   exports: [LogReader],
 })
 export class LogsModule {}

@@ -36,7 +36,11 @@ export const ServerView = z.object({
   workers: z.int(),
   followers: z.int(),
   eventLoopDelayMs: z.number(),
+  /** Log chunks, from their arrival to their being stored: the mean of the last seconds. */
   logLagMs: z.number(),
+  /** How long each took to answer; null: it did not, or the server is too old to say. */
+  mongodbMs: z.number().nullable(),
+  redisMs: z.number().nullable(),
 })
 export type ServerView = z.infer<typeof ServerView>
 export const ServerPage = pageOf(ServerView)

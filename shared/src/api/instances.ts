@@ -3,8 +3,9 @@ import { ATTEMPT_STATUSES, INSTANCE_STATUSES, LOG_STATES } from '../domain/statu
 import { LineRange } from '../log/chunk.js'
 import { Cursor, Id, InputTime, Limit, NamespaceName, pageOf, Timestamp } from './common.js'
 
+export const CAUSE_KINDS = ['schedule', 'api'] as const
 /** Who or what made an instance. */
-export const InstanceCause = z.object({ kind: z.enum(['schedule', 'api']), by: z.string().nullable() })
+export const InstanceCause = z.object({ kind: z.enum(CAUSE_KINDS), by: z.string().nullable() })
 export type InstanceCause = z.infer<typeof InstanceCause>
 
 /** Why an instance waits, in a form for programs (`reason`) and for people (`message`). */
@@ -80,6 +81,7 @@ export type InstancePage = z.infer<typeof InstancePage>
 export const InstanceQuery = z.strictObject({
   namespace: NamespaceName.optional(),
   jobId: Id.optional(),
+  cause: z.enum(CAUSE_KINDS).optional(),
   status: z
     .string()
     .transform((text) => text.split(','))
@@ -91,3 +93,19 @@ export const InstanceQuery = z.strictObject({
   limit: Limit.default(50),
 })
 export type InstanceQuery = z.infer<typeof InstanceQuery>
+
+export const STRIP_LENGTH = 30
+export const STRIPS_LIMIT = 100
+/** The last runs of several jobs, for a list of them; `jobIds` are separated by commas. */
+export const RunStripQuery = z.strictObject({
+  jobIds: z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(Id).min(1).max(STRIPS_LIMIT)),
+})
+export type RunStripQuery = z.infer<typeof RunStripQuery>
+export const StripRun = InstanceView.pick({ id: true, status: true, createdAt: true, dueAt: true, startedAt: true, finishedAt: true })
+export type StripRun = z.infer<typeof StripRun>
+/** `runs`: the last ones of the job, newest first, at most STRIP_LENGTH. Jobs without runs, and those of other namespaces, are left out. */
+export const RunStrips = z.object({ items: z.array(z.object({ jobId: Id, runs: z.array(StripRun) })) })
+export type RunStrips = z.infer<typeof RunStrips>

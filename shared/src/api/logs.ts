@@ -39,6 +39,40 @@ const completeness = { state: z.enum(LOG_STATES), total: z.int(), reason: z.stri
 export const LogPage = z.object({ ...completeness, task: z.int(), attempt: z.int(), lines: z.array(LogLineView), next: z.int().nullable() })
 export type LogPage = z.infer<typeof LogPage>
 
+/** Most matches in one answer of a search. */
+export const LOG_SEARCH_LIMIT = 10_000
+
+/**
+ * A search from line `from` on, in lines as they read (without escape sequences). `regex`: RE2 syntax. `context`: so many lines before and after each match.
+ * `lines=false`: only where the matches are, for counting.
+ */
+export const LogSearchQuery = z.strictObject({
+  ...selection,
+  q: z.string().min(1).max(500),
+  mode: z.enum(['text', 'regex']).default('text'),
+  case: QueryFlag.default(false),
+  stream: side,
+  from: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(LOG_SEARCH_LIMIT).default(1_000),
+  context: z.coerce.number().int().min(0).max(20).default(0),
+  lines: QueryFlag.default(true),
+})
+export type LogSearchQuery = z.infer<typeof LogSearchQuery>
+
+/** `at`: the places in the line, [start, end) in UTF-16 units, at most 100 of them. */
+export const LogMatch = z.object({
+  n: z.int(),
+  at: z.array(z.tuple([z.int(), z.int()])),
+  line: LogLineView.optional(),
+  before: z.array(LogLineView).optional(),
+  after: z.array(LogLineView).optional(),
+})
+export type LogMatch = z.infer<typeof LogMatch>
+
+/** Each call does a bounded amount of work: `next` is the line to go on from, `null` when a sealed log was searched to its end; of an open log it was when `next` reaches `total`. */
+export const LogSearchPage = z.object({ ...completeness, task: z.int(), attempt: z.int(), matches: z.array(LogMatch), next: z.int().nullable() })
+export type LogSearchPage = z.infer<typeof LogSearchPage>
+
 export const RawQuery = z.strictObject({ ...selection, stream: side, timestamps: QueryFlag.default(false) })
 export type RawQuery = z.infer<typeof RawQuery>
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cacheControlOf, isFilePath, isPageRequest } from './static-files.js'
+import { cacheControlOf, compressibleType, isFilePath, isPageRequest } from './static-files.js'
 
 const HTML = 'text/html,application/xhtml+xml,*/*;q=0.8'
 
@@ -28,5 +28,10 @@ describe('static files', () => {
     expect(cacheControlOf('/srv/console/index.html')).toBe('no-cache')
     expect(cacheControlOf('/srv/console/assets/logo.svg')).toBe('no-cache')
     expect(cacheControlOf('/srv/console/favicon-longhash.svg')).toBe('no-cache')
+  })
+
+  it('are sent compressed when they are of one name in the folder of hashed files', () => {
+    expect(compressibleType('/assets/index-BxY12_cD.js')).toBe('js')
+    for (const path of ['/assets/../secret.js', '/assets/..%2fsecret.js', '/assets/a/b.js', '/assets/.hidden.js', '/index.html', '/assets/index.js.br']) expect(compressibleType(path)).toBeUndefined()
   })
 })

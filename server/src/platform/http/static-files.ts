@@ -8,6 +8,22 @@ const NOT_FILES = /^\/(api|health|metrics|socket\.io)(\/|$)/i
 /** A file whose name changes with its content, as vite makes them: `assets/index-BxY12_cD.js`. */
 const HASHED = /[\\/]assets[\\/][^\\/]+-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$/
 
+/**
+ * Of the console's page: scripts of ours only, so that text from a job, a name or a log can never run as one. Styles are also made at run time, by the component
+ * library. (Of the page alone: what is loaded from it falls under it.)
+ */
+const CONTENT_SECURITY = ["default-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:", "object-src 'none'", "base-uri 'self'", "form-action 'self'", "frame-ancestors 'none'"].join('; ')
+
+/** What the console's build writes beside each of its hashed files, the smallest first. */
+const ENCODINGS = [
+  { name: 'br', suffix: '.br' },
+  { name: 'gzip', suffix: '.gz' },
+] as const
+/** One name in one folder: it cannot lead out of it. */
+const ASSET = /^\/assets\/[A-Za-z0-9_-][A-Za-z0-9._-]*\.(js|css|svg)$/
+
+export const compressibleType = (path: string): string | undefined => ASSET.exec(path)?.[1]
+
 export const isFilePath = (path: string): boolean => !NOT_FILES.test(path)
 
 /** Hashed files may be kept for ever; all others are asked for again each time, so that a new version of the server is seen at once. */
@@ -27,16 +43,36 @@ export function staticFiles(directory: string, logger: Logger): RequestHandler[]
     dotfiles: 'ignore',
     redirect: false,
     cacheControl: false,
-    setHeaders: (response: Response, file: string) => response.setHeader('Cache-Control', cacheControlOf(file)),
+    setHeaders: (response: Response, file: string) => {
+      response.setHeader('Cache-Control', cacheControlOf(file))
+      if (file.endsWith('.html')) response.setHeader('Content-Security-Policy', CONTENT_SECURITY)
+    },
   })
   const files: RequestHandler = (request, response, next) => (isFilePath(request.path) ? serve(request, response, next) : next())
+  const compressed: RequestHandler = (request, response, next) => {
+    const type = request.method === 'GET' || request.method === 'HEAD' ? compressibleType(request.path) : undefined
+    if (type === undefined) return next()
+    const accepted = request.acceptsEncodings()
+    const encoding = ENCODINGS.find(({ name, suffix }) => accepted.includes(name) && existsSync(join(root, request.path + suffix)))
+    response.vary('Accept-Encoding')
+    if (encoding === undefined) return next()
+    response.type(type)
+    response.setHeader('Content-Encoding', encoding.name)
+    const file = request.path + encoding.suffix
+    response.sendFile(file, { root, cacheControl: false, headers: { 'Cache-Control': cacheControlOf(request.path) } }, (error: unknown) => {
+      // A build may be replacing the files right now.
+      if (error === undefined || error === null || response.headersSent) return
+      response.removeHeader('Content-Encoding')
+      next()
+    })
+  }
   const pages: RequestHandler = (request: Request, response: Response, next: NextFunction) => {
     if (!isPageRequest(request.method, request.path, request.get('Accept'))) return next()
-    response.sendFile('index.html', { root, cacheControl: false, headers: { 'Cache-Control': 'no-cache' } }, (error: unknown) => {
+    response.sendFile('index.html', { root, cacheControl: false, headers: { 'Cache-Control': 'no-cache', 'Content-Security-Policy': CONTENT_SECURITY } }, (error: unknown) => {
       if (error !== undefined && !response.headersSent) next()
     })
   }
-  return [files, pages]
+  return [compressed, files, pages]
 }
 
 function decoded(path: string): string {

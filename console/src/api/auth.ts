@@ -1,0 +1,21 @@
+import { queryOptions } from '@tanstack/react-query'
+import { Me, Session } from '@jobtrail/shared/api/auth'
+import { api } from './client'
+import { sessionToken } from './session-token'
+
+export const meQuery = queryOptions({ queryKey: ['me'], queryFn: ({ signal }) => api.get('/api/auth/me', { signal }, Me), staleTime: 60_000 })
+
+/** Signs in; what waits for a session goes on. */
+export async function signIn(username: string, password: string): Promise<void> {
+  const { accessToken } = await api.post('/api/auth/login', { body: { username, password } }, Session)
+  sessionToken.set(accessToken)
+}
+
+/** Ends the session here even if the server cannot be told. */
+export async function signOut(): Promise<void> {
+  try {
+    if (sessionToken.state === 'signed-in') await api.post('/api/auth/logout')
+  } finally {
+    sessionToken.set('')
+  }
+}

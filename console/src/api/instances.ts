@@ -1,0 +1,41 @@
+import { keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query'
+import { InstanceDetail, InstancePage, type InstanceQuery, RunStrips, STRIPS_LIMIT } from '@jobtrail/shared/api/instances'
+import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { api } from './client'
+
+export type InstanceFilters = Pick<InstanceQuery, 'jobId' | 'status' | 'cause' | 'from' | 'to'>
+
+const LIST_REFRESH_MS = 3_000
+const STRIPS_REFRESH_MS = 5_000
+const DETAIL_REFRESH_MS = 2_000
+
+/** The newest instances of a filter: one call, however many are shown. */
+export const instancesQuery = (namespace: string, filters: InstanceFilters, limit: number) =>
+  queryOptions({
+    queryKey: ['instances', 'list', namespace, filters, limit],
+    queryFn: ({ signal }) => api.get('/api/instances', { query: { namespace, ...filters, limit }, signal }, InstancePage),
+    placeholderData: keepPreviousData,
+    refetchInterval: LIST_REFRESH_MS,
+  })
+
+/** One instance, live until it has ended and its log is settled. */
+export const instanceQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['instances', 'one', id],
+    queryFn: ({ signal }) => api.get(`/api/instances/${id}`, { signal }, InstanceDetail),
+    refetchInterval: ({ state: { data } }) => (data !== undefined && isFinalInstance(data.status) && data.log.state !== 'open' ? false : DETAIL_REFRESH_MS),
+  })
+
+/** The last runs of up to {@link STRIPS_LIMIT} jobs, newest first. */
+export const stripsQuery = (jobIds: readonly string[]) =>
+  queryOptions({
+    queryKey: ['instances', 'strips', jobIds],
+    queryFn: ({ signal }) => api.get('/api/instances/strips', { query: { jobIds: jobIds.slice(0, STRIPS_LIMIT) }, signal }, RunStrips),
+    enabled: jobIds.length > 0,
+    placeholderData: keepPreviousData,
+    refetchInterval: STRIPS_REFRESH_MS,
+  })
+
+export const cancelInstance = (id: string): Promise<InstanceDetail> => api.post(`/api/instances/${id}/cancel`, {}, InstanceDetail)
+export const retryInstance = (id: string): Promise<InstanceDetail> => api.post(`/api/instances/${id}/retry`, {}, InstanceDetail)
+export const refreshInstances = (client: QueryClient): Promise<void> => client.invalidateQueries({ queryKey: ['instances'] })

@@ -1,0 +1,93 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { Card } from 'antd'
+import { useCallback, useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { Link, useParams } from 'react-router'
+import type { InstanceDetail } from '@jobtrail/shared/api/instances'
+import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { instanceQuery } from '../../api/instances'
+import { jobQuery } from '../../api/jobs'
+import { LogViewer } from '../../log-viewer/LogViewer'
+import { PageHeader } from '../../ui/page-header'
+import { RelativeTime } from '../../ui/relative-time'
+import { ErrorState, LoadingState } from '../../ui/states'
+import { StatusTag } from '../../ui/status-tag'
+import { InstanceActions } from './detail/actions'
+import { ParamsAndResult } from './detail/data'
+import { Facts, WhyNote } from './detail/facts'
+import { Timeline } from './detail/timeline'
+import { useLogView } from './detail/use-log-view'
+import './detail/run-page.css'
+
+/** One run: what it is, why it is in its state, and what it says. */
+export default function InstancePage() {
+  const { id = '' } = useParams()
+  // Texts first: they must not make the log wait later.
+  useTranslation(['instance', 'log'])
+  const instance = useQuery(instanceQuery(id))
+  if (instance.data !== undefined) return <Run key={id} instance={instance.data} />
+  return instance.isError ? <ErrorState error={instance.error} retry={() => void instance.refetch()} /> : <LoadingState />
+}
+
+function Run({ instance }: { instance: InstanceDetail }) {
+  const { t } = useTranslation('instance')
+  const { id, status } = instance
+  const queries = useQueryClient()
+  const job = useQuery({ ...jobQuery(instance.jobId), staleTime: 60_000, retry: false })
+  const jobZone = job.data?.trigger.kind === 'cron' ? job.data.trigger.timeZone : undefined
+  const log = useLogView()
+  // The viewer may know of a retry before this page does.
+  const [seen, setSeen] = useState(0)
+  const latest = Math.max(1, instance.attempt, seen)
+  const isPinned = log.attempt !== undefined && log.attempt <= latest
+  const attempt = isPinned ? (log.attempt ?? latest) : latest
+  const refresh = useCallback(() => void queries.invalidateQueries({ queryKey: ['instances', 'one', id] }), [queries, id])
+  const onNextAttempt = useCallback(
+    (next: number) => {
+      setSeen(next)
+      refresh()
+    },
+    [refresh],
+  )
+  const shown = instance.attempts.find((each) => each.attempt === attempt)
+  const isRunning = !isFinalInstance(status)
+  return (
+    <div className="run-page">
+      <PageHeader
+        title={instance.jobName}
+        tags={<StatusTag status={status} />}
+        subtitle={
+          <>
+            <Link to={`/jobs/${instance.jobId}`}>{t('toJob')}</Link> · {t('created')}{' '}
+            <RelativeTime at={instance.createdAt} {...(jobZone === undefined ? {} : { jobZone })} />
+          </>
+        }
+        actions={<InstanceActions instance={instance} />}
+      />
+      <WhyNote instance={instance} />
+      <Card size="small" style={{ marginBottom: 12 }}>
+        <Timeline instance={instance} shown={attempt} onShow={log.setAttempt} />
+        <Facts instance={instance} jobZone={jobZone} />
+      </Card>
+      <ParamsAndResult instance={instance} />
+      <LogViewer
+        key={attempt}
+        instanceId={id}
+        attempt={attempt}
+        isPinned={isPinned}
+        opensAt={isRunning || status === 'FAILED' || status === 'TIMED_OUT' ? 'end' : 'start'}
+        startedAt={shown?.startedAt ?? undefined}
+        {...(jobZone === undefined ? {} : { jobZone })}
+        view={log.view}
+        onView={log.onView}
+        selection={log.selection}
+        onSelection={log.onSelection}
+        isFull={log.isFull}
+        onFull={log.setIsFull}
+        onNextAttempt={onNextAttempt}
+        onState={refresh}
+        emptyText={t(status === 'WAITING' && instance.attempt === 0 ? 'log.waiting' : isRunning ? 'log.nothingYet' : 'log.nothing')}
+      />
+    </div>
+  )
+}

@@ -1,0 +1,90 @@
+import { useQuery } from '@tanstack/react-query'
+import { Button, DatePicker, Select } from 'antd'
+import dayjs from 'dayjs'
+import { useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { CAUSE_KINDS } from '@jobtrail/shared/api/instances'
+import { INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
+import { jobChoicesQuery, jobQuery } from '../../../api/jobs'
+import type { UrlPatch } from '../../jobs/use-url-state'
+import { filtersOf, FILTER_NAMES, RANGES, rangeOf, statusesOf } from './instance-filters'
+
+type Props = { namespace: string; search: URLSearchParams; change: (patch: UrlPatch) => void }
+
+export function InstanceFilterBar({ namespace, search, change }: Props) {
+  const { t } = useTranslation(['instances', 'common'])
+  const { jobId, from, to } = filtersOf(search, 0)
+  const isCustom = search.get('range') === 'custom' || (rangeOf(search) === undefined && (from !== undefined || to !== undefined))
+  return (
+    <div role="search" style={{ display: 'flex', flexWrap: 'wrap', gap: 8, marginBottom: 12 }}>
+      <JobSelect namespace={namespace} jobId={jobId} onChange={(job) => change({ job })} />
+      <Select
+        mode="multiple"
+        allowClear
+        aria-label={t('filter.status')}
+        placeholder={t('filter.status')}
+        value={statusesOf(search) ?? []}
+        options={INSTANCE_STATUSES.map((value) => ({ value, label: t(`common:status.${value}`) }))}
+        onChange={(statuses) => change({ status: statuses.join(',') })}
+        maxTagCount="responsive"
+        style={{ minWidth: 190 }}
+      />
+      <Select
+        allowClear
+        aria-label={t('filter.cause')}
+        placeholder={t('filter.cause')}
+        value={CAUSE_KINDS.find((kind) => kind === search.get('cause'))}
+        options={CAUSE_KINDS.map((value) => ({ value, label: t(`cause.${value}`) }))}
+        onChange={(cause?: string) => change({ cause })}
+        style={{ minWidth: 140 }}
+      />
+      <Select
+        allowClear
+        aria-label={t('filter.range')}
+        placeholder={t('filter.range')}
+        value={isCustom ? 'custom' : rangeOf(search)}
+        options={[...Object.keys(RANGES), 'custom'].map((value) => ({ value, label: t(`range.${value}`) }))}
+        onChange={(range?: string) => change({ range, from: undefined, to: undefined })}
+        style={{ minWidth: 140 }}
+      />
+      {isCustom && (
+        <DatePicker.RangePicker
+          showTime={{ format: 'HH:mm' }}
+          format="YYYY-MM-DD HH:mm"
+          allowEmpty={[true, true]}
+          value={[from === undefined ? null : dayjs(from), to === undefined ? null : dayjs(to)]}
+          onChange={(times) => change({ range: 'custom', from: times?.[0]?.toISOString(), to: times?.[1]?.toISOString() })}
+        />
+      )}
+      {FILTER_NAMES.some((name) => search.has(name)) && (
+        <Button type="text" onClick={() => change(Object.fromEntries(FILTER_NAMES.map((name) => [name, undefined])))}>
+          {t('common:actions.clear')}
+        </Button>
+      )}
+    </div>
+  )
+}
+
+/** Looks for jobs on the server as one types: there may be thousands. */
+function JobSelect({ namespace, jobId, onChange }: { namespace: string; jobId: string | undefined; onChange: (id: string | undefined) => void }) {
+  const { t } = useTranslation('instances')
+  const [text, setText] = useState('')
+  const choices = useQuery(jobChoicesQuery(namespace, text.slice(0, 63)))
+  const chosen = useQuery({ ...jobQuery(jobId ?? ''), enabled: jobId !== undefined })
+  const options = (choices.data?.items ?? []).map(({ id, name }) => ({ value: id, label: name }))
+  if (jobId !== undefined && !options.some(({ value }) => value === jobId)) options.unshift({ value: jobId, label: chosen.data?.name ?? jobId })
+  return (
+    <Select
+      allowClear
+      showSearch={{ filterOption: false, onSearch: setText }}
+      aria-label={t('filter.job')}
+      placeholder={t('filter.job')}
+      value={jobId}
+      options={options}
+      loading={choices.isFetching}
+      onChange={(id?: string) => onChange(id)}
+      popupMatchSelectWidth={false}
+      style={{ minWidth: 200 }}
+    />
+  )
+}

@@ -1,0 +1,158 @@
+import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
+import { App, Button, Empty, Select, Table, Tag } from 'antd'
+import { useMemo } from 'react'
+import { useTranslation } from 'react-i18next'
+import { Link, useParams } from 'react-router'
+import type { JobRevisionView, JobView } from '@jobtrail/shared/api/jobs'
+import { useSession } from '../../app/session'
+import { changeJob, jobQuery, refreshJobs, revisionsQuery } from '../../api/jobs'
+import { messageOf } from '../../api/problem'
+import { PageHeader } from '../../ui/page-header'
+import { Time } from '../../ui/relative-time'
+import { ErrorState, LoadingState } from '../../ui/states'
+import { DiffView } from './diff-view'
+import { changedMembers, draftOf, restoreOf } from './logic/job-draft'
+import { useUrlState } from './use-url-state'
+
+/** Who changed a job when, what two revisions differ in, and the way back. */
+export default function RevisionsPage() {
+  const { id = '' } = useParams()
+  const { t } = useTranslation('jobs')
+  const job = useQuery(jobQuery(id))
+  const revisions = useInfiniteQuery(revisionsQuery(id))
+  const error = job.error ?? revisions.error
+  if (job.data === undefined || revisions.data === undefined)
+    return error === null ? <LoadingState /> : <ErrorState error={error} retry={() => void Promise.all([job.refetch(), revisions.refetch()])} />
+  return (
+    <>
+      <PageHeader title={t('revisions.title', { name: job.data.name })} subtitle={<Link to={`/jobs/${id}`}>{t('revisions.back')}</Link>} />
+      <Revisions
+        job={job.data}
+        all={revisions.data.pages.flatMap(({ items }) => items)}
+        more={revisions.hasNextPage ? () => void revisions.fetchNextPage() : undefined}
+        isLoading={revisions.isFetchingNextPage}
+      />
+    </>
+  )
+}
+
+function Revisions({ job, all, more, isLoading }: { job: JobView; all: readonly JobRevisionView[]; more: (() => void) | undefined; isLoading: boolean }) {
+  const { t } = useTranslation('jobs')
+  const [search, change] = useUrlState()
+  const after = all.find(({ revision }) => String(revision) === search.get('rev')) ?? all[0]
+  const before = all.find(({ revision }) => String(revision) === search.get('with')) ?? all[all.findIndex((each) => each === after) + 1]
+  const rows = useMemo(
+    () =>
+      all.map((each, i) => ({
+        ...each,
+        changed: all[i + 1] === undefined ? [] : changedMembers(draftOf((all[i + 1] ?? each).definition), draftOf(each.definition)),
+      })),
+    [all],
+  )
+  return (
+    <>
+      <Table
+        size="small"
+        rowKey="revision"
+        dataSource={rows}
+        pagination={false}
+        scroll={{ x: 'max-content', y: 320 }}
+        style={{ marginBottom: 12 }}
+        rowSelection={{
+          type: 'radio',
+          selectedRowKeys: after === undefined ? [] : [after.revision],
+          onChange: ([key]) => change({ rev: String(key), with: undefined }),
+        }}
+        onRow={({ revision }) => ({ onClick: () => change({ rev: String(revision), with: undefined }), style: { cursor: 'pointer' } })}
+        columns={[
+          { title: t('revisions.revision'), dataIndex: 'revision', width: 90 },
+          { title: t('revisions.at'), dataIndex: 'changedAt', width: 190, render: (at: string) => <Time at={at} /> },
+          { title: t('revisions.by'), dataIndex: 'changedBy', width: 160 },
+          {
+            title: t('revisions.changed'),
+            dataIndex: 'changed',
+            render: (members: string[], { revision }) => (revision === 1 ? t('revisions.first') : members.map((member) => <Tag key={member}>{member}</Tag>)),
+          },
+          {
+            title: '',
+            key: 'restore',
+            width: 130,
+            align: 'right',
+            render: (_, row) => (row.revision === job.revision ? <Tag color="success">{t('revisions.current')}</Tag> : <Restore job={job} revision={row} />),
+          },
+        ]}
+      />
+      {more !== undefined && (
+        <Button size="small" loading={isLoading} onClick={more} style={{ marginBottom: 16 }}>
+          {t('common:actions.more')}
+        </Button>
+      )}
+      {after === undefined || before === undefined ? (
+        <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t('revisions.nothing')} />
+      ) : (
+        <>
+          <div style={{ display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: 8, marginBottom: 8 }}>
+            <h2 style={{ fontSize: 16, margin: 0 }}>{t('revisions.diff', { before: before.revision, after: after.revision })}</h2>
+            <Select
+              size="small"
+              aria-label={t('revisions.compareWith')}
+              prefix={t('revisions.compareWith')}
+              value={before.revision}
+              options={all.filter((each) => each !== after).map(({ revision }) => ({ value: revision, label: String(revision) }))}
+              onChange={(revision) => change({ with: String(revision) })}
+              popupMatchSelectWidth={false}
+            />
+          </div>
+          <DiffView
+            key={`${before.revision} ${after.revision}`}
+            before={before.definition}
+            after={after.definition}
+            label={t('revisions.diff', { before: before.revision, after: after.revision })}
+          />
+        </>
+      )}
+    </>
+  )
+}
+
+function Restore({ job, revision }: { job: JobView; revision: JobRevisionView }) {
+  const { t } = useTranslation('jobs')
+  const { modal, message } = App.useApp()
+  const { can } = useSession()
+  const client = useQueryClient()
+  if (!can(job.namespace, 'admin')) return null
+  const ask = (): void => {
+    const { change, lostSecrets } = restoreOf(draftOf(job), draftOf(revision.definition), job.revision)
+    modal.confirm({
+      title: t('restore.question', { name: job.name, revision: revision.revision }),
+      content: (
+        <>
+          <p>{t('restore.consequence')}</p>
+          {lostSecrets.length > 0 && <p>{t('restore.lostSecrets', { names: lostSecrets.join(', ') })}</p>}
+        </>
+      ),
+      okText: t('restore.ok'),
+      cancelText: t('common:actions.cancel'),
+      onOk: async () => {
+        try {
+          const saved = await changeJob(job.id, change)
+          void message.success(t('editor.saved', { name: saved.name, revision: saved.revision }))
+        } catch (error) {
+          void message.error(messageOf(error))
+        }
+        await refreshJobs(client)
+      },
+    })
+  }
+  return (
+    <Button
+      size="small"
+      onClick={(event) => {
+        event.stopPropagation()
+        ask()
+      }}
+    >
+      {t('restore.button')}
+    </Button>
+  )
+}

@@ -1,0 +1,63 @@
+import { Alert } from 'antd'
+import { useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import type { FieldErrors } from '../logic/field-path'
+import { isSame, type JobDraft } from '../logic/job-draft'
+import { useProblemText } from '../use-problem-text'
+import { parseObject } from '../logic/json-object'
+import { CodeEditor } from './code-editor'
+
+type Props = { draft: JobDraft; replace: (draft: JobDraft) => void; problems: FieldErrors; isReadOnly: boolean; onSyntax: (isGood: boolean) => void }
+
+/** The whole definition as JSON. What is typed is taken as soon as it is JSON; what the schema says of it is listed. */
+export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Props) {
+  const { t } = useTranslation('jobs')
+  const problemText = useProblemText()
+  const [text, setText] = useState(() => JSON.stringify(draft, null, 2))
+  const parsed = parseObject(text)
+  if ('value' in parsed && !isSame(parsed.value, draft)) setText(JSON.stringify(draft, null, 2))
+  const change = (next: string): void => {
+    setText(next)
+    const object = parseObject(next)
+    onSyntax('value' in object)
+    if ('value' in object) replace(object.value as JobDraft)
+  }
+  const syntax = 'problem' in parsed ? t(`json.${parsed.problem}`, { message: 'message' in parsed ? parsed.message : '' }) : undefined
+  const list = Object.entries(problems)
+  return (
+    <>
+      <div aria-live="polite" style={{ marginBottom: 12 }}>
+        {syntax !== undefined ? (
+          <Alert type="error" showIcon title={syntax} />
+        ) : list.length > 0 ? (
+          <Alert
+            type="error"
+            showIcon
+            title={t('json.problems', { count: list.length })}
+            description={
+              <ul style={{ margin: 0, paddingInlineStart: 20 }}>
+                {list.map(([path, message]) => (
+                  <li key={path}>
+                    <span className="jt-mono">{path}</span> {problemText(message)}
+                  </li>
+                ))}
+              </ul>
+            }
+          />
+        ) : (
+          <Alert type={isReadOnly ? 'info' : 'success'} showIcon title={t(isReadOnly ? 'json.readOnly' : 'json.fine')} />
+        )}
+      </div>
+      <CodeEditor
+        value={text}
+        onChange={change}
+        language="json"
+        label={t('json.label')}
+        isReadOnly={isReadOnly}
+        isInvalid={syntax !== undefined || list.length > 0}
+        minHeight={480}
+        maxHeight={2_000}
+      />
+    </>
+  )
+}

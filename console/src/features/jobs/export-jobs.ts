@@ -1,0 +1,15 @@
+import type { JobView } from '@jobtrail/shared/api/jobs'
+import { download } from './download'
+import { exportOf } from './logic/transfer'
+
+export type ExportFormat = 'yaml' | 'json'
+
+/** One file with the definitions of the jobs, without their secrets. */
+export async function exportJobs(jobs: readonly JobView[], format: ExportFormat): Promise<void> {
+  const [first] = jobs
+  const name = jobs.length === 1 && first !== undefined ? first.name : `jobs-${new Date().toISOString().slice(0, 10)}`
+  const file = exportOf(jobs)
+  if (format === 'json') return download(`${name}.json`, `${JSON.stringify(file, null, 2)}\n`, 'application/json')
+  const { stringify } = await import('yaml')
+  return download(`${name}.yaml`, stringify(file, { lineWidth: 0 }), 'application/yaml')
+}

@@ -1,0 +1,44 @@
+import { useInfiniteQuery, useQueries } from '@tanstack/react-query'
+import { useEffect, useMemo } from 'react'
+import { type StripRun, STRIPS_LIMIT } from '@jobtrail/shared/api/instances'
+import type { JobView } from '@jobtrail/shared/api/jobs'
+import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import { stripsQuery } from '../../../api/instances'
+import { type JobFilters, jobsQuery } from '../../../api/jobs'
+import { lastResults } from '../logic/run-strip'
+
+export type JobRow = { job: JobView; runs: readonly StripRun[] | undefined }
+
+/** Matches of a filter by last result that are looked for before the user is asked whether to go on. */
+const ENOUGH = 50
+
+/** The jobs of a filter with their last runs. The last result is not in the job, so that filter is applied here, loading on until there is enough to show. */
+export function useJobList(namespace: string, filters: JobFilters, result: InstanceStatus | undefined) {
+  const jobs = useInfiniteQuery(jobsQuery(namespace, filters))
+  const loaded = useMemo(() => jobs.data?.pages.flatMap(({ items }) => items) ?? [], [jobs.data])
+  const batches = useMemo(() => {
+    const ids = loaded.map(({ id }) => id)
+    return Array.from({ length: Math.ceil(ids.length / STRIPS_LIMIT) }, (_, i) => ids.slice(i * STRIPS_LIMIT, (i + 1) * STRIPS_LIMIT))
+  }, [loaded])
+  const strips = useQueries({
+    queries: batches.map((ids) => stripsQuery(ids)),
+    combine: (answers) => ({
+      pages: answers.map(({ data }) => data),
+      areLoaded: answers.every(({ data, isPlaceholderData }) => data !== undefined && !isPlaceholderData),
+    }),
+  })
+  const { areLoaded } = strips
+  const rows = useMemo((): JobRow[] => {
+    const pages = strips.pages.filter((page) => page !== undefined)
+    const runs = new Map(pages.flatMap(({ items }) => items.map((item) => [item.jobId, item.runs])))
+    const results = lastResults({ items: pages.flatMap(({ items }) => items) })
+    const all = loaded.map((job) => ({ job, runs: runs.get(job.id) ?? (areLoaded ? [] : undefined) }))
+    return result === undefined ? all : all.filter(({ job }) => results.get(job.id) === result)
+  }, [loaded, strips.pages, areLoaded, result])
+  const { hasNextPage, isFetching, fetchNextPage } = jobs
+  const isSearchingOn = result !== undefined && rows.length < ENOUGH && hasNextPage && areLoaded
+  useEffect(() => {
+    if (isSearchingOn && !isFetching) void fetchNextPage()
+  }, [isSearchingOn, isFetching, fetchNextPage])
+  return { rows, jobs, isSettled: areLoaded && !isSearchingOn }
+}

@@ -1,0 +1,12 @@
+/** What a text of JSON holds, if it is an object. */
+export type ParsedObject = { value: Record<string, unknown> } | { problem: 'empty' | 'notObject' } | { problem: 'syntax'; message: string }
+
+export function parseObject(text: string): ParsedObject {
+  if (text.trim() === '') return { problem: 'empty' }
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && !Array.isArray(value) ? { value: value as Record<string, unknown> } : { problem: 'notObject' }
+  } catch (error) {
+    return { problem: 'syntax', message: error instanceof Error ? error.message : String(error) }
+  }
+}

@@ -1,0 +1,31 @@
+/** What a message of the schema or the server means, by name, so that it can be said in the user's language. */
+export type ProblemWords = { key: string; values: Record<string, string> }
+
+const PATTERNS: readonly [RegExp, string][] = [
+  [/^must be letters, digits, dot, dash or underscore/, 'name'],
+  [/^has (?<count>\d+) fields; write 5/, 'cronFields'],
+  [/^never fires$/, 'neverFires'],
+  [/^"(?<zone>.*)" is not an IANA time zone/, 'timeZone'],
+  [/^give either script or command$/, 'scriptOrCommand'],
+  [/^must be a name of an environment variable$/, 'variable'],
+  [/^must have at least 4 characters, or masking/, 'shortSecret'],
+  [/^Too small: expected string to have >=4 characters$/, 'shortSecret'],
+  [/^Too small: expected string to have >=1 characters$/, 'required'],
+  [/^Invalid input: expected .*, received undefined$/, 'required'],
+  [/^Invalid ISO datetime$/, 'time'],
+  [/^Too small: expected (?:number|int) to be >=(?<min>-?[\d.]+)$/, 'atLeast'],
+  [/^Too big: expected (?:number|int) to be <=(?<max>-?[\d.]+)$/, 'atMost'],
+  [/^Too big: expected string to have <=(?<max>\d+) characters$/, 'tooLong'],
+  [/^is taken in this namespace$/, 'nameTaken'],
+  [/^unknown field/, 'unknown'],
+  [/^must be at most 64 KiB as JSON$/, 'paramsSize'],
+]
+
+/** Undefined for a message that says something particular: it is shown as it is. */
+export function problemWords(message: string): ProblemWords | undefined {
+  for (const [pattern, key] of PATTERNS) {
+    const match = pattern.exec(message)
+    if (match !== null) return { key, values: { ...match.groups } }
+  }
+  return undefined
+}

@@ -1,0 +1,106 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { Alert, App, Form, InputNumber, Modal, Select, Space } from 'antd'
+import { useState } from 'react'
+import { useTranslation } from 'react-i18next'
+import { useNavigate } from 'react-router'
+import { type JobView, RunJob } from '@jobtrail/shared/api/jobs'
+import { refreshInstances } from '../../api/instances'
+import { runJob } from '../../api/jobs'
+import { isProblem, messageOf } from '../../api/problem'
+import { exactDuration } from './logic/exact-duration'
+import { CodeEditor } from './editor/code-editor'
+import { errorsOfIssues, errorsOfProblem } from './logic/field-path'
+import { parseObject } from './logic/json-object'
+
+const UNITS = { s: 1_000, m: 60_000, h: 3_600_000 } as const
+type Unit = keyof typeof UNITS
+
+/** Runs a job once, with other params or later; then shows the run. */
+export function RunDialog({
+  job,
+  params = job.params,
+  close,
+}: {
+  job: Pick<JobView, 'id' | 'name' | 'params' | 'enabled'>
+  params?: Record<string, unknown>
+  close: () => void
+}) {
+  const { t } = useTranslation('jobs')
+  const { message } = App.useApp()
+  const navigate = useNavigate()
+  const client = useQueryClient()
+  const [text, setText] = useState(() => JSON.stringify(params, null, 2))
+  const [delay, setDelay] = useState(0)
+  const [unit, setUnit] = useState<Unit>('s')
+  const [problem, setProblem] = useState<string>()
+  const [isBusy, setIsBusy] = useState(false)
+  // Made with the dialog: pressing twice, or again after no answer came, makes one run.
+  const [idempotencyKey] = useState(() => crypto.randomUUID())
+  const parsed = parseObject(text)
+  const syntax =
+    'problem' in parsed && parsed.problem !== 'empty' ? t(`json.${parsed.problem}`, { message: 'message' in parsed ? parsed.message : '' }) : undefined
+
+  const run = async (): Promise<void> => {
+    const body = { params: 'value' in parsed ? parsed.value : {}, delayMs: Math.round(delay * UNITS[unit]), idempotencyKey }
+    const checked = RunJob.safeParse(body)
+    if (!checked.success)
+      return setProblem(
+        Object.entries(errorsOfIssues(checked.error.issues))
+          .map(([path, each]) => `${path}: ${each}`)
+          .join('; '),
+      )
+    setIsBusy(true)
+    try {
+      const { instanceId } = await runJob(job.id, body)
+      void refreshInstances(client)
+      void message.success(t('run.started', { name: job.name }))
+      close()
+      await navigate(`/instances/${instanceId}`)
+    } catch (error) {
+      const fields = isProblem(error) ? Object.entries(errorsOfProblem(error.errors)).map(([path, each]) => `${path}: ${each}`) : []
+      setProblem(fields.length > 0 ? fields.join('; ') : messageOf(error))
+      setIsBusy(false)
+    }
+  }
+  return (
+    <Modal
+      open
+      width={640}
+      title={t('run.title', { name: job.name })}
+      okText={delay > 0 ? t('run.later', { delay: exactDuration(delay * UNITS[unit]) }) : t('run.now')}
+      cancelText={t('common:actions.cancel')}
+      okButtonProps={{ disabled: syntax !== undefined, loading: isBusy }}
+      onOk={() => void run()}
+      onCancel={close}
+    >
+      <Form layout="vertical">
+        {problem !== undefined && <Alert type="error" showIcon title={problem} style={{ marginBottom: 12 }} />}
+        {!job.enabled && <Alert type="info" showIcon title={t('run.disabled')} style={{ marginBottom: 12 }} />}
+        <Form.Item label={t('run.params')} extra={t('run.paramsHint')} validateStatus={syntax === undefined ? '' : 'error'} help={syntax}>
+          <CodeEditor
+            value={text}
+            onChange={setText}
+            language="json"
+            label={t('run.params')}
+            isReadOnly={false}
+            isInvalid={syntax !== undefined}
+            minHeight={120}
+            maxHeight={320}
+          />
+        </Form.Item>
+        <Form.Item label={t('run.delay')} htmlFor="run-delay" extra={t('run.delayHint')}>
+          <Space.Compact>
+            <InputNumber id="run-delay" min={0} max={366 * 24 * 3_600} value={delay} onChange={(value) => setDelay(value ?? 0)} />
+            <Select
+              aria-label={t('run.unit')}
+              value={unit}
+              onChange={setUnit}
+              options={(Object.keys(UNITS) as Unit[]).map((value) => ({ value, label: t(`unit.${value}`) }))}
+              style={{ width: 110 }}
+            />
+          </Space.Compact>
+        </Form.Item>
+      </Form>
+    </Modal>
+  )
+}

@@ -1,0 +1,102 @@
+import { useQuery } from '@tanstack/react-query'
+import { Card, Input, Select, Table, theme } from 'antd'
+import { useMemo } from 'react'
+import { useTranslation } from 'react-i18next'
+import { Link, useSearchParams } from 'react-router'
+import type { WorkerView } from '@jobtrail/shared/api/cluster'
+import { workersQuery } from '../../api/cluster'
+import { useNamespace } from '../../app/namespace'
+import { useSession } from '../../app/session'
+import { useReplaceParams } from '../../ui/use-replace-params'
+import { PageHeader } from '../../ui/page-header'
+import { EmptyState, ErrorState, LoadingState } from '../../ui/states'
+import { WorkerRunList } from './worker-run-list'
+import { useWorkerColumns } from './worker-columns'
+
+const STATES = ['connected', 'draining', 'disconnected'] as const
+
+function matches(worker: WorkerView, search: string, group: string | null, states: readonly string[]): boolean {
+  const text = `${worker.name} ${worker.host} ${worker.tags.join(' ')} ${worker.handlers.join(' ')}`.toLowerCase()
+  return text.includes(search.toLowerCase()) && (group === null || worker.group === group) && (states.length === 0 || states.includes(worker.state))
+}
+
+export default function WorkersPage() {
+  const { t } = useTranslation('workers')
+  const { t: common } = useTranslation()
+  const { namespace } = useNamespace()
+  const { can } = useSession()
+  const { token } = theme.useToken()
+  const [search] = useSearchParams()
+  const setParams = useReplaceParams()
+  const workers = useQuery(workersQuery(namespace))
+  const columns = useWorkerColumns()
+  const text = search.get('search') ?? ''
+  const group = search.get('group')
+  const state = search.get('state') ?? ''
+  const open = search.get('open')
+  const rows = useMemo(() => (workers.data?.items ?? []).filter((each) => matches(each, text, group, state === '' ? [] : state.split(','))), [workers.data, text, group, state])
+  const groups = useMemo(() => [...new Set((workers.data?.items ?? []).map((each) => each.group))].toSorted(), [workers.data])
+
+  if (workers.data === undefined) {
+    return (
+      <>
+        <PageHeader title={t('title')} />
+        {workers.isError ? <ErrorState error={workers.error} retry={() => void workers.refetch()} /> : <LoadingState />}
+      </>
+    )
+  }
+  if (workers.data.items.length === 0) {
+    return (
+      <>
+        <PageHeader title={t('title')} />
+        <Card>
+          <EmptyState
+            title={t('empty')}
+            text={
+              <>
+                {t('emptyText')}
+                <pre className="jt-mono" style={{ textAlign: 'start', display: 'inline-block', padding: 12, background: token.colorFillTertiary, borderRadius: 6, whiteSpace: 'pre-wrap' }}>
+                  {`JOBTRAIL_TOKEN=… node worker/dist/main.js --server ${location.origin}`}
+                </pre>
+              </>
+            }
+            action={can(namespace, 'admin') && <Link to="/settings/worker-tokens">{t('makeToken')}</Link>}
+          />
+        </Card>
+      </>
+    )
+  }
+  return (
+    <>
+      <PageHeader title={t('title')} subtitle={t('subtitle', { namespace })} />
+      <div role="search" style={{ display: 'flex', flexWrap: 'wrap', gap: 8, marginBottom: 12 }}>
+        <Input.Search aria-label={t('search')} placeholder={t('search')} allowClear defaultValue={text} onSearch={(value) => setParams({ search: value })} style={{ width: 260 }} />
+        <Select aria-label={t('group')} placeholder={t('group')} allowClear value={group} options={groups.map((value) => ({ value }))} onChange={(value) => setParams({ group: value })} style={{ minWidth: 140 }} />
+        <Select
+          aria-label={t('state')}
+          placeholder={t('state')}
+          allowClear
+          value={state === '' ? null : state}
+          options={STATES.map((value) => ({ value, label: t(`states.${value}`) }))}
+          onChange={(value) => setParams({ state: value })}
+          style={{ minWidth: 140 }}
+        />
+      </div>
+      <Table<WorkerView>
+        rowKey="id"
+        size="middle"
+        columns={columns}
+        dataSource={rows}
+        scroll={{ x: 'max-content' }}
+        pagination={rows.length > 50 ? { pageSize: 50, showSizeChanger: false } : false}
+        locale={{ emptyText: t('noMatch') }}
+        expandable={{
+              columnTitle: <span className="jt-hidden">{common('actions.details')}</span>,
+          expandedRowKeys: open === null ? [] : [open],
+          onExpand: (isOpen, worker) => setParams({ open: isOpen ? worker.id : null }),
+          expandedRowRender: (worker) => <WorkerRunList workerId={worker.id} />,
+        }}
+      />
+    </>
+  )
+}

@@ -1,0 +1,65 @@
+import { Badge, Flex, Progress, Tag, Tooltip, Typography } from 'antd'
+import type { ColumnsType } from 'antd/es/table'
+import { useTranslation } from 'react-i18next'
+import type { WorkerView } from '@jobtrail/shared/api/cluster'
+import { formatBytes } from '../../ui/numbers'
+import { RelativeTime } from '../../ui/relative-time'
+
+const BADGE = { connected: 'success', draining: 'warning', disconnected: 'default' } as const
+
+export function useWorkerColumns(): ColumnsType<WorkerView> {
+  const { t } = useTranslation('workers')
+  return [
+    {
+      title: t('name'),
+      key: 'name',
+      sorter: (a, b) => a.name.localeCompare(b.name),
+      render: (_, { name, host }) => (
+        <>
+          <strong>{name}</strong>
+          <div>
+            <Typography.Text type="secondary">{host}</Typography.Text>
+          </div>
+        </>
+      ),
+    },
+    { title: t('state'), key: 'state', render: (_, { state }) => <Badge status={BADGE[state]} text={t(`states.${state}`)} /> },
+    { title: t('group'), dataIndex: 'group', sorter: (a, b) => a.group.localeCompare(b.group) },
+    {
+      title: t('tags'),
+      key: 'tags',
+      render: (_, { tags, handlers }) => (
+        <Flex wrap gap={4}>
+          {tags.map((tag) => (
+            <Tag key={tag}>{tag}</Tag>
+          ))}
+          {handlers.map((handler) => (
+            <Tooltip key={handler} title={t('handler')}>
+              <Tag color="purple">ƒ {handler}</Tag>
+            </Tooltip>
+          ))}
+          {tags.length + handlers.length === 0 && <Typography.Text type="secondary">–</Typography.Text>}
+        </Flex>
+      ),
+    },
+    {
+      title: t('load'),
+      key: 'load',
+      width: 170,
+      sorter: (a, b) => a.running / a.slots - b.running / b.slots,
+      render: (_, { state, running, slots }) =>
+        state === 'disconnected' ? (
+          '–'
+        ) : (
+          <Flex gap={8} align="center">
+            <Progress percent={slots === 0 ? 0 : Math.round((running / slots) * 100)} showInfo={false} size="small" style={{ flex: 1, minWidth: 60 }} aria-label={t('loadOf', { running, slots })} />
+            <span className="jt-nums">{`${running} / ${slots}`}</span>
+          </Flex>
+        ),
+    },
+    { title: t('spool'), key: 'spool', align: 'right', render: (_, { spoolBytes }) => <span className="jt-nums">{formatBytes(spoolBytes)}</span> },
+    { title: t('server'), key: 'server', render: (_, { serverId }) => serverId ?? '–' },
+    { title: t('version'), dataIndex: 'version' },
+    { title: t('heartbeat'), key: 'heartbeat', render: (_, { lastHeartbeatAt }) => <RelativeTime at={lastHeartbeatAt} /> },
+  ]
+}

@@ -1,0 +1,68 @@
+import { CheckCircleFilled, ExclamationCircleFilled, LoadingOutlined, SafetyCertificateOutlined, SyncOutlined, WarningFilled } from '@ant-design/icons'
+import { useQuery } from '@tanstack/react-query'
+import { Tag, Tooltip } from 'antd'
+import type { ReactNode } from 'react'
+import { useTranslation } from 'react-i18next'
+import { messageOf } from '../api/problem'
+import { type LogKey, verifyLog } from '../api/logs'
+import { fullCount } from './counts'
+import type { LogStatus } from './log-store'
+
+/** Up to so many lines a log is verified without being asked. */
+const VERIFY_UNASKED = 50_000
+
+function SealedBadge({ logKey: key, total }: { logKey: LogKey; total: number }) {
+  const { t } = useTranslation('log')
+  const verified = useQuery({
+    queryKey: ['verify', key],
+    queryFn: () => verifyLog(key),
+    enabled: total <= VERIFY_UNASKED,
+    staleTime: Infinity,
+    refetchOnWindowFocus: false,
+  })
+  const verify = () => void verified.refetch()
+  if (verified.isFetching) return <Tag icon={<LoadingOutlined />}>{t('state.verifying')}</Tag>
+  const badge = (color: string, icon: ReactNode, label: string, hint: string) => (
+    <Tooltip title={hint}>
+      <Tag
+        color={color}
+        icon={icon}
+        role="button"
+        tabIndex={0}
+        style={{ cursor: 'pointer' }}
+        onClick={verify}
+        onKeyDown={({ key: pressed }) => pressed === 'Enter' && verify()}
+      >
+        {label}
+      </Tag>
+    </Tooltip>
+  )
+  if (verified.isError) return badge('warning', <WarningFilled />, t('state.notVerified'), messageOf(verified.error))
+  if (verified.data === undefined) return badge('success', <SafetyCertificateOutlined />, t('state.sealed'), t('state.sealedHint'))
+  const { valid, digest, reason, lines, firstBad } = verified.data
+  if (!valid) return badge('error', <ExclamationCircleFilled />, t('state.broken'), t('state.brokenHint', { reason, line: (firstBad ?? 0) + 1 }))
+  return badge('success', <CheckCircleFilled />, t('state.verified'), t('state.verifiedHint', { lines: fullCount(lines), digest: digest.slice(0, 16) }))
+}
+
+/** Is the log complete and proven, still open, or interrupted, and why. */
+export function StateBadge({ logKey, status }: { logKey: LogKey; status: LogStatus }) {
+  const { t } = useTranslation('log')
+  const { state, total, reason, gaps } = status
+  if (state === 'sealed') return <SealedBadge logKey={logKey} total={total} />
+  if (state === 'open')
+    return (
+      <Tooltip title={t('state.openHint')}>
+        <Tag color="processing" icon={<SyncOutlined />}>
+          {t('state.open')}
+        </Tag>
+      </Tooltip>
+    )
+  const missing = gaps?.map(({ from, to }) => `${from + 1}–${to}`).join(', ')
+  return (
+    <Tooltip title={[reason, missing === undefined ? undefined : t('state.missing', { lines: missing })].filter(Boolean).join(' · ')}>
+      <Tag color="warning" icon={<WarningFilled />}>
+        {t('state.interrupted', { line: fullCount(total) })}
+      </Tag>
+    </Tooltip>
+  )
+}

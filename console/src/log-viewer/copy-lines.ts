@@ -1,0 +1,56 @@
+import type { LogLineView } from '@jobtrail/shared/api/logs'
+import { LOG_PAGE_LIMIT } from '@jobtrail/shared/api/logs'
+import { withoutEscapes } from '@jobtrail/shared/log/escapes'
+import { type LogKey, logPage, rawLog } from '../api/logs'
+import type { LineSelection } from './logic/line-hash'
+
+export const MAX_COPIED_LINES = 50_000
+
+/** All lines of a range, in calls of bounded size. */
+async function* linesOf(key: LogKey, from: number, to: number): AsyncGenerator<LogLineView[]> {
+  for (let at = from; at < to;) {
+    const { lines, next } = await logPage(key, { from: at, limit: Math.min(LOG_PAGE_LIMIT, to - at) })
+    if (lines.length === 0) return
+    yield lines
+    at = next ?? to
+  }
+}
+
+/** Lines as text, as they read. */
+export const textOf = (lines: readonly LogLineView[], withTimes: boolean): string =>
+  lines.map(({ ts, text }) => `${withTimes ? `${ts} ` : ''}${withoutEscapes(text).replace(/^.*\r(?=.)/, '')}\n`).join('')
+
+export async function copyLines(key: LogKey, { from, to }: LineSelection, withTimes: boolean): Promise<number> {
+  let text = ''
+  let count = 0
+  for await (const lines of linesOf(key, from, Math.min(to + 1, from + MAX_COPIED_LINES))) {
+    text += textOf(lines, withTimes)
+    count += lines.length
+  }
+  await navigator.clipboard.writeText(text)
+  return count
+}
+
+export type DownloadKind = 'log' | 'stamped' | 'jsonl' | 'shown'
+
+/** Hands a file to the browser. `shown`: the lines that are in memory for what is shown. */
+export async function download(key: LogKey, kind: Exclude<DownloadKind, 'shown'>, total: number): Promise<void> {
+  if (kind !== 'jsonl') return save(await rawLog(key, kind === 'stamped' ? { timestamps: true } : {}), fileName(key, 'log'))
+  const parts: Blob[] = []
+  // Each part becomes the browser's at once: the text of a long log is never in the page's memory as a whole.
+  for await (const lines of linesOf(key, 0, total)) parts.push(new Blob([lines.map((line) => `${JSON.stringify(line)}\n`).join('')]))
+  save(new Blob(parts, { type: 'application/x-ndjson' }), fileName(key, 'jsonl'))
+}
+
+export const saveText = (key: LogKey, text: string): void => save(new Blob([text], { type: 'text/plain' }), fileName(key, 'log'))
+
+const fileName = ({ instanceId, attempt }: LogKey, type: string): string => `${instanceId}${attempt > 1 ? `-attempt-${attempt}` : ''}.${type}`
+
+function save(blob: Blob, name: string): void {
+  const address = URL.createObjectURL(blob)
+  const link = document.createElement('a')
+  link.href = address
+  link.download = name
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(address), 60_000)
+}

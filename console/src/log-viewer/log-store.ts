@@ -1,0 +1,196 @@
+import type { LogLineView, LogPage } from '@jobtrail/shared/api/logs'
+import type { LogState } from '@jobtrail/shared/protocol/console'
+import { live } from '../api/live'
+import { type LogKey, logPage } from '../api/logs'
+import { type GroupMark, groupMark } from './logic/groups'
+import { LinePages, PAGE_LINES, pageOf } from './logic/line-pages'
+
+/** What is known of the log as a whole. */
+export type LogStatus = Pick<LogPage, 'state' | 'total' | 'reason' | 'gaps'>
+
+/** Further behind than this, lines are fetched when they are looked at, not sent. */
+const MAX_BEHIND = 4_000
+const QUIET_MS = 40
+const RETRY_MS = 1_000
+const MAX_IN_FLIGHT = 2
+
+type Listener = () => void
+
+/** One attempt's log in the browser: pages of lines that are looked at, and the tail as it grows. Tells its listeners when anything has changed. */
+export class LogStore {
+  readonly pages = new LinePages()
+  status: LogStatus = { state: 'open', total: 0 }
+  /** The first answer is there. */
+  isReady = false
+  error: unknown
+  /** Set once another attempt has begun. */
+  nextAttempt: number | undefined
+  /** A mark of a group was among the lines: the log is worth looking through for all of them. */
+  private readonly markListeners = new Set<(mark: GroupMark) => void>()
+  private readonly listeners = new Set<Listener>()
+  private readonly fetching = new Map<number, AbortController>()
+  private wanted: readonly [number, number] = [0, 0]
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private lastNeedAt = 0
+  private version = 0
+  private isNotifying = false
+  private stopFollowing: (() => void) | undefined
+  private isClosed = false
+
+  constructor(
+    readonly key: LogKey,
+    private readonly isPinned: boolean,
+  ) {}
+
+  /** Loads the lines around `from` (negative: from the end) and goes on live unless the log is sealed. Returns what ends it. */
+  open(from: number): () => void {
+    this.isClosed = false
+    void this.load(from < 0 ? from : Math.max(0, pageOf(from) * PAGE_LINES), from < 0 ? -from : PAGE_LINES)
+    return () => this.close()
+  }
+
+  subscribe = (listener: Listener): (() => void) => {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  getVersion = (): number => this.version
+
+  onMark(listener: (mark: GroupMark) => void): () => void {
+    this.markListeners.add(listener)
+    return () => this.markListeners.delete(listener)
+  }
+
+  /** These lines are looked at now: what is missing of them is fetched, and what is not wanted any more is not waited for. */
+  need(from: number, to: number): void {
+    this.wanted = [Math.max(0, from), Math.min(to, this.status.total)]
+    if (this.pages.firstMissing(...this.wanted) === undefined) return
+    const now = performance.now()
+    const isQuiet = now - this.lastNeedAt > QUIET_MS
+    this.lastNeedAt = now
+    clearTimeout(this.timer)
+    if (isQuiet) this.fetchWanted()
+    else this.timer = setTimeout(() => this.fetchWanted(), QUIET_MS)
+  }
+
+  /** Lines that came another way, such as with a search. */
+  put(lines: readonly LogLineView[]): void {
+    this.pages.put(lines)
+    for (const { n, text } of lines) {
+      const mark = groupMark(n, text)
+      if (mark !== undefined) for (const listener of this.markListeners) listener(mark)
+    }
+    this.notify()
+  }
+
+  retry(): void {
+    this.error = undefined
+    if (this.isReady) this.fetchWanted()
+    else this.open(-PAGE_LINES)
+    this.notify()
+  }
+
+  private close(): void {
+    this.isClosed = true
+    clearTimeout(this.timer)
+    this.stopFollowing?.()
+    this.stopFollowing = undefined
+    for (const controller of this.fetching.values()) controller.abort()
+    this.fetching.clear()
+  }
+
+  private fetchWanted(): void {
+    const [from, to] = this.wanted
+    for (const [page, controller] of this.fetching) {
+      if (page >= pageOf(from) - 1 && page <= pageOf(to)) continue
+      controller.abort()
+      this.fetching.delete(page)
+    }
+    for (let at = from; at < to && this.fetching.size < MAX_IN_FLIGHT;) {
+      const missing = this.pages.firstMissing(at, to)
+      if (missing === undefined) return
+      const page = pageOf(missing)
+      if (!this.fetching.has(page)) void this.load(missing, (page + 1) * PAGE_LINES - missing)
+      at = (page + 1) * PAGE_LINES
+    }
+  }
+
+  private async load(from: number, limit: number): Promise<void> {
+    const controller = new AbortController()
+    const page = from < 0 ? -1 : pageOf(from)
+    this.fetching.set(page, controller)
+    try {
+      const answer = await logPage(this.key, { from, limit }, controller.signal)
+      if (this.isClosed || controller.signal.aborted) return
+      this.error = undefined
+      this.take(answer)
+    } catch (error) {
+      if (controller.signal.aborted || this.isClosed) return
+      this.error = error
+      this.timer = setTimeout(() => (this.isReady ? this.fetchWanted() : void this.load(from, limit)), RETRY_MS)
+    } finally {
+      if (this.fetching.get(page) === controller) this.fetching.delete(page)
+      this.notify()
+    }
+    if (this.isReady && !this.isClosed && this.error === undefined) this.fetchWanted()
+  }
+
+  private take({ state, total, reason, gaps, lines }: LogPage): void {
+    // An answer may be older than what came live.
+    if (this.status.state !== 'sealed') this.setStatus({ state, total, reason, gaps })
+    this.isReady = true
+    this.put(lines)
+    if (state !== 'sealed') this.follow()
+  }
+
+  private follow(): void {
+    const { instanceId, task, attempt } = this.key
+    this.stopFollowing ??= live.follow({
+      query: { instanceId, task, ...(this.isPinned ? { attempt } : {}), maxBehind: MAX_BEHIND },
+      next: () => this.status.total,
+      lines: (lines, total) => {
+        // Those of another attempt are for whoever shows that.
+        if (lines[0] !== undefined && lines[0].attempt !== attempt) return this.another(lines[0].attempt)
+        this.setStatus({ ...this.status, total })
+        this.put(lines)
+      },
+      state: (state) => this.takeState(state),
+    })
+  }
+
+  private takeState({ attempt, state, total, reason, gaps, nextAttempt, isEnd }: LogState): void {
+    if (attempt !== this.key.attempt) return this.another(attempt)
+    this.setStatus({ state, total, reason, gaps })
+    if (isEnd) {
+      this.stopFollowing?.()
+      this.stopFollowing = undefined
+    }
+    if (nextAttempt !== undefined) return this.another(nextAttempt)
+    this.notify()
+  }
+
+  /** A new object only when something has changed; the number of lines never falls. */
+  private setStatus({ state, total, reason, gaps }: Pick<LogStatus, 'state' | 'total'> & { reason?: string | undefined; gaps?: LogStatus['gaps'] }): void {
+    const next = { state, total: Math.max(total, this.status.total), ...(reason === undefined ? {} : { reason }), ...(gaps === undefined ? {} : { gaps }) }
+    if (JSON.stringify(next) !== JSON.stringify(this.status)) this.status = next
+  }
+
+  private another(attempt: number): void {
+    if (attempt > this.key.attempt) this.nextAttempt = attempt
+    this.notify()
+  }
+
+  /** At most once a frame: a fast log would otherwise keep the page busy. */
+  private notify(): void {
+    if (this.isNotifying) return
+    this.isNotifying = true
+    const run = (): void => {
+      this.isNotifying = false
+      this.version++
+      for (const listener of this.listeners) listener()
+    }
+    // In the background there are no frames.
+    if (document.hidden) setTimeout(run, 100)
+    else requestAnimationFrame(run)
+  }
+}

@@ -1,0 +1,28 @@
+import { Controller, Get, Param, Query } from '@nestjs/common'
+import { ApiOperation, ApiTags } from '@nestjs/swagger'
+import { Id } from '@jobtrail/shared/api/common'
+import { LogSearchPage, LogSearchQuery } from '@jobtrail/shared/api/logs'
+import { CurrentPrincipal } from '../../auth/current-principal.js'
+import { Principal } from '../../auth/principal.js'
+import { Answers } from '../../platform/http/openapi.js'
+import { LogSearchService } from './log-search.service.js'
+
+@ApiTags('logs')
+@Controller('api/instances/:id/logs/search')
+export class LogSearchController {
+  constructor(private readonly searches: LogSearchService) {}
+
+  @Get()
+  @ApiOperation({
+    summary:
+      'Lines that hold a text or match a regular expression (RE2 syntax, linear time). A call ends early after a bounded amount of work: `next` goes on from there',
+  })
+  @Answers(LogSearchPage)
+  search(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: Id }) id: string,
+    @Query({ schema: LogSearchQuery }) query: LogSearchQuery,
+  ): Promise<LogSearchPage> {
+    return this.searches.search(principal, id, query)
+  }
+}

@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest'
+import { LogSearchQuery } from '@jobtrail/shared/api/logs'
+import { LineFlag } from '@jobtrail/shared/log/chunk'
+import { type Chunk, ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
+import { Principal } from '../../auth/principal.js'
+import type { LogReader } from '../log-reader.service.js'
+import { LogSearchService } from './log-search.service.js'
+
+const key = { instanceId: '01900000-0000-7000-8000-000000000000', task: 0, attempt: 1 }
+const somebody = new Principal('user', 'u', 'u', { '*': 'viewer' }, null, null)
+
+/** A sealed log in chunks of `size` lines; a line that begins with `!` is of stderr. */
+function serviceWith(lines: string[], size = 3): LogSearchService {
+  const builder = new ChunkBuilder(key)
+  const chunks: Chunk[] = []
+  const close = (): void => {
+    const chunk = builder.close()
+    if (chunk !== undefined) chunks.push(chunk)
+  }
+  lines.forEach((line, i) => {
+    builder.add(Buffer.from(line), line.startsWith('!') ? LineFlag.STDERR : 0, 1_000 + i)
+    if ((i + 1) % size === 0) close()
+  })
+  close()
+  const reader = {
+    select: async () => ({ instance: {}, key }),
+    view: async () => ({ state: 'sealed', prefix: { lines: lines.length } }),
+    async *chunks(_key: unknown, from: number, to: number) {
+      for (const chunk of chunks) if (chunk.header.n + chunk.header.count > from && chunk.header.n < to) yield chunk
+    },
+  }
+  return new LogSearchService(reader as unknown as LogReader)
+}
+
+const search = (service: LogSearchService, query: Record<string, string>) => service.search(somebody, key.instanceId, LogSearchQuery.parse(query))
+
+test('finds every match by its line, and ends where the log does', async () => {
+  const page = await search(serviceWith(['a hit', 'b', 'c', 'd', 'HIT e hit']), { q: 'hit' })
+  expect(page.matches.map(({ n, at, line }) => [n, at, line?.text])).toEqual([
+    [0, [[2, 5]], 'a hit'],
+    [
+      4,
+      [
+        [0, 3],
+        [6, 9],
+      ],
+      'HIT e hit',
+    ],
+  ])
+  expect(page.next).toBeNull()
+})
+
+test('a full answer says where to go on, and going on finds the rest once', async () => {
+  const service = serviceWith(Array.from({ length: 20 }, (_, i) => `x${i}`))
+  const found: number[] = []
+  let from = 0
+  for (;;) {
+    const page = await search(service, { q: 'x', limit: '3', from: String(from), lines: 'false' })
+    found.push(...page.matches.map(({ n }) => n))
+    if (page.next === null) break
+    from = page.next
+  }
+  expect(found).toEqual(Array.from({ length: 20 }, (_, i) => i))
+})
+
+test('lines around a match are given also across chunks, beyond a full answer and before the line it begins from', async () => {
+  const service = serviceWith(['a', 'b', 'c', 'hit', 'd', 'e', 'f', 'hit'])
+  const page = await search(service, { q: 'hit', context: '2', limit: '1', from: '3' })
+  expect(page.matches.map(({ before, after }) => [before?.map(({ text }) => text), after?.map(({ text }) => text)])).toEqual([
+    [
+      ['b', 'c'],
+      ['d', 'e'],
+    ],
+  ])
+  expect(page.next).toBe(4)
+})
+
+test('colours do not hide a match, and its place is that in the text as it reads', async () => {
+  const page = await search(serviceWith(['\u001b[31mERR\u001b[0mOR now']), { q: '^error', mode: 'regex' })
+  expect(page.matches[0]?.at).toEqual([[0, 5]])
+})
+
+test('one side only', async () => {
+  const page = await search(serviceWith(['one', '!two', 'three']), { q: '^', mode: 'regex', stream: 'stderr' })
+  expect(page.matches.map(({ n }) => n)).toEqual([1])
+})

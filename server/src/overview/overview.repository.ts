@@ -1,0 +1,130 @@
+import { Injectable } from '@nestjs/common'
+import type { Collection, Filter } from 'mongodb'
+import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import { idAt } from '../instances/domain/instance-id.js'
+import type { AttemptDocument } from '../instances/attempts.repository.js'
+import type { InstanceDocument } from '../instances/instances.repository.js'
+import type { JobDocument } from '../jobs/domain/job.js'
+import { Mongo } from '../platform/mongo.js'
+
+export type NamespaceFilter = { namespace?: string | { $in: string[] } }
+export type Span = { fromMs: number; toMs: number; bucketMs: number }
+type BucketCount = { _id: { bucket: number; status: InstanceStatus }; count: number }
+export type JobCount = { _id: string; jobName: string; namespace: string; runs: number; failed: number; meanMs: number | null; maxMs: number | null; lastFailed: string | null }
+export type RunCounts = { buckets: BucketCount[]; slowest: JobCount[]; failing: JobCount[]; seen: { count: number; oldest: Date } | undefined }
+export type LogVolume = { bucket: number; lines: number; bytes: number }
+
+/** What is looked at and no more, however much there is. */
+export const MAX_RUNS = 100_000
+const MAX_COUNT = 100_000
+const MAX_LOGS = 10_000
+const TOP = 8
+const MAX_MS = 8_000
+const LATE_MS = 30_000
+const FAILURES: InstanceStatus[] = ['FAILED', 'TIMED_OUT']
+
+/** Reads over what instances, jobs and logs own; writes nothing. */
+@Injectable()
+export class OverviewRepository {
+  private readonly instances: Collection<InstanceDocument>
+  private readonly attempts: Collection<AttemptDocument>
+  private readonly jobs: Collection<JobDocument>
+  private readonly streams: Collection<{ state: string; expectedAt?: Date }>
+
+  constructor(mongo: Mongo) {
+    this.instances = mongo.collection('instances')
+    this.attempts = mongo.collection('attempts')
+    this.jobs = mongo.collection('jobs')
+    this.streams = mongo.collection('log_streams')
+  }
+
+  count(namespaces: NamespaceFilter, status: InstanceStatus): Promise<number> {
+    return this.instances.countDocuments({ ...namespaces, status }, { limit: MAX_COUNT, maxTimeMS: MAX_MS })
+  }
+
+  /** One pass over the newest runs of a span: an ID bound is a time bound, so an index gives them in order. */
+  async runs(namespaces: NamespaceFilter, { fromMs, toMs, bucketMs }: Span): Promise<RunCounts> {
+    const isFailure = { $in: ['$status', FAILURES] }
+    const byJob = [
+      {
+        $group: {
+          _id: '$jobId',
+          jobName: { $first: '$jobName' },
+          namespace: { $first: '$namespace' },
+          runs: { $sum: 1 },
+          failed: { $sum: { $cond: [isFailure, 1, 0] } },
+          meanMs: { $avg: '$ms' },
+          maxMs: { $max: '$ms' },
+          // A UUIDv7, so the greatest is the newest; null is less than any.
+          lastFailed: { $max: { $cond: [isFailure, '$_id', null] } },
+        },
+      },
+    ]
+    const [found] = await this.instances
+      .aggregate<{ buckets: BucketCount[]; slowest: JobCount[]; failing: JobCount[]; seen: { count: number; oldest: Date }[] }>(
+        [
+          { $match: { ...namespaces, _id: { $gte: idAt(fromMs), $lt: idAt(toMs) } } },
+          { $sort: { _id: -1 } },
+          { $limit: MAX_RUNS },
+          {
+            $project: {
+              status: 1,
+              jobId: 1,
+              jobName: 1,
+              namespace: 1,
+              createdAt: 1,
+              bucket: { $floor: { $divide: [{ $toLong: '$createdAt' }, bucketMs] } },
+              // One that never started has no duration; one that waits to be retried, not yet.
+              ms: { $cond: [{ $and: ['$startedAt', '$finishedAt'] }, { $subtract: ['$finishedAt', '$startedAt'] }, null] },
+            },
+          },
+          {
+            $facet: {
+              buckets: [{ $group: { _id: { bucket: '$bucket', status: '$status' }, count: { $sum: 1 } } }],
+              slowest: [...byJob, { $match: { meanMs: { $ne: null } } }, { $sort: { meanMs: -1, _id: 1 } }, { $limit: TOP }],
+              failing: [...byJob, { $match: { failed: { $gt: 0 } } }, { $sort: { failed: -1, _id: 1 } }, { $limit: TOP }],
+              seen: [{ $group: { _id: null, count: { $sum: 1 }, oldest: { $min: '$createdAt' } } }],
+            },
+          },
+        ],
+        { maxTimeMS: MAX_MS },
+      )
+      .toArray()
+    return { buckets: found?.buckets ?? [], slowest: found?.slowest ?? [], failing: found?.failing ?? [], seen: found?.seen[0] }
+  }
+
+  /** Of ended attempts, by when they were dispatched. The range is of all namespaces, since attempts have no other index. */
+  async logVolume(namespaces: NamespaceFilter, { fromMs, toMs, bucketMs }: Span): Promise<LogVolume[]> {
+    const range = { _id: { $gte: { instance: idAt(fromMs) }, $lt: { instance: idAt(toMs) } } } as unknown as Filter<AttemptDocument>
+    const found = await this.attempts
+      .aggregate<{ _id: number; lines: number; bytes: number }>(
+        [
+          { $match: range },
+          { $sort: { _id: -1 } },
+          { $limit: MAX_RUNS },
+          { $match: { ...namespaces, 'logTotals.lines': { $gt: 0 } } },
+          { $group: { _id: { $floor: { $divide: [{ $toLong: '$dispatchedAt' }, bucketMs] } }, lines: { $sum: '$logTotals.lines' }, bytes: { $sum: '$logTotals.bytes' } } },
+        ],
+        { maxTimeMS: MAX_MS },
+      )
+      .toArray()
+    return found.map(({ _id, lines, bytes }) => ({ bucket: _id, lines, bytes }))
+  }
+
+  nextFires(namespaces: NamespaceFilter): Promise<Pick<JobDocument, '_id' | 'name' | 'namespace' | 'nextFireAt'>[]> {
+    return this.jobs
+      .find({ ...namespaces, enabled: true, nextFireAt: { $type: 'date' } }, { projection: { name: 1, namespace: 1, nextFireAt: 1 }, maxTimeMS: MAX_MS })
+      .sort({ nextFireAt: 1 })
+      .limit(TOP)
+      .toArray()
+  }
+
+  async logTrouble(nowMs: number): Promise<{ late: number; interrupted: number }> {
+    const options = { limit: MAX_LOGS, maxTimeMS: MAX_MS }
+    const [late, interrupted] = await Promise.all([
+      this.streams.countDocuments({ state: 'open', expectedAt: { $lt: new Date(nowMs - LATE_MS) } }, options),
+      this.streams.countDocuments({ state: 'interrupted' }, options),
+    ])
+    return { late, interrupted }
+  }
+}

@@ -1,0 +1,101 @@
+import { Injectable } from '@nestjs/common'
+import type { Overview, OverviewBucket, OverviewJob, OverviewQuery } from '@jobtrail/shared/api/overview'
+import { ValidationError } from '@jobtrail/shared/domain/errors'
+import type { Principal } from '../auth/principal.js'
+import { Clock } from '../platform/clock.js'
+import { bucketSize, bucketStarts } from './domain/buckets.js'
+import { type JobCount, type LogVolume, MAX_RUNS, type NamespaceFilter, OverviewRepository, type RunCounts, type Span } from './overview.repository.js'
+
+const DAY_MS = 86_400_000
+const LONGEST_MS = 366 * DAY_MS
+/** As many browsers as there are may look: each span is counted once in this time. */
+const KEEP_MS = 3_000
+const MOST_KEPT = 200
+
+/** How things stand in the namespaces that one may see. */
+@Injectable()
+export class OverviewService {
+  private readonly kept = new Map<string, { at: number; overview: Promise<Overview> }>()
+
+  constructor(
+    private readonly repository: OverviewRepository,
+    private readonly clock: Clock,
+  ) {}
+
+  async get(principal: Principal, query: OverviewQuery): Promise<Overview> {
+    const namespaces = principal.namespaceFilter(query.namespace)
+    const nowMs = this.clock.now()
+    const toMs = query.to === undefined ? nowMs : Date.parse(query.to)
+    const fromMs = query.from === undefined ? toMs - DAY_MS : Date.parse(query.from)
+    if (fromMs >= toMs) throw new ValidationError('from', 'must be before `to`')
+    if (toMs - fromMs > LONGEST_MS) throw new ValidationError('from', 'must be at most 366 days before `to`')
+    return this.once(JSON.stringify([namespaces, Math.round(fromMs / KEEP_MS), Math.round(toMs / KEEP_MS)]), nowMs, () =>
+      this.count(namespaces, { fromMs, toMs, bucketMs: bucketSize(fromMs, toMs) }, nowMs),
+    )
+  }
+
+  private once(key: string, nowMs: number, make: () => Promise<Overview>): Promise<Overview> {
+    const found = this.kept.get(key)
+    if (found !== undefined && nowMs - found.at < KEEP_MS) return found.overview
+    for (const [old, { at }] of this.kept) if (nowMs - at >= KEEP_MS || this.kept.size >= MOST_KEPT) this.kept.delete(old)
+    const overview = make()
+    this.kept.set(key, { at: nowMs, overview })
+    overview.catch(() => this.kept.delete(key))
+    return overview
+  }
+
+  private async count(namespaces: NamespaceFilter, span: Span, nowMs: number): Promise<Overview> {
+    const [waiting, running, runs, volume, fires, logs] = await Promise.all([
+      this.repository.count(namespaces, 'WAITING'),
+      this.repository.count(namespaces, 'RUNNING'),
+      this.repository.runs(namespaces, span),
+      this.repository.logVolume(namespaces, span),
+      this.repository.nextFires(namespaces),
+      this.repository.logTrouble(nowMs),
+    ])
+    const buckets = bucketsOf(span, runs, volume)
+    const sum = (member: 'succeeded' | 'failed' | 'timedOut' | 'cancelled'): number => buckets.reduce((total, bucket) => total + bucket[member], 0)
+    const isPart = runs.seen !== undefined && runs.seen.count >= MAX_RUNS
+    return {
+      from: new Date(span.fromMs).toISOString(),
+      to: new Date(span.toMs).toISOString(),
+      since: isPart && runs.seen !== undefined ? runs.seen.oldest.toISOString() : new Date(span.fromMs).toISOString(),
+      bucketMs: span.bucketMs,
+      waiting,
+      running,
+      ended: { succeeded: sum('succeeded'), failed: sum('failed'), timedOut: sum('timedOut'), cancelled: sum('cancelled') },
+      buckets,
+      slowest: runs.slowest.map(jobView),
+      failing: runs.failing.map(jobView),
+      nextFires: fires.flatMap(({ _id, name, namespace, nextFireAt }) => (nextFireAt === null ? [] : [{ jobId: _id, jobName: name, namespace, at: nextFireAt.toISOString() }])),
+      logs,
+    }
+  }
+}
+
+function bucketsOf({ fromMs, toMs, bucketMs }: Span, { buckets }: RunCounts, volume: LogVolume[]): OverviewBucket[] {
+  const views = new Map(
+    bucketStarts(fromMs, toMs, bucketMs).map((at): [number, OverviewBucket] => [
+      at / bucketMs,
+      { at: new Date(at).toISOString(), succeeded: 0, failed: 0, timedOut: 0, cancelled: 0, unfinished: 0, lines: 0, bytes: 0 },
+    ]),
+  )
+  const member = { SUCCEEDED: 'succeeded', FAILED: 'failed', TIMED_OUT: 'timedOut', CANCELLED: 'cancelled', WAITING: 'unfinished', RUNNING: 'unfinished' } as const
+  for (const { _id, count } of buckets) {
+    const view = views.get(_id.bucket)
+    if (view !== undefined) view[member[_id.status]] += count
+  }
+  const last = [...views.keys()].at(-1) ?? 0
+  for (const { bucket, lines, bytes } of volume) {
+    // A run may have been dispatched later than the span in which it was made.
+    const view = views.get(Math.min(bucket, last))
+    if (view === undefined) continue
+    view.lines += lines
+    view.bytes += bytes
+  }
+  return [...views.values()]
+}
+
+function jobView({ _id, ...rest }: JobCount): OverviewJob {
+  return { jobId: _id, ...rest }
+}
