@@ -1,4 +1,4 @@
-import { Alert } from 'antd'
+import { Alert, Grid } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { FieldErrors } from '../logic/field-path'
@@ -13,6 +13,8 @@ type Props = { draft: JobDraft; replace: (draft: JobDraft) => void; problems: Fi
 export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Props) {
   const { t } = useTranslation('jobs')
   const problemText = useProblemText()
+  // In sight also when a long definition is scrolled: below the page's header.
+  const isWide = Grid.useBreakpoint().xl === true
   const [text, setText] = useState(() => JSON.stringify(draft, null, 2))
   const parsed = parseObject(text)
   if ('value' in parsed && !isSame(parsed.value, draft)) setText(JSON.stringify(draft, null, 2))
@@ -26,7 +28,7 @@ export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Pro
   const list = Object.entries(problems)
   return (
     <>
-      <div aria-live="polite" style={{ marginBottom: 12 }}>
+      <div aria-live="polite" style={{ marginBottom: 12, position: isWide ? 'sticky' : 'static', top: 128, zIndex: 15 }}>
         {syntax !== undefined ? (
           <Alert type="error" showIcon title={syntax} />
         ) : list.length > 0 ? (
