@@ -1,4 +1,4 @@
-import { Alert, Grid } from 'antd'
+import { Alert } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { FieldErrors } from '../logic/field-path'
@@ -13,8 +13,8 @@ type Props = { draft: JobDraft; replace: (draft: JobDraft) => void; problems: Fi
 export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Props) {
   const { t } = useTranslation('jobs')
   const problemText = useProblemText()
-  // In sight also when a long definition is scrolled: below the page's header.
-  const isWide = Grid.useBreakpoint().xl === true
+  // It scrolls in itself, so that what is wrong stays in sight above it.
+  const [height] = useState(() => Math.max(360, window.innerHeight - 250))
   const [text, setText] = useState(() => JSON.stringify(draft, null, 2))
   const parsed = parseObject(text)
   if ('value' in parsed && !isSame(parsed.value, draft)) setText(JSON.stringify(draft, null, 2))
@@ -28,7 +28,7 @@ export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Pro
   const list = Object.entries(problems)
   return (
     <>
-      <div aria-live="polite" style={{ marginBottom: 12, position: isWide ? 'sticky' : 'static', top: 128, zIndex: 15 }}>
+      <div aria-live="polite" style={{ marginBottom: 12 }}>
         {syntax !== undefined ? (
           <Alert type="error" showIcon title={syntax} />
         ) : list.length > 0 ? (
@@ -57,8 +57,8 @@ export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Pro
         label={t('json.label')}
         isReadOnly={isReadOnly}
         isInvalid={syntax !== undefined || list.length > 0}
-        minHeight={480}
-        maxHeight={2_000}
+        minHeight={360}
+        maxHeight={height}
       />
     </>
   )
