@@ -2,8 +2,6 @@ import type { z } from 'zod'
 import { ApiProblem, problemOf } from './problem'
 import { sessionToken } from './session-token'
 
-export { ApiProblem, isProblem, messageOf } from './problem'
-
 type QueryValue = string | number | boolean | readonly string[] | null | undefined
 export type RequestOptions = { query?: Readonly<Record<string, QueryValue>>; body?: unknown; signal?: AbortSignal }
 

@@ -70,7 +70,7 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
   const current = base.job
   return (
     <>
-      <LeaveGuard isDirty={isDirty && !isReadOnly} name={draft.name} />
+      <LeaveGuard isDirty={(isDirty || !isGoodJson) && !isReadOnly} name={draft.name} />
       <div
         style={{
           display: 'flow-root',

@@ -13,6 +13,8 @@ type Props = { draft: JobDraft; replace: (draft: JobDraft) => void; problems: Fi
 export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Props) {
   const { t } = useTranslation('jobs')
   const problemText = useProblemText()
+  // It scrolls in itself, so that what is wrong stays in sight above it.
+  const [height] = useState(() => Math.max(360, window.innerHeight - 250))
   const [text, setText] = useState(() => JSON.stringify(draft, null, 2))
   const parsed = parseObject(text)
   if ('value' in parsed && !isSame(parsed.value, draft)) setText(JSON.stringify(draft, null, 2))
@@ -55,8 +57,8 @@ export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Pro
         label={t('json.label')}
         isReadOnly={isReadOnly}
         isInvalid={syntax !== undefined || list.length > 0}
-        minHeight={480}
-        maxHeight={2_000}
+        minHeight={360}
+        maxHeight={height}
       />
     </>
   )
