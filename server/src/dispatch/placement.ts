@@ -30,7 +30,7 @@ const LATER_MS = 1_000
  */
 @Injectable()
 export class Placement {
-  private readonly batches = new Batcher<Fetched, Outcome>({ write: (items) => this.placeBatch(items), maxItems: 500, maxInFlight: 4 })
+  private readonly batches = new Batcher<Fetched, Outcome>({ write: (items) => this.placeBatch(items), maxItems: 500, maxInFlight: 2 })
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,

@@ -19,11 +19,15 @@ const ERROR_PAUSE_MS = 500
  */
 export class RouteConsumer {
   private pumping: Promise<void> | undefined
+  /** How many attempts the next call asks for, if so many slots are free. */
+  private wanted = 1
   private isPumpWanted = false
   private isClosed = false
   private readonly timers = new Map<number, NodeJS.Timeout>()
   private readonly id = randomUUID()
   private fetches = 0
+
+  private readonly wakeNow = (): void => this.wake()
 
   constructor(
     private readonly route: Route,
@@ -80,16 +84,25 @@ export class RouteConsumer {
     }
   }
 
-  /** Takes until the route is empty or no slot is free; asks for few at first, so that a single attempt costs a single call. */
+  /**
+   * Takes until the route is empty or no slot is free. Asks for as many as there were last time, and more while all of them come: a single attempt costs a single call,
+   * and under load what the free slots can hold is fetched, placed and sent at once.
+   */
   private async drain(): Promise<void> {
-    let wanted = 1
     while (!this.isClosed) {
-      const reserved = this.registry.reserve(this.route, wanted)
-      if (reserved.length === 0) return
+      const reserved = this.registry.reserve(this.route, this.wanted)
+      if (reserved.length === 0) {
+        this.registry.onceReturned(this.wakeNow)
+        return
+      }
       const fetched = await this.fetch(reserved)
       for (const each of fetched) void this.placement.place(each)
-      if (fetched.length < reserved.length) return
-      wanted = Math.min(MAX_FETCH, wanted * 4)
+      if (fetched.length < reserved.length) {
+        this.wanted = Math.max(1, fetched.length)
+        this.registry.slotsReturned()
+        return
+      }
+      if (reserved.length === this.wanted) this.wanted = Math.min(MAX_FETCH, this.wanted * 4)
     }
   }
 

@@ -69,6 +69,7 @@ export class WorkerConnection {
 export class WorkerRegistry {
   private readonly connections = new Map<string, WorkerConnection>()
   private readonly capacityListeners = new Set<() => void>()
+  private readonly returnListeners = new Set<() => void>()
 
   get all(): readonly WorkerConnection[] {
     return [...this.connections.values()]
@@ -105,6 +106,18 @@ export class WorkerRegistry {
       reserved.push(best)
     }
     return reserved
+  }
+
+  /** Calls `listener` once, when slots that were reserved come back unused: for whoever found none free meanwhile. */
+  onceReturned(listener: () => void): void {
+    this.returnListeners.add(listener)
+  }
+
+  /** Tells that reserved slots were released because there was nothing to take. */
+  slotsReturned(): void {
+    const listeners = [...this.returnListeners]
+    this.returnListeners.clear()
+    for (const listener of listeners) listener()
   }
 
   onCapacity(listener: () => void): void {

@@ -1,0 +1,105 @@
+import type { Job, Worker } from 'bullmq'
+import { describe, expect, it } from 'vitest'
+import { Logger } from '../platform/logging.js'
+import { WorkerConnection, WorkerRegistry, type WorkerSocket } from '../workers/worker-registry.js'
+import { parseRoute } from './domain/route.js'
+import type { Fetched, Placement } from './placement.js'
+import { RouteConsumer } from './route-consumer.js'
+
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** A queue in memory that counts how many jobs it is asked for at a time, and answers when it is told to. */
+class FakeQueue {
+  readonly name = 'fake'
+  readonly asked: number[] = []
+  private waiting: (() => void)[] = []
+
+  constructor(public jobs: number) {}
+
+  getNextJob(): Promise<Job<unknown, string> | undefined> {
+    const job = this.jobs > 0 ? ({ id: String(this.jobs--) } as Job<unknown, string>) : undefined
+    return new Promise((resolve) => this.waiting.push(() => resolve(job)))
+  }
+
+  /** Answers all calls of one round; false when there were none. */
+  async answer(): Promise<boolean> {
+    const round = this.waiting
+    this.waiting = []
+    if (round.length === 0) return false
+    this.asked.push(round.length)
+    for (const answer of round) answer()
+    await settled()
+    return true
+  }
+
+  async answerAll(): Promise<void> {
+    while (await this.answer());
+  }
+}
+
+function setUp(slots: number) {
+  const registry = new WorkerRegistry()
+  const socket = { connected: true, id: 'socket' } as WorkerSocket
+  const worker = new WorkerConnection(socket, 'worker', 'worker', { namespace: 'default', group: 'default', tags: [], handlers: [] }, slots, [])
+  registry.add(worker)
+  const placed: Fetched[] = []
+  const placement = { place: (fetched: Fetched) => placed.push(fetched) } as unknown as Placement
+  const logger = new Logger('fatal', 'spec')
+  const consume = (queue: FakeQueue): RouteConsumer =>
+    new RouteConsumer(parseRoute('default/default//'), queue as unknown as Worker<unknown, string>, registry, placement, logger)
+  return { worker, placed, consume }
+}
+
+describe('a route', () => {
+  it('is asked for a single attempt while it is quiet', async () => {
+    const { placed, consume } = setUp(500)
+    const queue = new FakeQueue(0)
+    const consumer = consume(queue)
+    for (let i = 0; i < 3; i++) {
+      consumer.wake()
+      await queue.answerAll()
+    }
+    expect(queue.asked).toEqual([1, 1, 1])
+    expect(placed).toEqual([])
+  })
+
+  it('is asked for as many as came last time, and for one again when nothing comes', async () => {
+    const { placed, consume } = setUp(500)
+    const queue = new FakeQueue(100)
+    const consumer = consume(queue)
+    consumer.wake()
+    await queue.answerAll()
+    expect(queue.asked).toEqual([1, 4, 16, 64, 128])
+    expect(placed).toHaveLength(100)
+    queue.asked.length = 0
+    queue.jobs = 15
+    consumer.wake()
+    await queue.answerAll()
+    expect(queue.asked).toEqual([15, 60])
+    expect(placed).toHaveLength(115)
+    queue.asked.length = 0
+    consumer.wake()
+    await queue.answerAll()
+    expect(queue.asked).toEqual([1])
+  })
+
+  it('gives back the slots that it reserved in vain', async () => {
+    const { worker, consume } = setUp(5)
+    const queue = new FakeQueue(2)
+    consume(queue).wake()
+    await queue.answerAll()
+    expect(worker.freeSlots).toBe(3)
+  })
+
+  it('that finds every slot reserved is served once another gives some back', async () => {
+    const { placed, consume } = setUp(1)
+    const empty = new FakeQueue(0)
+    const full = new FakeQueue(1)
+    consume(empty).wake()
+    consume(full).wake()
+    expect(await full.answer()).toBe(false)
+    await empty.answerAll()
+    await full.answerAll()
+    expect(placed).toHaveLength(1)
+  })
+})
