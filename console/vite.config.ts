@@ -24,7 +24,10 @@ function compressed(): Plugin {
       for (const name of (await readdir(folder)).filter((each) => COMPRESSIBLE.test(each))) {
         const path = join(folder, name)
         const content = await readFile(path)
-        await writeFile(`${path}.br`, await brotli(content, { params: { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_SIZE_HINT]: content.length } }))
+        await writeFile(
+          `${path}.br`,
+          await brotli(content, { params: { [constants.BROTLI_PARAM_QUALITY]: 9, [constants.BROTLI_PARAM_SIZE_HINT]: content.length } }),
+        )
         await writeFile(`${path}.gz`, await zip(content, { level: 9 }))
       }
     },

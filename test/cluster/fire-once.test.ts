@@ -25,7 +25,9 @@ describe('a scheduled time fires once', () => {
     const processor: JobInput['processor'] = { kind: 'handler', handler: 'noop' }
     const jobs = await Promise.all([
       ...Array.from({ length: CRON_JOBS }, () => createJob(api, { name: uniqueName('cron'), trigger: { kind: 'cron', expression: '* * * * * *' }, processor })),
-      ...Array.from({ length: INTERVAL_JOBS }, () => createJob(api, { name: uniqueName('interval'), trigger: { kind: 'interval', everyMs: INTERVAL_MS }, processor })),
+      ...Array.from({ length: INTERVAL_JOBS }, () =>
+        createJob(api, { name: uniqueName('interval'), trigger: { kind: 'interval', everyMs: INTERVAL_MS }, processor }),
+      ),
     ])
     const from = Date.now()
     const until = from + WATCHED_MS
@@ -49,7 +51,10 @@ describe('a scheduled time fires once', () => {
       return Array.from({ length: Math.floor((until - first) / step) + 1 }, (_, i) => first + i * step)
     }
     const firedTimes = async (): Promise<Map<string, number[]>> => {
-      const fired = await instances.find({ scheduledFor: { $gte: new Date(from), $lte: new Date(until) } }, { projection: { jobId: 1, scheduledFor: 1 } }).sort({ scheduledFor: 1 }).toArray()
+      const fired = await instances
+        .find({ scheduledFor: { $gte: new Date(from), $lte: new Date(until) } }, { projection: { jobId: 1, scheduledFor: 1 } })
+        .sort({ scheduledFor: 1 })
+        .toArray()
       const times = new Map<string, number[]>()
       for (const { jobId, scheduledFor } of fired) times.set(jobId, [...(times.get(jobId) ?? []), scheduledFor.getTime()])
       return times
@@ -75,10 +80,16 @@ describe('a scheduled time fires once', () => {
 
     // And each runs, once.
     for (const job of jobs) await api.post(`/api/jobs/${job.id}/disable`)
-    await waitFor(async () => (await instances.countDocuments({ status: { $in: ['WAITING', 'RUNNING'] } })) === 0, { timeoutMs: 120_000, what: 'every instance to end', intervalMs: 500 })
+    await waitFor(async () => (await instances.countDocuments({ status: { $in: ['WAITING', 'RUNNING'] } })) === 0, {
+      timeoutMs: 120_000,
+      what: 'every instance to end',
+      intervalMs: 500,
+    })
     expect(await instances.distinct('status')).toEqual(['SUCCEEDED'])
     const attempts = database.collection('attempts')
-    const doubles = await attempts.aggregate([{ $match: { status: 'SUCCEEDED' } }, { $group: { _id: '$_id.instance', count: { $sum: 1 } } }, { $match: { count: { $ne: 1 } } }]).toArray()
+    const doubles = await attempts
+      .aggregate([{ $match: { status: 'SUCCEEDED' } }, { $group: { _id: '$_id.instance', count: { $sum: 1 } } }, { $match: { count: { $ne: 1 } } }])
+      .toArray()
     expect(doubles).toEqual([])
   }, 400_000)
 })

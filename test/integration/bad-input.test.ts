@@ -50,7 +50,9 @@ describe('bad input on the API', () => {
 
   test('a cron made to be slow is answered at once', async () => {
     const api = await cluster().api()
-    const expression = `${Array.from({ length: 40 }, () => '0-59/1').join(',').slice(0, 190)} * * * *`
+    const expression = `${Array.from({ length: 40 }, () => '0-59/1')
+      .join(',')
+      .slice(0, 190)} * * * *`
     const results = await Promise.allSettled([api.post('/api/jobs', { ...shellJob('true'), trigger: { kind: 'cron', expression } }), api.get('/health/live')])
     expect(results[1]?.status).toBe('fulfilled')
   })
@@ -59,7 +61,11 @@ describe('bad input on the API', () => {
     const api = await cluster().api()
     const large = await problemOf(api.post('/api/jobs', { ...shellJob('true'), description: 'x'.repeat(3_000_000) }))
     expect(large).toMatchObject({ status: 413, code: 'PAYLOAD_TOO_LARGE' })
-    const response = await fetch(new URL('/api/auth/login', cluster().url), { method: 'POST', body: '{"username":', headers: { 'content-type': 'application/json' } })
+    const response = await fetch(new URL('/api/auth/login', cluster().url), {
+      method: 'POST',
+      body: '{"username":',
+      headers: { 'content-type': 'application/json' },
+    })
     expect(response.status).toBe(400)
     expect(response.headers.get('content-type')).toContain('application/problem+json')
   })
@@ -71,14 +77,18 @@ describe('bad input on the API', () => {
       expect(response.status).toBe(401)
       expect(Problem.parse(await response.json()).code).toBe('UNAUTHENTICATED')
     }
-    expect(await problemOf(api.post('/api/auth/login', { username: 'admin', password: 'wrong-password' }))).toMatchObject({ status: 401, code: 'INVALID_CREDENTIALS' })
+    expect(await problemOf(api.post('/api/auth/login', { username: 'admin', password: 'wrong-password' }))).toMatchObject({
+      status: 401,
+      code: 'INVALID_CREDENTIALS',
+    })
   })
 
   test('attempts to sign in are limited', async () => {
     const api = await cluster().api()
     const username = uniqueName('nobody')
     const statuses: number[] = []
-    for (let i = 0; i < 30 && statuses.at(-1) !== 429; i++) statuses.push((await problemOf(api.post('/api/auth/login', { username, password: `wrong-password-${i}` }))).status)
+    for (let i = 0; i < 30 && statuses.at(-1) !== 429; i++)
+      statuses.push((await problemOf(api.post('/api/auth/login', { username, password: `wrong-password-${i}` }))).status)
     expect(statuses.at(-1)).toBe(429)
     expect(statuses[0]).toBe(401)
   })
@@ -90,7 +100,14 @@ describe('bad input on the API', () => {
     await admin.post('/api/namespaces', { name: 'elsewhere' })
     const { token } = await admin.post<{ token: string }>('/api/api-tokens', { namespace: 'elsewhere', name: uniqueName('token'), role: 'admin' })
     const headers = { authorization: `Bearer ${token}` }
-    for (const path of [`/api/jobs/${job.id}`, `/api/instances/${instanceId}`, `/api/instances/${instanceId}/logs`, `/api/instances/${instanceId}/logs/raw`, `/api/instances/${instanceId}/logs/follow`, `/api/instances/${instanceId}/logs/verify`]) {
+    for (const path of [
+      `/api/jobs/${job.id}`,
+      `/api/instances/${instanceId}`,
+      `/api/instances/${instanceId}/logs`,
+      `/api/instances/${instanceId}/logs/raw`,
+      `/api/instances/${instanceId}/logs/follow`,
+      `/api/instances/${instanceId}/logs/verify`,
+    ]) {
       const response = await fetch(new URL(path, cluster().url), { headers })
       expect(response.status, path).toBe(404)
       await response.body?.cancel()
@@ -115,9 +132,18 @@ describe('bad input on the API', () => {
   test('log queries out of range say which field', async () => {
     const api = await cluster().api()
     const { instanceId } = await createAndRun(api, shellJob('echo one'))
-    for (const [query, path] of [['limit=0', 'limit'], ['limit=100001', 'limit'], ['from=x', 'from'], ['stream=both', 'stream'], ['attempt=0', 'attempt']] as const) {
+    for (const [query, path] of [
+      ['limit=0', 'limit'],
+      ['limit=100001', 'limit'],
+      ['from=x', 'from'],
+      ['stream=both', 'stream'],
+      ['attempt=0', 'attempt'],
+    ] as const) {
       const problem = await problemOf(api.get(`/api/instances/${instanceId}/logs?${query}`))
-      expect(problem.errors?.map((error) => error.path), query).toContain(path)
+      expect(
+        problem.errors?.map((error) => error.path),
+        query,
+      ).toContain(path)
     }
     expect((await problemOf(api.get('/api/instances/not-a-uuid'))).status).toBe(400)
     expect((await problemOf(api.get('/api/instances/01234567-89ab-7def-8123-456789abcdef'))).status).toBe(404)
@@ -125,13 +151,23 @@ describe('bad input on the API', () => {
 
   test('paths that climb out of the static folder lead nowhere', async () => {
     const { port, hostname } = new URL(cluster().url)
-    for (const path of ['/../../etc/passwd', '/..%2f..%2fetc/passwd', '/%2e%2e/%2e%2e/etc/passwd', '/....//etc/passwd', '//etc/passwd', '/\\..\\..\\etc\\passwd']) {
+    for (const path of [
+      '/../../etc/passwd',
+      '/..%2f..%2fetc/passwd',
+      '/%2e%2e/%2e%2e/etc/passwd',
+      '/....//etc/passwd',
+      '//etc/passwd',
+      '/\\..\\..\\etc\\passwd',
+    ]) {
       // By hand: fetch would tidy the path up before it is sent.
       const answer = await new Promise<string>((resolve, reject) => {
         const socket = connect(Number(port), hostname, () => socket.write(`GET ${path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n`))
         let text = ''
         socket.setTimeout(10_000, () => socket.destroy(new Error('no answer')))
-        socket.on('data', (data) => (text += data.toString())).on('end', () => resolve(text)).on('error', reject)
+        socket
+          .on('data', (data) => (text += data.toString()))
+          .on('end', () => resolve(text))
+          .on('error', reject)
       })
       expect(answer, path).toMatch(/^HTTP\/1\.1 4\d\d/)
       expect(answer, path).not.toContain('root:')
@@ -141,8 +177,22 @@ describe('bad input on the API', () => {
 
 describe('bad input on the worker protocol', () => {
   let socket: Socket
-  const hello = { protocol: PROTOCOL_VERSION, workerId: '01234567-89ab-7def-8123-000000000001', name: 'hand-made', group: 'nobody', tags: [], handlers: [], slots: 1, version: '0', host: 'test', pid: 1, startedAt: 0, attempts: [] }
-  const ask = (event: string, ...args: unknown[]): Promise<{ ok: boolean; code?: string; value?: unknown }> => socket.timeout(10_000).emitWithAck(event, ...args) as Promise<{ ok: boolean }>
+  const hello = {
+    protocol: PROTOCOL_VERSION,
+    workerId: '01234567-89ab-7def-8123-000000000001',
+    name: 'hand-made',
+    group: 'nobody',
+    tags: [],
+    handlers: [],
+    slots: 1,
+    version: '0',
+    host: 'test',
+    pid: 1,
+    startedAt: 0,
+    attempts: [],
+  }
+  const ask = (event: string, ...args: unknown[]): Promise<{ ok: boolean; code?: string; value?: unknown }> =>
+    socket.timeout(10_000).emitWithAck(event, ...args) as Promise<{ ok: boolean }>
 
   beforeAll(async () => {
     const token = await cluster().createWorkerToken()
@@ -153,7 +203,9 @@ describe('bad input on the worker protocol', () => {
 
   test('a wrong token is turned away', async () => {
     const stranger = io(`${cluster().url}${WORKER_NAMESPACE}`, { transports: ['websocket'], auth: { token: 'jtw_wrong' }, reconnection: false })
-    const error = await new Promise<Error>((resolve, reject) => stranger.once('connect_error', resolve).once('connect', () => reject(new Error('it was let in'))))
+    const error = await new Promise<Error>((resolve, reject) =>
+      stranger.once('connect_error', resolve).once('connect', () => reject(new Error('it was let in'))),
+    )
     expect(error.message).toContain('token')
     stranger.disconnect()
   })
@@ -181,8 +233,21 @@ describe('bad input on the worker protocol', () => {
     const chunk = { ...key, n: 1, count: 1, bytes: 2, offset: 5, size: 3, encoding: 'plain', firstAt: 1, lastAt: 1, checksum: 0, digest }
     expect(await ask('log', { chunks: [chunk] }, Buffer.from([0, 65, 10]))).toMatchObject({ ok: true, value: { results: ['refused'] } })
     expect(await ask('log', { chunks: [chunk] }, Buffer.from([0, 65]))).toMatchObject({ ok: false, code: 'VALIDATION_FAILED' })
-    expect(await ask('seal', { streams: [{ ...key, totals: { chunks: 0, lines: 0, bytes: 0, digest } }] })).toMatchObject({ ok: true, value: { results: [{ state: 'unknown' }] } })
-    const end = { ...key, status: 'FAILED', startedAt: 1, finishedAt: 2, exitCode: 1, signal: null, error: 'forged', result: null, log: { chunks: 0, lines: 0, bytes: 0, digest } }
+    expect(await ask('seal', { streams: [{ ...key, totals: { chunks: 0, lines: 0, bytes: 0, digest } }] })).toMatchObject({
+      ok: true,
+      value: { results: [{ state: 'unknown' }] },
+    })
+    const end = {
+      ...key,
+      status: 'FAILED',
+      startedAt: 1,
+      finishedAt: 2,
+      exitCode: 1,
+      signal: null,
+      error: 'forged',
+      result: null,
+      log: { chunks: 0, lines: 0, bytes: 0, digest },
+    }
     expect(await ask('finished', { attempts: [end] })).toMatchObject({ ok: true, value: { results: ['fenced'] } })
     expect(await ask('started', { attempts: [{ ...key, startedAt: 5 }] })).toMatchObject({ ok: true, value: { results: ['fenced'] } })
     expect(await api.get(`/api/instances/${instanceId}`)).toEqual(before)

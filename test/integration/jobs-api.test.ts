@@ -6,11 +6,27 @@ import { type InstanceView, InstancePage } from '@jobtrail/shared/api/instances'
 import { JobPage, JobRevisionPage, JobRevisionView, JobView, RunsCreated, TriggerPreview } from '@jobtrail/shared/api/jobs'
 import { describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
-import { createAndRun, createJob, getInstance, handlerJob, type JobInput, runJob, shellJob, uniqueName, waitForEnd, waitForInstance } from '../support/factories.js'
+import {
+  createAndRun,
+  createJob,
+  getInstance,
+  handlerJob,
+  type JobInput,
+  runJob,
+  shellJob,
+  uniqueName,
+  waitForEnd,
+  waitForInstance,
+} from '../support/factories.js'
 import { LogFollower } from '../support/follow.js'
 import { Gate } from '../support/gate.js'
 
-const cluster = useCluster({ servers: 2, workers: 1, slots: 20, workerArgs: ['--handlers', fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))] })
+const cluster = useCluster({
+  servers: 2,
+  workers: 1,
+  slots: 20,
+  workerArgs: ['--handlers', fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))],
+})
 
 const refusal = (status: number, code: string): unknown => expect.objectContaining({ status, code })
 const NOWHERE: Partial<JobInput> = { routing: { tags: ['nowhere'] } }
@@ -19,17 +35,33 @@ const makeNamespace = async (): Promise<string> => {
   await (await cluster().api()).post('/api/namespaces', { name })
   return name
 }
-const instancesOf = async (api: ApiClient, jobId: string): Promise<InstanceView[]> => (await api.get(`/api/instances?jobId=${jobId}&limit=1000`, InstancePage)).items
+const instancesOf = async (api: ApiClient, jobId: string): Promise<InstanceView[]> =>
+  (await api.get(`/api/instances?jobId=${jobId}&limit=1000`, InstancePage)).items
 /** Instances that a trigger made, by their scheduled time. */
-const firesOf = async (api: ApiClient, jobId: string): Promise<InstanceView[]> => (await instancesOf(api, jobId)).toSorted((a, b) => (a.scheduledFor ?? '').localeCompare(b.scheduledFor ?? ''))
+const firesOf = async (api: ApiClient, jobId: string): Promise<InstanceView[]> =>
+  (await instancesOf(api, jobId)).toSorted((a, b) => (a.scheduledFor ?? '').localeCompare(b.scheduledFor ?? ''))
 const timesOf = (instances: readonly InstanceView[]): number[] => instances.map(({ scheduledFor }) => Date.parse(scheduledFor ?? ''))
 
 describe('definitions', () => {
   test('come back as they were given, with their defaults, and without the values of secrets', async () => {
     const api = await cluster().api()
-    const input = shellJob('true', { trigger: { kind: 'cron', expression: '0 3 * * *', timeZone: 'Europe/Berlin' }, params: { day: 1 }, secrets: { TOKEN: 'correct-horse' } })
+    const input = shellJob('true', {
+      trigger: { kind: 'cron', expression: '0 3 * * *', timeZone: 'Europe/Berlin' },
+      params: { day: 1 },
+      secrets: { TOKEN: 'correct-horse' },
+    })
     const job = await createJob(api, input)
-    expect(job).toMatchObject({ ...input, namespace: 'default', revision: 1, enabled: true, priority: 0, maxConcurrent: 0, routing: { group: 'default', tags: [] }, retry: { maxRetries: 0 }, secrets: { TOKEN: '***' } })
+    expect(job).toMatchObject({
+      ...input,
+      namespace: 'default',
+      revision: 1,
+      enabled: true,
+      priority: 0,
+      maxConcurrent: 0,
+      routing: { group: 'default', tags: [] },
+      retry: { maxRetries: 0 },
+      secrets: { TOKEN: '***' },
+    })
     expect(Date.parse(job.nextFireAt ?? '')).toBeGreaterThan(Date.now())
     for (const { url } of cluster().servers) expect(await api.at(url).get(`/api/jobs/${job.id}`, JobView)).toEqual(job)
     await expect(createJob(api, input)).rejects.toMatchObject({ status: 409, code: 'NAME_TAKEN', body: { errors: [{ path: 'name' }] } })
@@ -51,7 +83,7 @@ describe('definitions', () => {
     )
     const list = async (query: string): Promise<string[]> => (await api.get(`/api/jobs?namespace=${namespace}${query}`, JobPage)).items.map(({ name }) => name)
     const names: string[] = []
-    for (let cursor = ''; ; ) {
+    for (let cursor = ''; ;) {
       const page: JobPage = await api.get(`/api/jobs?namespace=${namespace}&limit=2${cursor}`, JobPage)
       names.push(...page.items.map(({ name }) => name))
       if (page.next === null) break
@@ -73,23 +105,41 @@ describe('definitions', () => {
     const job = await createJob(api, shellJob('echo one', { secrets: { A: 'secret-a', B: 'secret-b' }, params: { x: 1 } }))
     const other = await createJob(api, shellJob('true'))
     const first = await runJob(api, job.id)
-    const changed = await api.patch(`/api/jobs/${job.id}`, { revision: 1, processor: { kind: 'shell', script: 'echo two' }, secrets: { A: null, B: '***', C: 'secret-c' } }, JobView)
+    const changed = await api.patch(
+      `/api/jobs/${job.id}`,
+      { revision: 1, processor: { kind: 'shell', script: 'echo two' }, secrets: { A: null, B: '***', C: 'secret-c' } },
+      JobView,
+    )
     expect(changed).toMatchObject({ revision: 2, params: { x: 1 }, secrets: { B: '***', C: '***' }, name: job.name })
     expect(Object.keys(changed.secrets)).toEqual(['B', 'C'])
-    await expect(api.patch(`/api/jobs/${job.id}`, { revision: 1, priority: 5 })).rejects.toMatchObject({ status: 409, code: 'STALE_REVISION', body: { current: changed } })
+    await expect(api.patch(`/api/jobs/${job.id}`, { revision: 1, priority: 5 })).rejects.toMatchObject({
+      status: 409,
+      code: 'STALE_REVISION',
+      body: { current: changed },
+    })
     await expect(api.patch(`/api/jobs/${job.id}`, { revision: 2, name: other.name })).rejects.toEqual(refusal(409, 'NAME_TAKEN'))
     await expect(api.patch(`/api/jobs/${job.id}`, { priority: 5 })).rejects.toMatchObject({ status: 400, body: { errors: [{ path: 'revision' }] } })
     await expect(api.patch(`/api/jobs/${job.id}`, { revision: 2, namespace: 'default' })).rejects.toEqual(refusal(400, 'VALIDATION_FAILED'))
-    await expect(api.patch(`/api/jobs/${job.id}`, { revision: 2, secrets: { NEW: '***' } })).rejects.toMatchObject({ status: 400, body: { errors: [{ path: 'secrets.NEW' }] } })
+    await expect(api.patch(`/api/jobs/${job.id}`, { revision: 2, secrets: { NEW: '***' } })).rejects.toMatchObject({
+      status: 400,
+      body: { errors: [{ path: 'secrets.NEW' }] },
+    })
     expect((await api.patch(`/api/jobs/${job.id}`, { revision: 2, params: { x: 1 } }, JobView)).revision).toBe(2)
     // Of two changes based on the same revision one is stale.
     const rivals = await Promise.allSettled(cluster().servers.map(({ url }, i) => api.at(url).patch(`/api/jobs/${job.id}`, { revision: 2, priority: 10 + i })))
     expect(rivals.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
     const revisions = await api.get(`/api/jobs/${job.id}/revisions`, JobRevisionPage)
-    expect(revisions.items.map(({ revision, changedBy }) => [revision, changedBy])).toEqual([[3, 'admin'], [2, 'admin'], [1, 'admin']])
+    expect(revisions.items.map(({ revision, changedBy }) => [revision, changedBy])).toEqual([
+      [3, 'admin'],
+      [2, 'admin'],
+      [1, 'admin'],
+    ])
     const page = await api.get(`/api/jobs/${job.id}/revisions?limit=2`, JobRevisionPage)
     expect((await api.get(`/api/jobs/${job.id}/revisions?cursor=${page.next}`, JobRevisionPage)).items.map(({ revision }) => revision)).toEqual([1])
-    expect((await api.get(`/api/jobs/${job.id}/revisions/1`, JobRevisionView)).definition).toMatchObject({ processor: { script: 'echo one' }, secrets: { A: '***', B: '***' } })
+    expect((await api.get(`/api/jobs/${job.id}/revisions/1`, JobRevisionView)).definition).toMatchObject({
+      processor: { script: 'echo one' },
+      secrets: { A: '***', B: '***' },
+    })
     await expect(api.get(`/api/jobs/${job.id}/revisions/9`)).rejects.toEqual(refusal(404, 'NOT_FOUND'))
     expect((await waitForEnd(api, first)).revision).toBe(1)
     const everything = await Promise.all(['', '/revisions', '/revisions/1', '/revisions/2'].map((path) => api.get(`/api/jobs/${job.id}${path}`)))
@@ -101,7 +151,9 @@ describe('definitions', () => {
     const api = await cluster().api()
     const namespace = await makeNamespace()
     const jobs = await Promise.all(Array.from({ length: 200 }, () => createJob(api, shellJob('true', { namespace }))))
-    expect((await api.get(`/api/jobs?namespace=${namespace}&limit=1000`, JobPage)).items.map(({ id }) => id).toSorted()).toEqual(jobs.map(({ id }) => id).toSorted())
+    expect((await api.get(`/api/jobs?namespace=${namespace}&limit=1000`, JobPage)).items.map(({ id }) => id).toSorted()).toEqual(
+      jobs.map(({ id }) => id).toSorted(),
+    )
   })
 
   test('leave nothing behind in a namespace that is removed while they are made', async () => {
@@ -117,12 +169,15 @@ describe('definitions', () => {
         api.post('/api/api-tokens', { namespace, name: 'token', role: 'viewer' }),
         api.delete(`/api/namespaces/${namespace}`),
       ])
-      for (const result of results) if (result.status === 'rejected') expect(result.reason).toMatchObject({ status: expect.toSatisfy((status) => [400, 404, 409].includes(status as number)) })
+      for (const result of results)
+        if (result.status === 'rejected')
+          expect(result.reason).toMatchObject({ status: expect.toSatisfy((status) => [400, 404, 409].includes(status as number)) })
     }
     const db = await cluster().database()
     const there = new Set((await db.collection<{ _id: string }>('namespaces').find().toArray()).map(({ _id }) => _id))
     const removed = namespaces.filter((name) => !there.has(name))
-    for (const collection of ['jobs', 'worker_tokens', 'api_tokens']) expect(await db.collection(collection).countDocuments({ namespace: { $in: removed } }), collection).toBe(0)
+    for (const collection of ['jobs', 'worker_tokens', 'api_tokens'])
+      expect(await db.collection(collection).countDocuments({ namespace: { $in: removed } }), collection).toBe(0)
   })
 })
 
@@ -137,7 +192,13 @@ describe('a removed job', () => {
     const delayed = await runJob(api, job.id, { delayMs: 3_600_000 })
     const follower = new LogFollower([api], held)
     await api.delete(`/api/jobs/${job.id}`)
-    for (const id of [held, delayed]) expect(await getInstance(api, id)).toMatchObject({ status: 'CANCELLED', error: expect.stringContaining('job was removed'), finishedAt: expect.any(String), attempt: 0 })
+    for (const id of [held, delayed])
+      expect(await getInstance(api, id)).toMatchObject({
+        status: 'CANCELLED',
+        error: expect.stringContaining('job was removed'),
+        finishedAt: expect.any(String),
+        attempt: 0,
+      })
     await follower.done
     expect(follower.end).toMatchObject({ status: 'CANCELLED', total: 0 })
     expect((await getInstance(api, running)).status).toBe('RUNNING')
@@ -156,7 +217,10 @@ describe('a removed job', () => {
     const runs = Array.from({ length: 30 }, (_, i) => runJob(apis[i % 2] ?? api, job.id))
     const results = await Promise.allSettled([...runs.slice(0, 15), api.delete(`/api/jobs/${job.id}`), ...runs.slice(15)])
     for (const result of results) if (result.status === 'rejected') expect(result.reason).toEqual(refusal(404, 'NOT_FOUND'))
-    await waitFor(async () => (await instancesOf(api, job.id)).every(({ status, error }) => status === 'CANCELLED' && error?.includes('job was removed')), { timeoutMs: 60_000, what: 'every instance of the removed job to be cancelled' })
+    await waitFor(async () => (await instancesOf(api, job.id)).every(({ status, error }) => status === 'CANCELLED' && error?.includes('job was removed')), {
+      timeoutMs: 60_000,
+      what: 'every instance of the removed job to be cancelled',
+    })
   })
 })
 
@@ -174,12 +238,15 @@ describe('runs and triggers', () => {
     expect((await getInstance(api, instanceIds[7] ?? '')).params).toEqual({ lines: ['run 7'] })
     await Promise.all(instanceIds.slice(0, 91).map(async (id) => expect((await waitForEnd(api, id)).status).toBe('SUCCEEDED')))
     await expect(api.post(`/api/jobs/${job.id}/runs/bulk`, { runs: [] })).rejects.toEqual(refusal(400, 'VALIDATION_FAILED'))
-    await expect(api.post(`/api/jobs/${job.id}/runs/bulk`, { runs: Array.from({ length: 1_001 }, () => ({})) })).rejects.toEqual(refusal(400, 'VALIDATION_FAILED'))
+    await expect(api.post(`/api/jobs/${job.id}/runs/bulk`, { runs: Array.from({ length: 1_001 }, () => ({})) })).rejects.toEqual(
+      refusal(400, 'VALIDATION_FAILED'),
+    )
   })
 
   test('a preview shows the times at which a trigger would fire, over a change of the clocks too', async () => {
     const api = await cluster().api()
-    const preview = async (trigger: unknown, count = 3): Promise<number[]> => (await api.post('/api/triggers/preview', { trigger, count }, TriggerPreview)).fireTimes.map((time) => Date.parse(time))
+    const preview = async (trigger: unknown, count = 3): Promise<number[]> =>
+      (await api.post('/api/triggers/preview', { trigger, count }, TriggerPreview)).fireTimes.map((time) => Date.parse(time))
     const daily = await preview({ kind: 'cron', expression: '30 12 * * *', timeZone: 'Europe/Berlin' }, 50)
     expect(daily).toHaveLength(50)
     const format = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Berlin', hour: '2-digit', minute: '2-digit' })
@@ -209,10 +276,13 @@ describe('runs and triggers', () => {
     ])
     expect([never.nextFireAt, once.nextFireAt]).toEqual([null, new Date(onceAt).toISOString()])
     const waitForRuns = (job: JobView, count: number): Promise<InstanceView[]> =>
-      waitFor(async () => {
-        const fires = await firesOf(api, job.id)
-        return fires.filter(({ status }) => status === 'SUCCEEDED').length >= count ? fires : undefined
-      }, { timeoutMs: 90_000, what: `${count} runs of ${job.name}`, intervalMs: 200 })
+      waitFor(
+        async () => {
+          const fires = await firesOf(api, job.id)
+          return fires.filter(({ status }) => status === 'SUCCEEDED').length >= count ? fires : undefined
+        },
+        { timeoutMs: 90_000, what: `${count} runs of ${job.name}`, intervalMs: 200 },
+      )
     await waitForRuns(paused, 1)
     const disabled = await api.post(`/api/jobs/${paused.id}/disable`, {}, JobView)
     expect(disabled).toMatchObject({ enabled: false, nextFireAt: null, revision: 2 })
@@ -226,7 +296,11 @@ describe('runs and triggers', () => {
     expect(intervals.every((time) => (time - Date.parse(startAt)) % 700 === 0)).toBe(true)
     // By the other jobs' clock: 5 s after it was disabled, and after the one time of `once`.
     const until = Math.max(onceAt, Date.parse(disabled.updatedAt) + 5_000)
-    await waitFor(async () => timesOf(await firesOf(api, cron.id)).some((time) => time > until), { timeoutMs: 90_000, what: 'the cron job to have gone on', intervalMs: 200 })
+    await waitFor(async () => timesOf(await firesOf(api, cron.id)).some((time) => time > until), {
+      timeoutMs: 90_000,
+      what: 'the cron job to have gone on',
+      intervalMs: 200,
+    })
     expect(timesOf(await waitForRuns(once, 1))).toEqual([onceAt])
     expect((await api.get(`/api/jobs/${once.id}`, JobView)).nextFireAt).toBeNull()
     // Times of the next 2 s may have been stored before it was disabled.

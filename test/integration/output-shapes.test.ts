@@ -36,7 +36,10 @@ async function linesOf(instanceId: string): Promise<string[]> {
 
 /** Reads a whole log without holding it. */
 async function digestOfRaw(api: ApiClient, instanceId: string): Promise<{ bytes: number; sha256: string }> {
-  const response = await api.raw('GET', `/api/instances/${instanceId}/logs/raw`, { headers: { 'accept-encoding': 'identity' }, signal: AbortSignal.timeout(LONG_MS) })
+  const response = await api.raw('GET', `/api/instances/${instanceId}/logs/raw`, {
+    headers: { 'accept-encoding': 'identity' },
+    signal: AbortSignal.timeout(LONG_MS),
+  })
   if (!response.ok || response.body === null) throw new Error(`raw: ${response.status}`)
   const hash = createHash('sha256')
   let bytes = 0
@@ -93,7 +96,10 @@ describe('much output', () => {
     for (let left = 200; left > 0; left--) written.update(Buffer.alloc(1_000_000, 'x'))
     expect(await digestOfRaw(api, instance.id)).toEqual({ bytes: 200_000_000, sha256: written.digest('hex') })
     const { lines } = await logPage(api, instance.id, 'from=-2&limit=2')
-    expect(lines.map(({ n, cut, text }) => [n, cut, text.length])).toEqual([[pieces - 2, true, MAX_LINE], [pieces - 1, undefined, 200_000_000 % MAX_LINE]])
+    expect(lines.map(({ n, cut, text }) => [n, cut, text.length])).toEqual([
+      [pieces - 2, true, MAX_LINE],
+      [pieces - 1, undefined, 200_000_000 % MAX_LINE],
+    ])
     expectBoundedMemory()
   })
 
@@ -104,7 +110,10 @@ describe('much output', () => {
     const written = Array.from({ length: 100_000 }, (_, i) => `${i + 1}\n`).join('')
     expect(sha256(await rawLog(api, instance.id))).toBe(sha256(written))
     const { lines } = await logPage(api, instance.id, 'from=99998&limit=10')
-    expect(lines.map(({ n, text }) => [n, text])).toEqual([[99_998, '99999'], [99_999, '100000']])
+    expect(lines.map(({ n, text }) => [n, text])).toEqual([
+      [99_998, '99999'],
+      [99_999, '100000'],
+    ])
     await expectValid(instance.id)
   })
 })
@@ -159,9 +168,10 @@ describe('odd output', () => {
 })
 
 describe('output of processes that the job leaves behind', () => {
-  test('is read to its end after the job\'s own process has exited', async () => {
+  test("is read to its end after the job's own process has exited", async () => {
     // The first waits until its parent is gone; the second also leaves the process group.
-    const script = '(while kill -0 $$ 2> /dev/null; do sleep 0.05; done; echo late) & setsid sh -c "while kill -0 $$ 2> /dev/null; do sleep 0.05; done; echo later >&2" & echo now'
+    const script =
+      '(while kill -0 $$ 2> /dev/null; do sleep 0.05; done; echo late) & setsid sh -c "while kill -0 $$ 2> /dev/null; do sleep 0.05; done; echo later >&2" & echo now'
     const instance = await runSealed(script)
     expect((await linesOf(instance.id)).toSorted()).toEqual(['stderr: later', 'stdout: late', 'stdout: now'])
     expect(instance).toMatchObject({ attempts: [{ exitCode: 0 }] })

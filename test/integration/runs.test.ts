@@ -2,16 +2,35 @@ import { fileURLToPath } from 'node:url'
 import { ApiError } from '@jobtrail/deploy/api-client'
 import { describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
-import { createAndRun, createJob, getInstance, handlerJob, logPage, rawLog, runJob, shellJob, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
+import {
+  createAndRun,
+  createJob,
+  getInstance,
+  handlerJob,
+  logPage,
+  rawLog,
+  runJob,
+  shellJob,
+  waitForEnd,
+  waitForInstance,
+  waitForSealed,
+} from '../support/factories.js'
 
-const cluster = useCluster({ servers: 2, workers: 1, slots: 8, workerArgs: ['--tags', 'linux,x64', '--handlers', fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))] })
+const cluster = useCluster({
+  servers: 2,
+  workers: 1,
+  slots: 8,
+  workerArgs: ['--tags', 'linux,x64', '--handlers', fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))],
+})
 
-const texts = async (instanceId: string, query?: string): Promise<string[]> => (await logPage(await cluster().api(), instanceId, query)).lines.map(({ text }) => text)
+const texts = async (instanceId: string, query?: string): Promise<string[]> =>
+  (await logPage(await cluster().api(), instanceId, query)).lines.map(({ text }) => text)
 
 describe('a run', () => {
   test('gets its params as environment and file, its secrets as environment but never in the log, and its result back', async () => {
     const api = await cluster().api()
-    const script = 'echo "day=$JOBTRAIL_PARAM_DAY token=$TOKEN"; cat "$JOBTRAIL_PARAMS_FILE"; echo; echo "{\\"rows\\": 3}" > "$JOBTRAIL_RESULT_FILE"; printf "no newline"'
+    const script =
+      'echo "day=$JOBTRAIL_PARAM_DAY token=$TOKEN"; cat "$JOBTRAIL_PARAMS_FILE"; echo; echo "{\\"rows\\": 3}" > "$JOBTRAIL_RESULT_FILE"; printf "no newline"'
     const { instanceId, job } = await createAndRun(api, shellJob(script, { params: { day: 'monday', n: 1 }, secrets: { TOKEN: 'correct-horse' } }))
     const instance = await waitForSealed(api, instanceId)
     expect(instance).toMatchObject({ status: 'SUCCEEDED', result: { rows: 3 }, attempt: 1, revision: job.revision })
@@ -22,10 +41,17 @@ describe('a run', () => {
 
   test('fails with its exit code, is retried by the policy, and each attempt has its own log', async () => {
     const api = await cluster().api()
-    const { instanceId } = await createAndRun(api, shellJob('echo "attempt $JOBTRAIL_ATTEMPT_NUMBER"; [ "$JOBTRAIL_ATTEMPT_NUMBER" = 3 ] || exit 7', { retry: { maxRetries: 2, backoffMs: 100 } }))
+    const { instanceId } = await createAndRun(
+      api,
+      shellJob('echo "attempt $JOBTRAIL_ATTEMPT_NUMBER"; [ "$JOBTRAIL_ATTEMPT_NUMBER" = 3 ] || exit 7', { retry: { maxRetries: 2, backoffMs: 100 } }),
+    )
     const instance = await waitForSealed(api, instanceId)
     expect(instance).toMatchObject({ status: 'SUCCEEDED', attempt: 3 })
-    expect(instance.attempts.map(({ status, exitCode }) => [status, exitCode])).toEqual([['FAILED', 7], ['FAILED', 7], ['SUCCEEDED', 0]])
+    expect(instance.attempts.map(({ status, exitCode }) => [status, exitCode])).toEqual([
+      ['FAILED', 7],
+      ['FAILED', 7],
+      ['SUCCEEDED', 0],
+    ])
     expect(await texts(instanceId)).toEqual(['attempt 3'])
     expect(await texts(instanceId, 'attempt=1')).toEqual(['attempt 1'])
     const { instanceId: failed } = await createAndRun(api, shellJob('exit 3'))
@@ -39,7 +65,8 @@ describe('a run', () => {
     await api.post(`/api/instances/${instanceId}/retry`)
     const instance = await waitForInstance(api, instanceId, 'succeeds, sealed', ({ status, log }) => status === 'SUCCEEDED' && log.state === 'sealed')
     expect(instance.attempt).toBe(2)
-    for (const server of cluster().servers) expect((await logPage(await cluster().api(server.url), instanceId)).lines.map(({ text }) => text)).toEqual(['attempt 2'])
+    for (const server of cluster().servers)
+      expect((await logPage(await cluster().api(server.url), instanceId)).lines.map(({ text }) => text)).toEqual(['attempt 2'])
     await expect(api.post(`/api/instances/${instanceId}/retry`)).rejects.toMatchObject({ status: 409, code: 'NOT_ALLOWED_IN_STATE' })
   })
 
@@ -107,7 +134,11 @@ describe('a run', () => {
   test('asked for twice with one idempotency key is one', async () => {
     const api = await cluster().api()
     const job = await createJob(api, shellJob('echo once'))
-    const ids = await Promise.all(Array.from({ length: 10 }, (_, i) => api.at(cluster().server(i % 2).url).post<{ instanceId: string }>(`/api/jobs/${job.id}/runs`, { idempotencyKey: 'order-4711' })))
+    const ids = await Promise.all(
+      Array.from({ length: 10 }, (_, i) =>
+        api.at(cluster().server(i % 2).url).post<{ instanceId: string }>(`/api/jobs/${job.id}/runs`, { idempotencyKey: 'order-4711' }),
+      ),
+    )
     expect(new Set(ids.map(({ instanceId }) => instanceId)).size).toBe(1)
     const { items } = await api.get<{ items: unknown[] }>(`/api/instances?jobId=${job.id}`)
     expect(items).toHaveLength(1)
@@ -162,7 +193,11 @@ describe('rights', () => {
     const as = async (role: string): Promise<(method: string, path: string, body?: unknown) => Promise<number>> => {
       const { token } = await admin.post<{ token: string }>('/api/api-tokens', { namespace: 'default', name: `as-${role}`, role })
       return async (method, path, body) => {
-        const response = await fetch(new URL(path, cluster().url), { method, headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' }, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+        const response = await fetch(new URL(path, cluster().url), {
+          method,
+          headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+          ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        })
         await response.arrayBuffer()
         return response.status
       }

@@ -19,7 +19,11 @@ interface Ended {
 
 /** Runs a program to its end, with nothing of Jobtrail in its environment but what is given. */
 async function runProgram(args: readonly string[], env: Record<string, string> = {}, cwd?: string): Promise<Ended> {
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], ...env }, ...(cwd === undefined ? {} : { cwd }) })
+  const child = spawn(process.execPath, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'], ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+  })
   const out = { stdout: '', stderr: '' }
   child.stdout.on('data', (bytes: Buffer) => (out.stdout += bytes.toString()))
   child.stderr.on('data', (bytes: Buffer) => (out.stderr += bytes.toString()))
@@ -49,10 +53,26 @@ describe('the command line', () => {
     ['nothing', [], {}, '--server (JOBTRAIL_SERVER): missing', '--token (JOBTRAIL_TOKEN): missing'],
     ['an address that is none', ['--server', 'localhost:7700'], right, '--server (JOBTRAIL_SERVER): ', 'localhost:7700', 'must be the URL'],
     ['no slot', ['--slots', '0'], right, '--slots (JOBTRAIL_SLOTS): "0" is wrong; must be a whole number from 1 to 10000'],
-    ['a wrong environment variable', [], { ...right, JOBTRAIL_SPOOL_LIMIT_BYTES: '10 MB' }, '--spool-limit-bytes (JOBTRAIL_SPOOL_LIMIT_BYTES): "10 MB" is wrong'],
-    ['a log level that is none', [], { ...right, JOBTRAIL_LOG_LEVEL: 'loud' }, '--log-level (JOBTRAIL_LOG_LEVEL): "loud" is wrong; must be one of trace, debug, info, warn, error, fatal'],
+    [
+      'a wrong environment variable',
+      [],
+      { ...right, JOBTRAIL_SPOOL_LIMIT_BYTES: '10 MB' },
+      '--spool-limit-bytes (JOBTRAIL_SPOOL_LIMIT_BYTES): "10 MB" is wrong',
+    ],
+    [
+      'a log level that is none',
+      [],
+      { ...right, JOBTRAIL_LOG_LEVEL: 'loud' },
+      '--log-level (JOBTRAIL_LOG_LEVEL): "loud" is wrong; must be one of trace, debug, info, warn, error, fatal',
+    ],
     ['a group that is no name', ['--group', 'a b'], right, '--group (JOBTRAIL_GROUP): "a b" is wrong'],
-    ['several wrong at once', ['--slots', 'x'], { ...right, JOBTRAIL_DRAIN_TIMEOUT_MS: 'soon' }, '--slots (JOBTRAIL_SLOTS): "x"', '--drain-timeout (JOBTRAIL_DRAIN_TIMEOUT_MS): "soon"'],
+    [
+      'several wrong at once',
+      ['--slots', 'x'],
+      { ...right, JOBTRAIL_DRAIN_TIMEOUT_MS: 'soon' },
+      '--slots (JOBTRAIL_SLOTS): "x"',
+      '--drain-timeout (JOBTRAIL_DRAIN_TIMEOUT_MS): "soon"',
+    ],
     ['an option whose value looks like an option', ['--drain-timeout', '-1s'], right, "'--drain-timeout"],
     ['an unknown option', ['--sltos', '4'], right, "'--sltos'", '--help lists the options'],
     ['an option without its value', ['--token'], right, '--token'],
@@ -171,7 +191,11 @@ describe('a program made with the SDK', () => {
 
   test('runs its handlers and shell jobs, keeps its own output, and ends by itself when it is stopped', async () => {
     const token = await cluster().createWorkerToken()
-    const child = spawn(process.execPath, ['worker.mjs'], { cwd: project, stdio: ['ignore', 'pipe', 'inherit'], env: { PATH: process.env['PATH'], SERVER: cluster().url, TOKEN: token } })
+    const child = spawn(process.execPath, ['worker.mjs'], {
+      cwd: project,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PATH: process.env['PATH'], SERVER: cluster().url, TOKEN: token },
+    })
     let printed = ''
     child.stdout.on('data', (bytes: Buffer) => (printed += bytes.toString()))
     const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
@@ -187,7 +211,9 @@ describe('a program made with the SDK', () => {
       expect(lines.map(({ stream, text }) => `${stream}: ${text}`)).toEqual(['stdout: INFO report for monday', 'stdout: step 1', 'stdout: step 2'])
       const failed = await waitForSealed(api, sunday ?? '')
       expect(failed).toMatchObject({ status: 'FAILED', attempts: [{ error: expect.stringContaining('closed on sundays') }] })
-      expect((await logPage(api, failed.id)).lines).toContainEqual(expect.objectContaining({ stream: 'stderr', text: expect.stringContaining('Error: closed on sundays') }))
+      expect((await logPage(api, failed.id)).lines).toContainEqual(
+        expect.objectContaining({ stream: 'stderr', text: expect.stringContaining('Error: closed on sundays') }),
+      )
       expect(await waitForSealed(api, shell.instanceId)).toMatchObject({ status: 'SUCCEEDED', log: { lines: 1 } })
       child.kill('SIGTERM')
       expect(await withTimeout(ended, EXIT_MS, 'the program to end')).toBe(0)
@@ -213,6 +239,10 @@ describe('a program made with the SDK', () => {
     )
     const { code, stdout, stderr } = await runProgram([program], {}, project)
     expect(code, stderr).toBe(0)
-    expect(JSON.parse(stdout)).toEqual([expect.stringContaining('--server (JOBTRAIL_SERVER): missing'), expect.stringContaining('--slots (JOBTRAIL_SLOTS): 0 is wrong'), expect.stringContaining('sltos')])
+    expect(JSON.parse(stdout)).toEqual([
+      expect.stringContaining('--server (JOBTRAIL_SERVER): missing'),
+      expect.stringContaining('--slots (JOBTRAIL_SLOTS): 0 is wrong'),
+      expect.stringContaining('sltos'),
+    ])
   })
 })

@@ -82,7 +82,11 @@ describe('while no server can be reached', () => {
     gate.open()
     const api = await cluster().api()
     const written = `before\n${Array.from({ length: 200_000 }, (_, i) => `${i + 1}\n`).join('')}after\n`
-    expect(await waitForSealed(api, instanceId, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', attempts: [{ attempt: 1 }], log: { lines: 200_002, bytes: written.length } })
+    expect(await waitForSealed(api, instanceId, WAIT_MS)).toMatchObject({
+      status: 'SUCCEEDED',
+      attempts: [{ attempt: 1 }],
+      log: { lines: 200_002, bytes: written.length },
+    })
     expect(sha256(await rawLog(api, instanceId))).toBe(sha256(written))
     await waitForEmptySpool(cluster().worker(0))
   })
@@ -95,7 +99,12 @@ describe('while no server can be reached', () => {
     gate.open()
     await waitForKeptEnd(cluster().worker(0), instanceId)
     await Promise.all(servers.map((server) => server.start()))
-    expect(await waitForSealed(await cluster().api(), instanceId, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', result: { made: 1_000 }, attempts: [{ attempt: 1, status: 'SUCCEEDED' }], log: { lines: 1_001 } })
+    expect(await waitForSealed(await cluster().api(), instanceId, WAIT_MS)).toMatchObject({
+      status: 'SUCCEEDED',
+      result: { made: 1_000 },
+      attempts: [{ attempt: 1, status: 'SUCCEEDED' }],
+      log: { lines: 1_001 },
+    })
     await cluster().waitForWorkers()
   })
 })
@@ -136,7 +145,11 @@ describe('a full spool', () => {
       }`
   }
 
-  const jobOn = (script: string, log: JobInput['log']): Partial<JobInput> => ({ processor: { kind: 'shell', script, interpreter: process.execPath }, routing: { group: 'small' }, log })
+  const jobOn = (script: string, log: JobInput['log']): Partial<JobInput> => ({
+    processor: { kind: 'shell', script, interpreter: process.execPath },
+    routing: { group: 'small' },
+    log,
+  })
 
   function printed(progressFile: string): number {
     return existsSync(progressFile) ? Number(readFileSync(progressFile, 'utf8')) : 0
@@ -176,7 +189,11 @@ describe('a full spool', () => {
       balancer?.resume()
     }
     const api = await cluster().api()
-    expect(await waitForSealed(api, instanceId, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', attempts: [{ attempt: 1 }], log: { lines: LINES, bytes: TOTAL_BYTES } })
+    expect(await waitForSealed(api, instanceId, WAIT_MS)).toMatchObject({
+      status: 'SUCCEEDED',
+      attempts: [{ attempt: 1 }],
+      log: { lines: LINES, bytes: TOTAL_BYTES },
+    })
     const written = createHash('sha256')
     for (let k = 0; k < LINES; k++) written.update(`${lineOf(k)}\n`)
     expect(sha256(await rawLog(api, instanceId))).toBe(written.digest('hex'))
@@ -228,7 +245,7 @@ describe('a full spool', () => {
   async function allLines(instanceId: string): Promise<LogLineView[]> {
     const api = await cluster().api()
     const lines: LogLineView[] = []
-    for (let from: number | null = 0; from !== null; ) {
+    for (let from: number | null = 0; from !== null;) {
       const page = await logPage(api, instanceId, `from=${from}&limit=10000`)
       lines.push(...page.lines)
       from = page.next
@@ -240,7 +257,8 @@ describe('a full spool', () => {
 describe('a worker that is killed', () => {
   test('keeps the results that it could not deliver: started again, it delivers them and their logs', async () => {
     const gate = new Gate(newFile())
-    const script = (name: string, exitCode: number): string => `echo before; ${gate.shell(1)}; seq 1 5000; printf '"${name}"' > "$JOBTRAIL_RESULT_FILE"; exit ${exitCode}`
+    const script = (name: string, exitCode: number): string =>
+      `echo before; ${gate.shell(1)}; seq 1 5000; printf '"${name}"' > "$JOBTRAIL_RESULT_FILE"; exit ${exitCode}`
     const good = await startJob(script('good', 0))
     const bad = await startJob(script('bad', 3))
     const { balancer } = cluster()
@@ -256,7 +274,12 @@ describe('a worker that is killed', () => {
     }
     worker.start()
     const api = await cluster().api()
-    expect(await waitForSealed(api, good, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', result: 'good', attempts: [{ status: 'SUCCEEDED', exitCode: 0 }], log: { lines: 5_001 } })
+    expect(await waitForSealed(api, good, WAIT_MS)).toMatchObject({
+      status: 'SUCCEEDED',
+      result: 'good',
+      attempts: [{ status: 'SUCCEEDED', exitCode: 0 }],
+      log: { lines: 5_001 },
+    })
     expect(await waitForSealed(api, bad, WAIT_MS)).toMatchObject({ status: 'FAILED', attempts: [{ status: 'FAILED', exitCode: 3 }], log: { lines: 5_001 } })
     await waitForEmptySpool(worker)
     await cluster().waitForWorkers()
@@ -284,7 +307,10 @@ describe('a worker that is killed', () => {
       ({ status, attempts }) => status === 'SUCCEEDED' && attempts.length === 2 && attempts.every(({ log }) => log.state === 'sealed'),
       WAIT_MS,
     )
-    expect(instance.attempts.map(({ status, log }) => [status, log.lines])).toEqual([['LOST', 2], ['SUCCEEDED', 1]])
+    expect(instance.attempts.map(({ status, log }) => [status, log.lines])).toEqual([
+      ['LOST', 2],
+      ['SUCCEEDED', 1],
+    ])
     expect((await rawLog(api, instanceId, 'attempt=1&stream=stdout')).toString()).toBe('before\n')
     expect((await rawLog(api, instanceId, 'attempt=1&stream=stderr')).toString()).toBe('to stderr\n')
     expect((await rawLog(api, instanceId)).toString()).toBe('again\n')

@@ -1,7 +1,16 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { type Assignment, type Heartbeat, type HeartbeatReply, type Hello, PROTOCOL_VERSION, type Run, type RunReply, type Welcome } from '@jobtrail/shared/protocol/worker'
+import {
+  type Assignment,
+  type Heartbeat,
+  type HeartbeatReply,
+  type Hello,
+  PROTOCOL_VERSION,
+  type Run,
+  type RunReply,
+  type Welcome,
+} from '@jobtrail/shared/protocol/worker'
 import type { Logger } from 'pino'
 import { Attempt, type AttemptDeps } from './attempt.js'
 import { type WorkerConfig, workerVersion } from './config.js'
@@ -142,7 +151,8 @@ export class Agent {
       await this.idle(longestGraceMs + DELIVER_TIMEOUT_MS)
     }
     const [areEndsDelivered, areLogsSealed] = await Promise.all([this.reports.drained(DELIVER_TIMEOUT_MS), this.pipeline.drained(DELIVER_TIMEOUT_MS)])
-    if (!areEndsDelivered || !areLogsSealed) this.log.warn({ areEndsDelivered, areLogsSealed }, 'not everything could be delivered; it stays in the spool for the next start')
+    if (!areEndsDelivered || !areLogsSealed)
+      this.log.warn({ areEndsDelivered, areLogsSealed }, 'not everything could be delivered; it stays in the spool for the next start')
     this.state = 'DRAINED'
     await this.close()
   }
@@ -214,7 +224,7 @@ export class Agent {
 
   private renewed(reply: HeartbeatReply, sentAt: number): void {
     this.lease.renew(sentAt)
-    this.fence(reply.stop, 'no longer this worker\'s')
+    this.fence(reply.stop, "no longer this worker's")
     this.cancel(reply.cancel)
   }
 

@@ -88,7 +88,10 @@ describe('attempt', () => {
   })
 
   it('is retried when the worker stopped it, but not when a user did', async () => {
-    for (const [reason, status] of [['worker-stopped', 'FAILED'], ['cancelled', 'CANCELLED']] as const) {
+    for (const [reason, status] of [
+      ['worker-stopped', 'FAILED'],
+      ['cancelled', 'CANCELLED'],
+    ] as const) {
       const { attempt, execution, ends, run } = setUp()
       await settle()
       attempt.stop(reason)

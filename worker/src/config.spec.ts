@@ -11,21 +11,33 @@ const configOf = (args: string[], env: Record<string, string> = required) => {
 describe('configuration', () => {
   it('takes what is missing from the defaults', () => {
     const config = configOf([])
-    expect(config).toMatchObject({ server: ['http://lb:7700'], group: 'default', tags: [], spoolLimitBytes: 1_073_741_824, drainTimeoutMs: 60_000, logLevel: 'info' })
+    expect(config).toMatchObject({
+      server: ['http://lb:7700'],
+      group: 'default',
+      tags: [],
+      spoolLimitBytes: 1_073_741_824,
+      drainTimeoutMs: 60_000,
+      logLevel: 'info',
+    })
     expect(config.slots).toBeGreaterThan(0)
     expect(config.spoolDir).toMatch(/^\/.*\.jobtrail-spool$/)
     expect(Object.isFrozen(config)).toBe(true)
   })
 
   it('prefers the command line to the environment and takes lists in both forms', () => {
-    const config = configOf(['--server', 'http://a:1,https://b', '--server=http://c', '--tags', 'gpu, linux', '--slots', '3'], { ...required, JOBTRAIL_SLOTS: '9', JOBTRAIL_TAGS: 'x' })
+    const config = configOf(['--server', 'http://a:1,https://b', '--server=http://c', '--tags', 'gpu, linux', '--slots', '3'], {
+      ...required,
+      JOBTRAIL_SLOTS: '9',
+      JOBTRAIL_TAGS: 'x',
+    })
     expect(config.server).toEqual(['http://a:1', 'https://b', 'http://c'])
     expect(config.tags).toEqual(['gpu', 'linux'])
     expect(config.slots).toBe(3)
   })
 
   it('takes every log level that a server takes', () => {
-    for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal']) expect(configOf([], { ...required, JOBTRAIL_LOG_LEVEL: level }).logLevel).toBe(level)
+    for (const level of ['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+      expect(configOf([], { ...required, JOBTRAIL_LOG_LEVEL: level }).logLevel).toBe(level)
   })
 
   it('names a wrong value and what would be right', () => {

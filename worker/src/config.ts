@@ -20,7 +20,16 @@ const list = z.union([z.string(), z.array(z.string())]).transform((value) =>
 )
 const wholeNumber = (min: number, max: number) =>
   z
-    .union([z.number(), z.string().regex(/^\s*\d+\s*$/).transform(Number)], { error: `must be a whole number from ${min} to ${max}` })
+    .union(
+      [
+        z.number(),
+        z
+          .string()
+          .regex(/^\s*\d+\s*$/)
+          .transform(Number),
+      ],
+      { error: `must be a whole number from ${min} to ${max}` },
+    )
     .refine((value) => Number.isSafeInteger(value) && value >= min && value <= max, { error: `must be a whole number from ${min} to ${max}` })
 
 /** The same as a server takes. */
@@ -35,9 +44,17 @@ const WorkerConfig = z.strictObject({
     .refine((tags) => tags.length <= 50 && tags.every((tag) => NAME_PATTERN.test(tag)), { error: `must be at most 50 names with commas between: ${NAME_RULE}` })
     .default([]),
   slots: wholeNumber(1, 10_000).default(() => availableParallelism()),
-  spoolDir: z.string().min(1, 'must be a folder that only this worker uses').default('./.jobtrail-spool').transform((path) => resolve(path)),
+  spoolDir: z
+    .string()
+    .min(1, 'must be a folder that only this worker uses')
+    .default('./.jobtrail-spool')
+    .transform((path) => resolve(path)),
   spoolLimitBytes: wholeNumber(1_048_576, Number.MAX_SAFE_INTEGER).default(1_073_741_824),
-  name: z.string().min(1).max(120, 'must have at most 120 characters').default(() => hostname().slice(0, 120) || 'worker'),
+  name: z
+    .string()
+    .min(1)
+    .max(120, 'must have at most 120 characters')
+    .default(() => hostname().slice(0, 120) || 'worker'),
   drainTimeoutMs: wholeNumber(0, 86_400_000).default(60_000),
   logLevel: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 })
@@ -48,7 +65,12 @@ type ConfigKey = keyof WorkerConfig
 /** How each setting is written outside; the README's table follows it. */
 export const SETTINGS: Readonly<Record<ConfigKey, { flag: string; env: string; value: string; help: string }>> = {
   server: { flag: 'server', env: 'JOBTRAIL_SERVER', value: 'URL', help: 'load balancer in front of the servers; several with commas or by repeating' },
-  token: { flag: 'token', env: 'JOBTRAIL_TOKEN', value: 'TOKEN', help: 'worker token of the namespace; better given by the environment, where ps does not show it' },
+  token: {
+    flag: 'token',
+    env: 'JOBTRAIL_TOKEN',
+    value: 'TOKEN',
+    help: 'worker token of the namespace; better given by the environment, where ps does not show it',
+  },
   group: { flag: 'group', env: 'JOBTRAIL_GROUP', value: 'NAME', help: 'group that jobs are routed to (default)' },
   tags: { flag: 'tags', env: 'JOBTRAIL_TAGS', value: 'A,B', help: 'tags that jobs may require (none)' },
   slots: { flag: 'slots', env: 'JOBTRAIL_SLOTS', value: 'N', help: 'attempts at once (number of cores)' },
@@ -59,7 +81,12 @@ export const SETTINGS: Readonly<Record<ConfigKey, { flag: string; env: string; v
   logLevel: { flag: 'log-level', env: 'JOBTRAIL_LOG_LEVEL', value: 'LEVEL', help: `of the worker's own log: ${LOG_LEVELS.join(', ')} (info)` },
 }
 /** For the command line only: the SDK is given functions. */
-export const HANDLERS_SETTING = { flag: 'handlers', env: 'JOBTRAIL_HANDLERS', value: 'FILE', help: 'module whose exported functions are handlers, by name' } as const
+export const HANDLERS_SETTING = {
+  flag: 'handlers',
+  env: 'JOBTRAIL_HANDLERS',
+  value: 'FILE',
+  help: 'module whose exported functions are handlers, by name',
+} as const
 const KEYS = Object.keys(SETTINGS).filter((key): key is ConfigKey => key in SETTINGS)
 
 /** Checks settings given by the SDK, or gathered by {@link readCommandLine}. */

@@ -6,7 +6,8 @@ import type { Handler } from './run/handler.js'
 /** Loads a module's handlers: the functions of its default export, or else its exported functions, by name. */
 export async function loadHandlers(path: string): Promise<Map<string, Handler>> {
   const handlers = handlersOf(await importModule(path))
-  if (handlers.size === 0) throw new ConfigError(`--handlers (JOBTRAIL_HANDLERS): ${path} exports no function; export an object of functions as default, or named functions`)
+  if (handlers.size === 0)
+    throw new ConfigError(`--handlers (JOBTRAIL_HANDLERS): ${path} exports no function; export an object of functions as default, or named functions`)
   return handlers
 }
 

@@ -58,7 +58,10 @@ function acquireLock(dir: string): () => void {
       const content = readIfThere(path)
       if (content === undefined) continue
       const holder = holderOf(content)
-      if (holder !== undefined) throw new ConfigError(`--spool-dir (JOBTRAIL_SPOOL_DIR): ${dir} is in use by the worker with process id ${holder}; give each worker a folder of its own`)
+      if (holder !== undefined)
+        throw new ConfigError(
+          `--spool-dir (JOBTRAIL_SPOOL_DIR): ${dir} is in use by the worker with process id ${holder}; give each worker a folder of its own`,
+        )
       removeStale(path, content)
     }
     throw new ConfigError(`--spool-dir (JOBTRAIL_SPOOL_DIR): ${path} keeps changing hands; give each worker a folder of its own`)

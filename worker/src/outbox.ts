@@ -106,7 +106,7 @@ export class Outbox {
   /** Each batch begins with a newline, so that a write cut short before it spoils nothing but itself. */
   private append(lines: readonly string[]): void {
     const data = Buffer.from(`\n${lines.join('\n')}\n`)
-    for (let at = 0; at < data.length; ) at += writeSync(this.fd, data, at)
+    for (let at = 0; at < data.length;) at += writeSync(this.fd, data, at)
     this.size += data.length
   }
 

@@ -210,7 +210,10 @@ export class Session implements RequestSender {
     })
   }
 
-  private listen<E extends keyof ServerMessages>(event: E, act: (message: z.output<ServerMessages[E]['request']>) => z.output<ServerMessages[E]['reply']>): void {
+  private listen<E extends keyof ServerMessages>(
+    event: E,
+    act: (message: z.output<ServerMessages[E]['request']>) => z.output<ServerMessages[E]['reply']>,
+  ): void {
     // Typed by the name of the event, not by its index, which the compiler cannot follow.
     const schema: z.ZodType = SERVER_MESSAGES[event].request
     const name: string = event

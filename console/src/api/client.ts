@@ -48,7 +48,12 @@ async function call<T>(method: string, path: string, options: RequestOptions, sc
   const response = await fetchApi(method, path, options)
   if (schema === undefined) return undefined as T
   const parsed = schema.safeParse(await response.json())
-  if (!parsed.success) throw new ApiProblem(response.status, 'BAD_ANSWER', `The answer of ${method} ${path} is not as expected: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`)
+  if (!parsed.success)
+    throw new ApiProblem(
+      response.status,
+      'BAD_ANSWER',
+      `The answer of ${method} ${path} is not as expected: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`,
+    )
   return parsed.data
 }
 

@@ -12,7 +12,11 @@ export const overviewQuery = (namespace: string, span: SpanName) =>
     queryKey: ['overview', namespace, span],
     queryFn: ({ signal }) => {
       const to = Date.now()
-      return api.get('/api/overview', { query: { namespace, from: new Date(to - SPANS[span]).toISOString(), to: new Date(to).toISOString() }, signal }, Overview)
+      return api.get(
+        '/api/overview',
+        { query: { namespace, from: new Date(to - SPANS[span]).toISOString(), to: new Date(to).toISOString() }, signal },
+        Overview,
+      )
     },
     placeholderData: keepPreviousData,
     refetchInterval: 3_000,

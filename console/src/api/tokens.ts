@@ -5,14 +5,23 @@ import { api } from './client'
 const LIMIT = 1_000
 
 export const apiTokensQuery = (namespace: string) =>
-  queryOptions({ queryKey: ['api-tokens', namespace], queryFn: ({ signal }) => api.get('/api/api-tokens', { query: { namespace, limit: LIMIT }, signal }, ApiTokenPage) })
+  queryOptions({
+    queryKey: ['api-tokens', namespace],
+    queryFn: ({ signal }) => api.get('/api/api-tokens', { query: { namespace, limit: LIMIT }, signal }, ApiTokenPage),
+  })
 
 export const workerTokensQuery = (namespace: string) =>
-  queryOptions({ queryKey: ['worker-tokens', namespace], queryFn: ({ signal }) => api.get('/api/worker-tokens', { query: { namespace, limit: LIMIT }, signal }, WorkerTokenPage) })
+  queryOptions({
+    queryKey: ['worker-tokens', namespace],
+    queryFn: ({ signal }) => api.get('/api/worker-tokens', { query: { namespace, limit: LIMIT }, signal }, WorkerTokenPage),
+  })
 
 export function useCreateApiToken() {
   const queries = useQueryClient()
-  return useMutation({ mutationFn: (body: CreateApiToken) => api.post('/api/api-tokens', { body }, ApiTokenCreated), onSuccess: () => queries.invalidateQueries({ queryKey: ['api-tokens'] }) })
+  return useMutation({
+    mutationFn: (body: CreateApiToken) => api.post('/api/api-tokens', { body }, ApiTokenCreated),
+    onSuccess: () => queries.invalidateQueries({ queryKey: ['api-tokens'] }),
+  })
 }
 
 export function useCreateWorkerToken() {

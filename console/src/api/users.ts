@@ -8,7 +8,10 @@ export const usersQuery = queryOptions({ queryKey: KEY, queryFn: ({ signal }) =>
 
 export function useCreateUser() {
   const queries = useQueryClient()
-  return useMutation({ mutationFn: (body: CreateUser) => api.post('/api/users', { body }, UserView), onSuccess: () => queries.invalidateQueries({ queryKey: KEY }) })
+  return useMutation({
+    mutationFn: (body: CreateUser) => api.post('/api/users', { body }, UserView),
+    onSuccess: () => queries.invalidateQueries({ queryKey: KEY }),
+  })
 }
 
 export function useChangeUser() {

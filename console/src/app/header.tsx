@@ -11,7 +11,13 @@ import { useSession } from './session'
 import { THEME_MODES, type ThemeMode, useThemeMode } from './theme'
 import { BROWSER_ZONE, useTimeZone, ZONE_MODES, type ZoneMode } from './time-zone'
 
-type ChoiceProps<T extends string> = { label: string; icon: ReactNode; value: T; options: readonly { value: T; label: ReactNode }[]; onChange: (value: T) => void }
+type ChoiceProps<T extends string> = {
+  label: string
+  icon: ReactNode
+  value: T
+  options: readonly { value: T; label: ReactNode }[]
+  onChange: (value: T) => void
+}
 
 function Choice<T extends string>({ label, icon, value, options, onChange }: ChoiceProps<T>) {
   const menu: MenuProps = {
@@ -39,8 +45,20 @@ export function PreferenceChoices() {
   const zoneName: Record<ZoneMode, string> = { browser: `${t('zone.browser')} (${BROWSER_ZONE})`, utc: 'UTC', job: t('zone.job') }
   return (
     <>
-      <Choice<ZoneMode> label={t('zone.label')} icon={<GlobalOutlined />} value={zone.mode} options={ZONE_MODES.map((value) => ({ value, label: zoneName[value] }))} onChange={zone.setMode} />
-      <Choice<ThemeMode> label={t('theme.label')} icon={<BulbOutlined />} value={mode} options={THEME_MODES.map((value) => ({ value, label: t(`theme.${value}`) }))} onChange={setMode} />
+      <Choice<ZoneMode>
+        label={t('zone.label')}
+        icon={<GlobalOutlined />}
+        value={zone.mode}
+        options={ZONE_MODES.map((value) => ({ value, label: zoneName[value] }))}
+        onChange={zone.setMode}
+      />
+      <Choice<ThemeMode>
+        label={t('theme.label')}
+        icon={<BulbOutlined />}
+        value={mode}
+        options={THEME_MODES.map((value) => ({ value, label: t(`theme.${value}`) }))}
+        onChange={setMode}
+      />
       <Choice<Language>
         label={t('language')}
         icon={<TranslationOutlined />}
@@ -64,7 +82,11 @@ function UserMenu() {
     await navigate('/sign-in')
   }
   return (
-    <Dropdown trigger={['click']} placement="bottomRight" menu={{ items: [{ key: 'out', icon: <LogoutOutlined />, label: t('session.signOut') }], onClick: () => void leave() }}>
+    <Dropdown
+      trigger={['click']}
+      placement="bottomRight"
+      menu={{ items: [{ key: 'out', icon: <LogoutOutlined />, label: t('session.signOut') }], onClick: () => void leave() }}
+    >
       <Button type="text" icon={<UserOutlined />} aria-label={t('session.user', { name })}>
         <span className="jt-wide">{name}</span>
       </Button>

@@ -41,7 +41,14 @@ export async function startI18n(): Promise<void> {
   await i18next
     .use(backend)
     .use(initReactI18next)
-    .init({ lng: initialLanguage(), supportedLngs: Object.keys(LANGUAGES), fallbackLng: 'en', ns: ['common', 'problems'], defaultNS: 'common', interpolation: { escapeValue: false } })
+    .init({
+      lng: initialLanguage(),
+      supportedLngs: Object.keys(LANGUAGES),
+      fallbackLng: 'en',
+      ns: ['common', 'problems'],
+      defaultNS: 'common',
+      interpolation: { escapeValue: false },
+    })
 }
 
 export async function setLanguage(language: Language): Promise<void> {

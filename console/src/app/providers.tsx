@@ -46,10 +46,7 @@ export function Providers({ children }: { children: ReactNode }) {
     document.body.style.background = isDark ? '#141414' : '#f5f6f8'
   }, [isDark])
   return (
-    <ConfigProvider
-      locale={locale}
-      theme={isDark ? DARK_THEME : LIGHT_THEME}
-    >
+    <ConfigProvider locale={locale} theme={isDark ? DARK_THEME : LIGHT_THEME}>
       <App>
         <QueryClientProvider client={queries}>
           <Suspense fallback={<LoadingState />}>{children}</Suspense>

@@ -7,7 +7,17 @@ import { SignInForm } from '../features/sign-in/sign-in-form'
 export function SessionDialog({ isOpen, name }: { isOpen: boolean; name: string }) {
   const { t } = useTranslation()
   return (
-    <Modal open={isOpen} title={t('session.expired')} closable={false} keyboard={false} mask={{ closable: false }} footer={null} width={400} destroyOnHidden zIndex={1900}>
+    <Modal
+      open={isOpen}
+      title={t('session.expired')}
+      closable={false}
+      keyboard={false}
+      mask={{ closable: false }}
+      footer={null}
+      width={400}
+      destroyOnHidden
+      zIndex={1900}
+    >
       <p>{t('session.expiredText')}</p>
       <SignInForm username={name} />
       <Button type="link" block onClick={() => sessionToken.set('')}>

@@ -26,7 +26,14 @@ function Frame() {
       </a>
       <Header />
       <Layout>
-        <Layout.Sider className="jt-sider" width={200} theme="light" breakpoint="lg" collapsedWidth={56} style={{ borderInlineEnd: `1px solid ${token.colorBorderSecondary}` }}>
+        <Layout.Sider
+          className="jt-sider"
+          width={200}
+          theme="light"
+          breakpoint="lg"
+          collapsedWidth={56}
+          style={{ borderInlineEnd: `1px solid ${token.colorBorderSecondary}` }}
+        >
           <Navigation />
         </Layout.Sider>
         <Layout.Content id="main" tabIndex={-1} className="jt-content">

@@ -69,7 +69,11 @@ export function formatOffset(iso: string | number | Date, zone: string): string 
 }
 
 /** Formats times in the zone that the user chose. */
-export function useTime(jobZone?: string): { zone: string; format: (iso: string | number | Date, format?: TimeFormat) => string; offset: (iso: string | number | Date) => string } {
+export function useTime(jobZone?: string): {
+  zone: string
+  format: (iso: string | number | Date, format?: TimeFormat) => string
+  offset: (iso: string | number | Date) => string
+} {
   const { zone } = useTimeZone(jobZone)
   return useMemo(() => ({ zone, format: (iso, format) => formatTime(iso, zone, format), offset: (iso) => formatOffset(iso, zone) }), [zone])
 }

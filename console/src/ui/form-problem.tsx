@@ -16,7 +16,12 @@ export function parseForm<T>(form: FormInstance, schema: z.ZodType<T>, values: u
   form.setFields(form.getFieldsError().map(({ name }) => ({ name, errors: [] })))
   const parsed = schema.safeParse(values)
   if (parsed.success) return parsed.data
-  form.setFields(parsed.error.issues.map(({ path, message }) => ({ name: path.map((part) => (typeof part === 'symbol' ? String(part) : part)), errors: [fieldMessage(message)] })))
+  form.setFields(
+    parsed.error.issues.map(({ path, message }) => ({
+      name: path.map((part) => (typeof part === 'symbol' ? String(part) : part)),
+      errors: [fieldMessage(message)],
+    })),
+  )
   return undefined
 }
 

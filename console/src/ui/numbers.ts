@@ -1,6 +1,7 @@
 import { currentLanguage } from '../app/i18n'
 
-export const formatCount = (n: number): string => new Intl.NumberFormat(currentLanguage(), n >= 100_000 ? { notation: 'compact', maximumFractionDigits: 1 } : {}).format(n)
+export const formatCount = (n: number): string =>
+  new Intl.NumberFormat(currentLanguage(), n >= 100_000 ? { notation: 'compact', maximumFractionDigits: 1 } : {}).format(n)
 
 export const formatPercent = (share: number): string =>
   new Intl.NumberFormat(currentLanguage(), { style: 'percent', maximumFractionDigits: share > 0.99 && share < 1 ? 2 : 1 }).format(share)

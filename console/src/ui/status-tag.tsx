@@ -1,4 +1,13 @@
-import { CheckCircleFilled, ClockCircleOutlined, CloseCircleFilled, DisconnectOutlined, FieldTimeOutlined, LoadingOutlined, SendOutlined, StopOutlined } from '@ant-design/icons'
+import {
+  CheckCircleFilled,
+  ClockCircleOutlined,
+  CloseCircleFilled,
+  DisconnectOutlined,
+  FieldTimeOutlined,
+  LoadingOutlined,
+  SendOutlined,
+  StopOutlined,
+} from '@ant-design/icons'
 import { Tag } from 'antd'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'

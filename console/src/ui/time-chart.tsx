@@ -62,25 +62,29 @@ export default function TimeChart({ times, stepMs, series, format, summary, heig
         scales: { x: { time: true, range: (_u, min, max) => [min, max + stepMs / 1_000] }, y: { range: (_u, _min, max) => [0, Math.max(max * 1.08, 4)] } },
         axes: [
           { ...axis, size: 30, space: 70, values: (_u, splits, _axis, _space, incrementS) => splits.map((split) => timeLabel(split, incrementS)) },
-          { ...axis, size: 58, space: 36, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9, 1e10], values: (_u, splits) => splits.map((split) => latest.current.format(split)) },
+          {
+            ...axis,
+            size: 58,
+            space: 36,
+            incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9, 1e10],
+            values: (_u, splits) => splits.map((split) => latest.current.format(split)),
+          },
         ],
         series: [
           { value: (_u, second) => (second === null ? '' : `${formatTime(second * 1_000, zone, 'minute')} ${zone}`), label: '' },
-          ...latest.current.series.toReversed().map(
-            ({ label, color }, i): uPlot.Series => ({
-              label,
-              stroke: color,
-              fill: color,
-              width: 0,
-              points: { show: false },
-              paths: uPlot.paths.bars?.({ size: [0.86, 60], align: 1 }),
-              // Under the pointer; of all the time when there is none.
-              value: (_u, _value, _series, index) => {
-                const values = latest.current.series[count - 1 - i]?.values ?? []
-                return latest.current.format(index === null ? values.reduce((sum, value) => sum + value, 0) : (values[index] ?? 0))
-              },
-            }),
-          ),
+          ...latest.current.series.toReversed().map(({ label, color }, i): uPlot.Series => ({
+            label,
+            stroke: color,
+            fill: color,
+            width: 0,
+            points: { show: false },
+            paths: uPlot.paths.bars?.({ size: [0.86, 60], align: 1 }),
+            // Under the pointer; of all the time when there is none.
+            value: (_u, _value, _series, index) => {
+              const values = latest.current.series[count - 1 - i]?.values ?? []
+              return latest.current.format(index === null ? values.reduce((sum, value) => sum + value, 0) : (values[index] ?? 0))
+            },
+          })),
         ],
       },
       stacked(latest.current.times, latest.current.series),

@@ -13,18 +13,36 @@ export const Environment = z.object({
     .regex(/^mongodb(\+srv)?:\/\//, 'must start with mongodb:// or mongodb+srv://')
     .default('mongodb://127.0.0.1:27017/jobtrail?replicaSet=rs0')
     .describe('MongoDB replica set; the path names the database (jobtrail when absent)'),
-  REDIS_URL: z.string().regex(/^rediss?:\/\//, 'must start with redis:// or rediss://').default('redis://127.0.0.1:6379').describe('Redis'),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')
+    .default('redis://127.0.0.1:6379')
+    .describe('Redis'),
   JOBTRAIL_KEY_PREFIX: z
     .string()
     .regex(/^[a-z0-9-]{1,40}$/, 'must be 1-40 lower-case letters, digits or dashes')
     .default('jobtrail')
     .describe('Prefix of all Redis keys; clusters that share a Redis need different ones'),
   JOBTRAIL_SERVER_ID: z.string().min(1).max(100).optional().describe('Name of this server in lists and logs (default: host name and process)'),
-  JOBTRAIL_ADMIN_PASSWORD: z.string().min(10, 'must have at least 10 characters').optional().describe('Password of the first user `admin`; generated and logged once when absent'),
-  JOBTRAIL_JWT_SECRET: z.string().min(32, 'must have at least 32 characters').optional().describe('Signs sessions; made at first start and kept in MongoDB when absent'),
+  JOBTRAIL_ADMIN_PASSWORD: z
+    .string()
+    .min(10, 'must have at least 10 characters')
+    .optional()
+    .describe('Password of the first user `admin`; generated and logged once when absent'),
+  JOBTRAIL_JWT_SECRET: z
+    .string()
+    .min(32, 'must have at least 32 characters')
+    .optional()
+    .describe('Signs sessions; made at first start and kept in MongoDB when absent'),
   JOBTRAIL_SESSION_MS: milliseconds(12 * 3_600_000, 60_000, 30 * 86_400_000, 'How long a sign-in lasts'),
   JOBTRAIL_LEASE_MS: milliseconds(30_000, 2_000, 600_000, 'How long a worker may run an attempt without a heartbeat'),
-  JOBTRAIL_TRUST_PROXY: z.coerce.number({ error: 'must be a number of proxies' }).int().min(0).max(10).default(1).describe('Number of proxies in front whose X-Forwarded-For is believed'),
+  JOBTRAIL_TRUST_PROXY: z.coerce
+    .number({ error: 'must be a number of proxies' })
+    .int()
+    .min(0)
+    .max(10)
+    .default(1)
+    .describe('Number of proxies in front whose X-Forwarded-For is believed'),
   JOBTRAIL_STATIC_DIR: z.string().min(1).optional().describe('Folder served at / (the console)'),
   JOBTRAIL_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info').describe('What is logged'),
 })

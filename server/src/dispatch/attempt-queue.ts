@@ -40,7 +40,9 @@ export class AttemptQueue implements OnApplicationShutdown {
     if (!this.redis.isReady) throw new Error('Redis is away; the sweep will queue the attempts when it is back')
     const byRoute = groupBy(attempts, ({ route }) => route)
     const now = this.clock.now()
-    await Promise.all([...byRoute].map(([route, list]) => withTimeout(this.addToRoute(route, list, now), ANSWER_TIMEOUT_MS, 'Redis did not take attempts in time')))
+    await Promise.all(
+      [...byRoute].map(([route, list]) => withTimeout(this.addToRoute(route, list, now), ANSWER_TIMEOUT_MS, 'Redis did not take attempts in time')),
+    )
     for (const { route, dueAt } of attempts) {
       const at = Math.max(dueAt, now)
       this.signals.send('work', `${route} ${at}`, { route, at })
@@ -49,7 +51,11 @@ export class AttemptQueue implements OnApplicationShutdown {
 
   /** How many attempts of a route wait in Redis. */
   async depth(route: string): Promise<number> {
-    const counts = await withTimeout(this.queue(route).getJobCounts('waiting', 'prioritized', 'delayed'), ANSWER_TIMEOUT_MS, 'Redis did not count attempts in time')
+    const counts = await withTimeout(
+      this.queue(route).getJobCounts('waiting', 'prioritized', 'delayed'),
+      ANSWER_TIMEOUT_MS,
+      'Redis did not count attempts in time',
+    )
     return Object.values(counts).reduce((sum, count) => sum + count, 0)
   }
 

@@ -104,4 +104,3 @@ function ending(end: AttemptEnd, now: Date): AttemptEnding {
     logTotals: end.log,
   }
 }
-

@@ -29,16 +29,25 @@ export class Leases {
    * ended. Attempts that it should hold and does not know are lost: at once after a connect (what was given to it before is not on its way any more), else when
    * they are not fresh. `receivedAt`: when the message came. Whatever was dispatched later it cannot list, however long the message waited here since.
    */
-  async reconcile(workerId: string, held: readonly AttemptKey[], { isConnect, receivedAt }: { isConnect: boolean; receivedAt: number }): Promise<{ stop: AttemptKey[]; cancel: AttemptKey[] }> {
+  async reconcile(
+    workerId: string,
+    held: readonly AttemptKey[],
+    { isConnect, receivedAt }: { isConnect: boolean; receivedAt: number },
+  ): Promise<{ stop: AttemptKey[]; cancel: AttemptKey[] }> {
     const leased = await this.attempts.findLeasedBy(workerId)
     const known = new Map(leased.map((attempt) => [attemptKeyString(attemptKeyOf(attempt._id)), attempt]))
     const mine = held.filter((key) => known.has(attemptKeyString(key)))
     const isHeld = new Set(held.map(attemptKeyString))
     const lostBefore = isConnect ? receivedAt : receivedAt - ON_ITS_WAY_MS
-    const isForgotten = ({ _id, dispatchedAt }: AttemptDocument): boolean => !isHeld.has(attemptKeyString(attemptKeyOf(_id))) && dispatchedAt.getTime() < lostBefore
+    const isForgotten = ({ _id, dispatchedAt }: AttemptDocument): boolean =>
+      !isHeld.has(attemptKeyString(attemptKeyOf(_id))) && dispatchedAt.getTime() < lostBefore
     const [forgotten, kept] = [leased.filter(isForgotten), leased.filter((attempt) => !isForgotten(attempt))]
     // What is on its way too: the answer renews the worker's one lease, under which it would run that as well.
-    await this.attempts.renew(kept.map(({ _id }) => _id), workerId, new Date(receivedAt + this.config.leaseMs))
+    await this.attempts.renew(
+      kept.map(({ _id }) => _id),
+      workerId,
+      new Date(receivedAt + this.config.leaseMs),
+    )
     for (const attempt of forgotten) await this.lose(attempt, isConnect ? 'The worker restarted or never received it' : 'The worker does not know it any more')
     return {
       stop: await this.notTheirs(
@@ -61,7 +70,8 @@ export class Leases {
   async expire(limit: number): Promise<number> {
     const now = this.clock.date()
     const expired = await this.attempts.findExpired(now, limit)
-    for (const attempt of expired) await this.lose(attempt, `The worker ${attempt.workerName} was silent for longer than its lease of ${this.config.leaseMs} ms`, now)
+    for (const attempt of expired)
+      await this.lose(attempt, `The worker ${attempt.workerName} was silent for longer than its lease of ${this.config.leaseMs} ms`, now)
     return expired.length
   }
 

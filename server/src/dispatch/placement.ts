@@ -96,7 +96,11 @@ export class Placement {
         outcomes.set(item, { held: instance })
       } else candidates.push({ ...item, key, instance })
     }
-    if (held.length > 0) await this.instances.hold(held.map(({ _id }) => _id), this.clock.date())
+    if (held.length > 0)
+      await this.instances.hold(
+        held.map(({ _id }) => _id),
+        this.clock.date(),
+      )
     return candidates
   }
 
@@ -150,9 +154,15 @@ export class Placement {
         }
         try {
           await this.attempts.deleteUnsent(refused.map(({ key }) => attemptId(key)))
-          await this.instances.unclaim(refused.map(({ key }) => ({ instanceId: key.instanceId, attempt: key.attempt })), this.clock.date())
+          await this.instances.unclaim(
+            refused.map(({ key }) => ({ instanceId: key.instanceId, attempt: key.attempt })),
+            this.clock.date(),
+          )
         } catch (err) {
-          this.logger.warn('Could not take refused attempts back; their leases will run out', { attempts: refused.map(({ key }) => attemptKeyString(key)), err })
+          this.logger.warn('Could not take refused attempts back; their leases will run out', {
+            attempts: refused.map(({ key }) => attemptKeyString(key)),
+            err,
+          })
         }
       }),
     )

@@ -30,10 +30,14 @@ export class Settlement {
 
   async settle(ended: Ended[]): Promise<void> {
     const retriable = ended.filter(({ status }) => isRetriedByPolicy(status))
-    const documents = new Map((retriable.length === 0 ? [] : await this.repository.findMany(retriable.map(({ key }) => key.instanceId))).map((each) => [each._id, each]))
+    const documents = new Map(
+      (retriable.length === 0 ? [] : await this.repository.findMany(retriable.map(({ key }) => key.instanceId))).map((each) => [each._id, each]),
+    )
     const settlements = await Promise.all(ended.map((each) => this.decide(each, documents.get(each.key.instanceId))))
     // A later attempt's start is only the instance's when the first never started.
-    const late = ended.flatMap(({ key, startedAt }) => (key.attempt > 1 && startedAt !== null ? [{ instanceId: key.instanceId, attempt: key.attempt, startedAt }] : []))
+    const late = ended.flatMap(({ key, startedAt }) =>
+      key.attempt > 1 && startedAt !== null ? [{ instanceId: key.instanceId, attempt: key.attempt, startedAt }] : [],
+    )
     await this.repository.markStarted(late)
     await this.repository.settle(settlements)
     await this.followUp(settlements, documents)

@@ -87,7 +87,7 @@ export class Sweeper implements OnApplicationBootstrap {
 
   /** Retries and delayed runs that come due. */
   private async queueDue(): Promise<void> {
-    for (let isMore = true; isMore && this.redis.isReady && !this.isStopped; ) {
+    for (let isMore = true; isMore && this.redis.isReady && !this.isStopped;) {
       const due = await this.repository.findUnqueued(new Date(this.clock.now() + QUEUE_AHEAD_MS), PAGE)
       if (due.length === 0 || !(await this.instances.enqueue(due))) return
       await this.repository.markQueued(due.map(({ _id }) => _id))
@@ -174,7 +174,9 @@ export class Sweeper implements OnApplicationBootstrap {
     const old = await this.permits.findOld(new Date(this.clock.now() - SETTLE_GRACE_MS), this.permitsAfter, PAGE)
     this.permitsAfter = old.length < PAGE ? NO_PERMIT : (old.at(-1)?._id ?? NO_PERMIT)
     if (old.length === 0) return
-    const unfinished = new Set((await this.repository.findMany(old.map(({ instanceId }) => instanceId))).filter(({ status }) => !isFinalInstance(status)).map(({ _id }) => _id))
+    const unfinished = new Set(
+      (await this.repository.findMany(old.map(({ instanceId }) => instanceId))).filter(({ status }) => !isFinalInstance(status)).map(({ _id }) => _id),
+    )
     const free = old.filter(({ instanceId }) => !unfinished.has(instanceId)).map(({ _id, instanceId }) => ({ _id: instanceId, jobId: _id.job }))
     if (free.length > 0) await this.settlement.releasePermits(free)
   }

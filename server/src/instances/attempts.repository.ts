@@ -75,7 +75,11 @@ export class AttemptsRepository implements OnModuleInit {
   findByInstance(instanceId: string): Promise<AttemptDocument[]> {
     const low = { instance: instanceId, task: 0, attempt: 0 }
     const high = { instance: instanceId, task: 2 ** 31, attempt: 2 ** 31 }
-    return this.collection.find({ _id: { $gte: low, $lte: high } }).sort({ _id: 1 }).limit(10_000).toArray()
+    return this.collection
+      .find({ _id: { $gte: low, $lte: high } })
+      .sort({ _id: 1 })
+      .limit(10_000)
+      .toArray()
   }
 
   /** Attempts whose lease a worker holds. */
@@ -84,7 +88,10 @@ export class AttemptsRepository implements OnModuleInit {
   }
 
   findExpired(before: Date, limit: number): Promise<AttemptDocument[]> {
-    return this.collection.find({ status: leased, leaseExpiresAt: { $lt: before } }).limit(limit).toArray()
+    return this.collection
+      .find({ status: leased, leaseExpiresAt: { $lt: before } })
+      .limit(limit)
+      .toArray()
   }
 
   /** A renewal that was held up on its way never shortens a lease that was renewed since. */
@@ -95,7 +102,9 @@ export class AttemptsRepository implements OnModuleInit {
   /** Starts of attempts that are still this worker's; the number that matched. */
   async markRunning(starts: { id: AttemptId; startedAt: Date }[], workerId: string): Promise<number> {
     const { matchedCount } = await this.bulk(
-      starts.map(({ id, startedAt }) => ({ updateMany: { filter: { _id: id, workerId, status: leased }, update: { $set: { status: 'RUNNING', startedAt } } } })),
+      starts.map(({ id, startedAt }) => ({
+        updateMany: { filter: { _id: id, workerId, status: leased }, update: { $set: { status: 'RUNNING', startedAt } } },
+      })),
     )
     return matchedCount
   }
@@ -120,7 +129,11 @@ export class AttemptsRepository implements OnModuleInit {
   }
 
   async requestCancel(instanceId: string, attempt: number, at: Date): Promise<AttemptDocument | null> {
-    return this.collection.findOneAndUpdate({ _id: { instance: instanceId, task: 0, attempt }, status: leased }, { $set: { cancelRequestedAt: at } }, { returnDocument: 'after' })
+    return this.collection.findOneAndUpdate(
+      { _id: { instance: instanceId, task: 0, attempt }, status: leased },
+      { $set: { cancelRequestedAt: at } },
+      { returnDocument: 'after' },
+    )
   }
 
   async setProgress(updates: { id: AttemptId; progress: NonNullable<AttemptDocument['progress']> }[], workerId: string): Promise<void> {

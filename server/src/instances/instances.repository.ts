@@ -89,7 +89,9 @@ export class InstancesRepository implements OnModuleInit {
         found.find(
           (each) =>
             each.jobId === origin.jobId &&
-            (origin.scheduledFor === undefined ? each.idempotencyKey === origin.idempotencyKey : each.scheduledFor?.getTime() === origin.scheduledFor.getTime()),
+            (origin.scheduledFor === undefined
+              ? each.idempotencyKey === origin.idempotencyKey
+              : each.scheduledFor?.getTime() === origin.scheduledFor.getTime()),
         )?._id,
     )
   }
@@ -104,7 +106,11 @@ export class InstancesRepository implements OnModuleInit {
 
   /** Newest first. */
   list(filter: Filter<InstanceDocument>, limit: number): Promise<InstanceDocument[]> {
-    return this.collection.find(filter, { projection: { params: 0, result: 0 } }).sort({ _id: -1 }).limit(limit).toArray()
+    return this.collection
+      .find(filter, { projection: { params: 0, result: 0 } })
+      .sort({ _id: -1 })
+      .limit(limit)
+      .toArray()
   }
 
   /** The newest `limit` of each job, newest first: one walk of the index a job, so it costs the same however long their histories are. */
@@ -147,14 +153,24 @@ export class InstancesRepository implements OnModuleInit {
   async unclaim(claims: { instanceId: string; attempt: number }[], at: Date): Promise<void> {
     const claimed = claims.map(({ instanceId, attempt }) => ({ filter: { _id: instanceId, status: 'RUNNING' as const, attempt }, attempt: attempt - 1 }))
     // In this order: a cancel between the two finds it WAITING, and ends it.
-    await this.bulk(claimed.map(({ filter, attempt }) => ({ updateMany: { filter: { ...filter, cancelRequestedAt: null }, update: { $set: { status: 'WAITING', attempt } } } })))
-    await this.bulk(claimed.map(({ filter, attempt }) => ({ updateMany: { filter: { ...filter, cancelRequestedAt: { $ne: null } }, update: { $set: { status: 'CANCELLED', attempt, finishedAt: at } } } })))
+    await this.bulk(
+      claimed.map(({ filter, attempt }) => ({
+        updateMany: { filter: { ...filter, cancelRequestedAt: null }, update: { $set: { status: 'WAITING', attempt } } },
+      })),
+    )
+    await this.bulk(
+      claimed.map(({ filter, attempt }) => ({
+        updateMany: { filter: { ...filter, cancelRequestedAt: { $ne: null } }, update: { $set: { status: 'CANCELLED', attempt, finishedAt: at } } },
+      })),
+    )
   }
 
   /** The first attempt's start is the instance's. */
   async markStarted(starts: { instanceId: string; attempt: number; startedAt: Date }[]): Promise<void> {
     await this.bulk(
-      starts.map(({ instanceId, attempt, startedAt }) => ({ updateMany: { filter: { _id: instanceId, attempt, startedAt: null }, update: { $set: { startedAt } } } })),
+      starts.map(({ instanceId, attempt, startedAt }) => ({
+        updateMany: { filter: { _id: instanceId, attempt, startedAt: null }, update: { $set: { startedAt } } },
+      })),
     )
   }
 
@@ -199,16 +215,25 @@ export class InstancesRepository implements OnModuleInit {
 
   /** WAITING → CANCELLED; false when it is not WAITING any more. */
   async cancelWaiting(id: string, at: Date): Promise<boolean> {
-    const { modifiedCount } = await this.collection.updateOne({ _id: id, status: 'WAITING' }, { $set: { status: 'CANCELLED', finishedAt: at, cancelRequestedAt: at, heldAt: null } })
+    const { modifiedCount } = await this.collection.updateOne(
+      { _id: id, status: 'WAITING' },
+      { $set: { status: 'CANCELLED', finishedAt: at, cancelRequestedAt: at, heldAt: null } },
+    )
     return modifiedCount === 1
   }
 
   /** WAITING → CANCELLED for some of a job; their IDs as far as they were WAITING. Empty: none is left. */
   async cancelSomeWaiting(jobId: string, at: Date, error: string): Promise<string[]> {
-    const found = await this.collection.find({ jobId, status: 'WAITING' }, { projection: { _id: 1 } }).limit(CANCEL_BATCH).toArray()
+    const found = await this.collection
+      .find({ jobId, status: 'WAITING' }, { projection: { _id: 1 } })
+      .limit(CANCEL_BATCH)
+      .toArray()
     const ids = found.map(({ _id }) => _id)
     if (ids.length > 0)
-      await this.collection.updateMany({ _id: { $in: ids }, status: 'WAITING' }, { $set: { status: 'CANCELLED', finishedAt: at, cancelRequestedAt: at, heldAt: null, error } })
+      await this.collection.updateMany(
+        { _id: { $in: ids }, status: 'WAITING' },
+        { $set: { status: 'CANCELLED', finishedAt: at, cancelRequestedAt: at, heldAt: null, error } },
+      )
     return ids
   }
 
@@ -218,7 +243,9 @@ export class InstancesRepository implements OnModuleInit {
 
   /** RUNNING stays so until the worker reports the end; false when it is not RUNNING. */
   async requestCancel(id: string, at: Date): Promise<boolean> {
-    const { matchedCount } = await this.collection.updateOne({ _id: id, status: 'RUNNING' }, [{ $set: { cancelRequestedAt: { $ifNull: ['$cancelRequestedAt', at] } } }])
+    const { matchedCount } = await this.collection.updateOne({ _id: id, status: 'RUNNING' }, [
+      { $set: { cancelRequestedAt: { $ifNull: ['$cancelRequestedAt', at] } } },
+    ])
     return matchedCount === 1
   }
 
@@ -277,7 +304,9 @@ export class InstancesRepository implements OnModuleInit {
   }
 
   async countUnfinished(): Promise<Record<string, number>> {
-    const groups = await this.collection.aggregate<{ _id: string; count: number }>([{ $match: { status: { $in: UNFINISHED } } }, { $group: { _id: '$status', count: { $sum: 1 } } }]).toArray()
+    const groups = await this.collection
+      .aggregate<{ _id: string; count: number }>([{ $match: { status: { $in: UNFINISHED } } }, { $group: { _id: '$status', count: { $sum: 1 } } }])
+      .toArray()
     return Object.fromEntries(groups.map(({ _id, count }) => [_id, count]))
   }
 
@@ -295,4 +324,3 @@ export class InstancesRepository implements OnModuleInit {
     return this.collection.bulkWrite(operations, { ordered: false })
   }
 }
-

@@ -100,7 +100,10 @@ export class InstancesService {
   async detail(principal: Principal, id: string): Promise<InstanceDetail> {
     const instance = await this.requireDocument(principal, id, 'viewer')
     const attempts = await this.attempts.findByInstance(id)
-    const [logs, waitingFor] = await Promise.all([this.streams.summaries(attempts.map(({ _id }) => attemptKeyOf(_id))), instance.status === 'WAITING' ? this.waitingFor(instance) : null])
+    const [logs, waitingFor] = await Promise.all([
+      this.streams.summaries(attempts.map(({ _id }) => attemptKeyOf(_id))),
+      instance.status === 'WAITING' ? this.waitingFor(instance) : null,
+    ])
     const views = attempts.map((attempt, i) => attemptView(attempt, logs[i] ?? EMPTY_LOG))
     return {
       ...instanceView(instance),
@@ -118,7 +121,11 @@ export class InstancesService {
     const at = this.clock.date()
     // Once more: it may have gone back to WAITING between the two.
     const isCancelled = (await this.repository.cancelWaiting(id, at)) || (await this.cancelRunning(id, at)) || (await this.repository.cancelWaiting(id, at))
-    if (!isCancelled) throw new AppError('NOT_ALLOWED_IN_STATE', `Instance ${id} is ${(await this.current(id))?.status ?? 'gone'}: only a waiting or running one can be cancelled`)
+    if (!isCancelled)
+      throw new AppError(
+        'NOT_ALLOWED_IN_STATE',
+        `Instance ${id} is ${(await this.current(id))?.status ?? 'gone'}: only a waiting or running one can be cancelled`,
+      )
     this.signals.send('log', id, { instanceId: id })
     await this.record(principal, 'instance.cancel', instance)
     return this.detail(principal, id)
@@ -142,7 +149,11 @@ export class InstancesService {
   async retry(principal: Principal, id: string): Promise<InstanceDetail> {
     const instance = await this.requireDocument(principal, id, 'operator')
     const retried = await this.repository.retryFinal(id, instance.attempt, INSTANCE_STATUSES.filter(canRetryInstance), this.clock.date())
-    if (retried === null) throw new AppError('NOT_ALLOWED_IN_STATE', `Instance ${id} is ${instance.status}: only one that failed, timed out or was cancelled can be retried; run the job again instead`)
+    if (retried === null)
+      throw new AppError(
+        'NOT_ALLOWED_IN_STATE',
+        `Instance ${id} is ${instance.status}: only one that failed, timed out or was cancelled can be retried; run the job again instead`,
+      )
     await this.record(principal, 'instance.retry', instance)
     await this.enqueue([retried])
     this.signals.send('log', id, { instanceId: id })
@@ -153,7 +164,12 @@ export class InstancesService {
   async enqueue(instances: readonly InstanceDocument[]): Promise<boolean> {
     try {
       await this.queue.add(
-        instances.map(({ _id, attempt, route, priority, dueAt }) => ({ key: { instanceId: _id, task: 0, attempt: attempt + 1 }, route, priority, dueAt: dueAt.getTime() })),
+        instances.map(({ _id, attempt, route, priority, dueAt }) => ({
+          key: { instanceId: _id, task: 0, attempt: attempt + 1 },
+          route,
+          priority,
+          dueAt: dueAt.getTime(),
+        })),
       )
       return true
     } catch (err) {
@@ -182,7 +198,9 @@ export class InstancesService {
     for (const document of made) this.metrics.instancesCreated.inc({ cause: document.cause.kind })
     const due = made.filter((document) => document.queued)
     if (due.length > 0) await this.enqueue(due)
-    const created = documents.map((document, i) => (duplicates.has(i) ? { instanceId: existing.get(document._id) ?? document._id, created: false } : { instanceId: document._id, created: true }))
+    const created = documents.map((document, i) =>
+      duplicates.has(i) ? { instanceId: existing.get(document._id) ?? document._id, created: false } : { instanceId: document._id, created: true },
+    )
     let at = 0
     return lists.map((list) => created.slice(at, (at += list.length)))
   }
@@ -191,7 +209,9 @@ export class InstancesService {
   private async findExisting(refused: InstanceDocument[]): Promise<Map<string, string>> {
     if (refused.length === 0) return new Map()
     const ids = await this.repository.findIdsByOrigin(
-      refused.map(({ jobId, scheduledFor, idempotencyKey }) => (scheduledFor === undefined ? { jobId, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) } : { jobId, scheduledFor })),
+      refused.map(({ jobId, scheduledFor, idempotencyKey }) =>
+        scheduledFor === undefined ? { jobId, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) } : { jobId, scheduledFor },
+      ),
     )
     return new Map(refused.map((document, i) => [document._id, ids[i] ?? document._id]))
   }

@@ -70,7 +70,13 @@ export class LogIngestService {
       this.metrics.logStoredBytes.inc(chunk.data.length)
       this.metrics.logLag.observe((performance.now() - receivedAt) / 1_000)
     } else if (result === 'conflict' || result === 'refused') {
-      this.logger.error('A log chunk was not taken', { result, stream: attemptKeyString(chunk.header), n: chunk.header.n, count: chunk.header.count, digest: chunk.header.digest })
+      this.logger.error('A log chunk was not taken', {
+        result,
+        stream: attemptKeyString(chunk.header),
+        n: chunk.header.n,
+        count: chunk.header.count,
+        digest: chunk.header.digest,
+      })
     }
     return result
   }

@@ -89,7 +89,10 @@ export class LogStreamsRepository implements OnModuleInit {
     return this.updateUnsealed(
       streams.map(({ key, totals }) => ({
         filter: { _id: streamId(key) },
-        update: { $set: { state: 'sealed' as const, totals: toStored(totals), sealedAt }, $unset: { prefix: '', expected: '', expectedAt: '', progress: '', gaps: '', reason: '' } },
+        update: {
+          $set: { state: 'sealed' as const, totals: toStored(totals), sealedAt },
+          $unset: { prefix: '', expected: '', expectedAt: '', progress: '', gaps: '', reason: '' },
+        },
       })),
     )
   }
@@ -119,7 +122,9 @@ export class LogStreamsRepository implements OnModuleInit {
   }
 
   async interrupt(key: AttemptKey, reason: string, gaps: LineRange[]): Promise<boolean> {
-    const [done] = await this.updateUnsealed([{ filter: { _id: streamId(key) }, update: { $set: { state: 'interrupted' as const, reason, gaps, interruptedAt: new Date() } } }])
+    const [done] = await this.updateUnsealed([
+      { filter: { _id: streamId(key) }, update: { $set: { state: 'interrupted' as const, reason, gaps, interruptedAt: new Date() } } },
+    ])
     return done === true
   }
 
@@ -137,7 +142,9 @@ export class LogStreamsRepository implements OnModuleInit {
   async findOverdue(before: Date, limit: number): Promise<ExpectedStream[]> {
     const documents = await this.collection.find({ state: 'open', expectedAt: { $lt: before } }, { sort: { expectedAt: 1 }, limit }).toArray()
     return documents.flatMap(({ _id, expected, expectedAt, progress }) =>
-      expected === undefined || expectedAt === undefined ? [] : [{ key: keyOf(_id), expected: fromStored(expected), expectedAt, ...(progress === undefined ? {} : { progress }) }],
+      expected === undefined || expectedAt === undefined
+        ? []
+        : [{ key: keyOf(_id), expected: fromStored(expected), expectedAt, ...(progress === undefined ? {} : { progress }) }],
     )
   }
 

@@ -163,7 +163,7 @@ export class LogStreamsService {
   }
 
   private async *positions(key: AttemptKey, from: number): AsyncGenerator<ChunkPosition> {
-    for (let at = from; ; ) {
+    for (let at = from; ;) {
       const page = await this.store.positions(key, at, SCAN_PAGE)
       yield* page
       const last = page.at(-1)
@@ -202,6 +202,7 @@ const wholeRange = (lines: number): LineRange[] => (lines === 0 ? [] : [{ from: 
 
 function sealedBefore(stored: StreamTotals, announced: StreamTotals): SealDecision {
   const difference = differenceOf(stored, announced)
-  return difference === undefined ? { state: 'sealed', missing: [] } : { state: 'conflict', missing: [], reason: `sealed before with other totals: ${difference}` }
+  return difference === undefined
+    ? { state: 'sealed', missing: [] }
+    : { state: 'conflict', missing: [], reason: `sealed before with other totals: ${difference}` }
 }
-

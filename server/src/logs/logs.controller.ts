@@ -21,14 +21,19 @@ export class LogsController {
   ) {}
 
   @Get()
-  @ApiOperation({ summary: 'A page of lines. A page may end early (at 8 MiB of text, or after 200,000 lines searched for one side): `next` goes on from there' })
+  @ApiOperation({
+    summary: 'A page of lines. A page may end early (at 8 MiB of text, or after 200,000 lines searched for one side): `next` goes on from there',
+  })
   @Answers(LogPage)
   page(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string, @Query({ schema: LogQuery }) query: LogQuery): Promise<LogPage> {
     return this.logs.page(principal, id, query)
   }
 
   @Get('raw')
-  @ApiOperation({ summary: 'The bytes that the process wrote, as far as they are stored: see X-Jobtrail-Log-State and X-Jobtrail-Log-Lines. Ranges of bytes for the plain log' })
+  @ApiOperation({
+    summary:
+      'The bytes that the process wrote, as far as they are stored: see X-Jobtrail-Log-State and X-Jobtrail-Log-Lines. Ranges of bytes for the plain log',
+  })
   @AnswersText('text/plain', { description: 'The whole log' })
   @AnswersText('text/plain', { status: 206, description: 'The bytes that Range asked for' })
   raw(
@@ -43,7 +48,10 @@ export class LogsController {
 
   @Get('follow')
   @ApiOperation({ summary: 'Server-Sent Events: a line each, `attempt` when a retry begins, `end` when the log is complete' })
-  @AnswersText('text/event-stream', { description: 'Data of a line: LogLine as in a page; `id` is its number, from the second attempt on `attempt:number`. Data of `end`: completeness and status' })
+  @AnswersText('text/event-stream', {
+    description:
+      'Data of a line: LogLine as in a page; `id` is its number, from the second attempt on `attempt:number`. Data of `end`: completeness and status',
+  })
   follow(
     @CurrentPrincipal() principal: Principal,
     @Param('id', { schema: Id }) id: string,
@@ -57,7 +65,11 @@ export class LogsController {
   @Get('verify')
   @ApiOperation({ summary: 'Recomputes the digest chain of what is stored' })
   @Answers(LogVerification)
-  verify(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string, @Query({ schema: VerifyQuery }) query: VerifyQuery): Promise<LogVerification> {
+  verify(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id', { schema: Id }) id: string,
+    @Query({ schema: VerifyQuery }) query: VerifyQuery,
+  ): Promise<LogVerification> {
     return this.logs.verify(principal, id, query)
   }
 }

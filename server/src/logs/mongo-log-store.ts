@@ -91,7 +91,10 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   async compare(chunks: readonly Chunk[]): Promise<PutResult[]> {
     if (chunks.length === 0) return []
     const stored = new Map<string, { count: number; checksum: number; digest: Binary }>()
-    const cursor = this.chunks.find({ _id: { $in: chunks.map(({ header }) => chunkId(header, header.n)) } }, { projection: { count: 1, checksum: 1, digest: 1 }, maxTimeMS: OPERATION_MS })
+    const cursor = this.chunks.find(
+      { _id: { $in: chunks.map(({ header }) => chunkId(header, header.n)) } },
+      { projection: { count: 1, checksum: 1, digest: 1 }, maxTimeMS: OPERATION_MS },
+    )
     for await (const document of cursor) stored.set(idString(document._id), document)
     return chunks.map(({ header }) => {
       const found = stored.get(idString(chunkId(header, header.n)))
@@ -121,12 +124,22 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   }
 
   async positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]> {
-    const cursor = this.chunks.find<PositionDocument>(inStream(key, from), { sort: { _id: 1 }, limit, batchSize: limit, projection: POSITION, maxTimeMS: OPERATION_MS })
+    const cursor = this.chunks.find<PositionDocument>(inStream(key, from), {
+      sort: { _id: 1 },
+      limit,
+      batchSize: limit,
+      projection: POSITION,
+      maxTimeMS: OPERATION_MS,
+    })
     return (await cursor.toArray()).map(toPosition)
   }
 
   async positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined> {
-    const document = await this.chunks.findOne<PositionDocument>(inStream(key, 0, line + 1), { sort: { _id: -1 }, projection: POSITION, maxTimeMS: OPERATION_MS })
+    const document = await this.chunks.findOne<PositionDocument>(inStream(key, 0, line + 1), {
+      sort: { _id: -1 },
+      projection: POSITION,
+      maxTimeMS: OPERATION_MS,
+    })
     return document === null ? undefined : toPosition(document)
   }
 
@@ -187,7 +200,10 @@ function fromDocument(document: ChunkDocument): StoredChunk {
   const { buffer, byteOffset, byteLength } = document.body.value()
   const data = Buffer.from(buffer, byteOffset, byteLength)
   const { encoding, checksum } = document
-  return { header: { ...toPosition(document), size: data.length, encoding, checksum, firstAt: document.firstAt.getTime(), lastAt: document.lastAt.getTime() }, data }
+  return {
+    header: { ...toPosition(document), size: data.length, encoding, checksum, firstAt: document.firstAt.getTime(), lastAt: document.lastAt.getTime() },
+    data,
+  }
 }
 
 function toPosition({ _id, count, bytes, offset, digest }: PositionDocument): ChunkPosition {

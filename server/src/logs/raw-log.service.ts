@@ -32,7 +32,13 @@ export class RawLogService {
     const { key } = selected
     const { state, prefix: totals } = await this.reader.view(selected)
     const isPlain = query.stream === undefined && !query.timestamps
-    response.set({ 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store', Vary: 'Accept-Encoding', 'X-Jobtrail-Log-State': state, 'X-Jobtrail-Log-Lines': String(totals.lines) })
+    response.set({
+      'Content-Type': 'text/plain; charset=utf-8',
+      'Cache-Control': 'no-store',
+      Vary: 'Accept-Encoding',
+      'X-Jobtrail-Log-State': state,
+      'X-Jobtrail-Log-Lines': String(totals.lines),
+    })
     if (isPlain) response.set('Accept-Ranges', 'bytes')
     // Without validators no condition of If-Range can hold, so that the whole is to be sent.
     const range = isPlain && request.get('If-Range') === undefined ? parseRange(request.get('Range'), totals.bytes) : 'whole'
@@ -44,7 +50,12 @@ export class RawLogService {
     const compressor = compressorFor(encoding)
     if (compressor !== undefined) response.set('Content-Encoding', String(encoding))
     if (range !== 'whole') {
-      response.status(206).set({ 'Content-Range': `bytes ${range.from}-${range.to - 1}/${state === 'sealed' ? totals.bytes : '*'}`, 'Content-Length': String(range.to - range.from) })
+      response
+        .status(206)
+        .set({
+          'Content-Range': `bytes ${range.from}-${range.to - 1}/${state === 'sealed' ? totals.bytes : '*'}`,
+          'Content-Length': String(range.to - range.from),
+        })
     } else if (isPlain && compressor === undefined) response.set('Content-Length', String(totals.bytes))
     if (request.method === 'HEAD') {
       response.end()

@@ -10,7 +10,16 @@ import { Mongo } from '../platform/mongo.js'
 export type NamespaceFilter = { namespace?: string | { $in: string[] } }
 export type Span = { fromMs: number; toMs: number; bucketMs: number }
 type BucketCount = { _id: { bucket: number; status: InstanceStatus }; count: number }
-export type JobCount = { _id: string; jobName: string; namespace: string; runs: number; failed: number; meanMs: number | null; maxMs: number | null; lastFailed: string | null }
+export type JobCount = {
+  _id: string
+  jobName: string
+  namespace: string
+  runs: number
+  failed: number
+  meanMs: number | null
+  maxMs: number | null
+  lastFailed: string | null
+}
 export type RunCounts = { buckets: BucketCount[]; slowest: JobCount[]; failing: JobCount[]; seen: { count: number; oldest: Date } | undefined }
 export type LogVolume = { bucket: number; lines: number; bytes: number }
 
@@ -103,7 +112,13 @@ export class OverviewRepository {
           { $sort: { _id: -1 } },
           { $limit: MAX_RUNS },
           { $match: { ...namespaces, 'logTotals.lines': { $gt: 0 } } },
-          { $group: { _id: { $floor: { $divide: [{ $toLong: '$dispatchedAt' }, bucketMs] } }, lines: { $sum: '$logTotals.lines' }, bytes: { $sum: '$logTotals.bytes' } } },
+          {
+            $group: {
+              _id: { $floor: { $divide: [{ $toLong: '$dispatchedAt' }, bucketMs] } },
+              lines: { $sum: '$logTotals.lines' },
+              bytes: { $sum: '$logTotals.bytes' },
+            },
+          },
         ],
         { maxTimeMS: MAX_MS },
       )

@@ -67,7 +67,9 @@ export class OverviewService {
       buckets,
       slowest: runs.slowest.map(jobView),
       failing: runs.failing.map(jobView),
-      nextFires: fires.flatMap(({ _id, name, namespace, nextFireAt }) => (nextFireAt === null ? [] : [{ jobId: _id, jobName: name, namespace, at: nextFireAt.toISOString() }])),
+      nextFires: fires.flatMap(({ _id, name, namespace, nextFireAt }) =>
+        nextFireAt === null ? [] : [{ jobId: _id, jobName: name, namespace, at: nextFireAt.toISOString() }],
+      ),
       logs,
     }
   }
@@ -80,7 +82,14 @@ function bucketsOf({ fromMs, toMs, bucketMs }: Span, { buckets }: RunCounts, vol
       { at: new Date(at).toISOString(), succeeded: 0, failed: 0, timedOut: 0, cancelled: 0, unfinished: 0, lines: 0, bytes: 0 },
     ]),
   )
-  const member = { SUCCEEDED: 'succeeded', FAILED: 'failed', TIMED_OUT: 'timedOut', CANCELLED: 'cancelled', WAITING: 'unfinished', RUNNING: 'unfinished' } as const
+  const member = {
+    SUCCEEDED: 'succeeded',
+    FAILED: 'failed',
+    TIMED_OUT: 'timedOut',
+    CANCELLED: 'cancelled',
+    WAITING: 'unfinished',
+    RUNNING: 'unfinished',
+  } as const
   for (const { _id, count } of buckets) {
     const view = views.get(_id.bucket)
     if (view !== undefined) view[member[_id.status]] += count

@@ -24,7 +24,18 @@ export class WorkerRunsService {
       const instance = instances.get(_id.instance)
       if (instance === undefined) return []
       const { jobId, jobName } = instance
-      return [{ instanceId: _id.instance, task: _id.task, attempt: _id.attempt, jobId, jobName, status, dispatchedAt: dispatchedAt.toISOString(), startedAt: startedAt?.toISOString() ?? null }]
+      return [
+        {
+          instanceId: _id.instance,
+          task: _id.task,
+          attempt: _id.attempt,
+          jobId,
+          jobName,
+          status,
+          dispatchedAt: dispatchedAt.toISOString(),
+          startedAt: startedAt?.toISOString() ?? null,
+        },
+      ]
     })
     return { items: items.toSorted((a, b) => a.dispatchedAt.localeCompare(b.dispatchedAt)) }
   }

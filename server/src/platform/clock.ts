@@ -14,7 +14,10 @@ export class Clock implements OnModuleInit, OnApplicationShutdown {
   private offset = Date.now() - performance.now()
   private timer: NodeJS.Timeout | undefined
 
-  constructor(private readonly mongo: Mongo, private readonly logger: Logger) {}
+  constructor(
+    private readonly mongo: Mongo,
+    private readonly logger: Logger,
+  ) {}
 
   async onModuleInit(): Promise<void> {
     await this.sync()

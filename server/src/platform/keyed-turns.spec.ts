@@ -24,6 +24,11 @@ test('work of one key runs one after the other in its order, also after a failur
   a2.end()
   a3.end()
   b.end()
-  expect((await results).map((result) => (result.status === 'fulfilled' ? result.value : (result.reason as Error).message))).toEqual(['failed', 'a2', 'a3', 'b'])
+  expect((await results).map((result) => (result.status === 'fulfilled' ? result.value : (result.reason as Error).message))).toEqual([
+    'failed',
+    'a2',
+    'a3',
+    'b',
+  ])
   expect(turns.size).toBe(0)
 })

@@ -17,7 +17,13 @@ export class Logger implements LoggerService {
   private readonly pino: Pino
 
   constructor(level: Level, serverId: string) {
-    this.pino = pino({ level, base: { server: serverId }, mixin: () => ({ ...context.getStore() }), timestamp: pino.stdTimeFunctions.isoTime, serializers: { err: pino.stdSerializers.errWithCause } })
+    this.pino = pino({
+      level,
+      base: { server: serverId },
+      mixin: () => ({ ...context.getStore() }),
+      timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: pino.stdSerializers.errWithCause },
+    })
   }
 
   /** `fields.err` takes an error. */

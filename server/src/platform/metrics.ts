@@ -28,7 +28,11 @@ export class Metrics {
   readonly logChunks = this.counter('jobtrail_log_chunks_total', 'Log chunks by result', ['result'])
   readonly logLag = this.histogram('jobtrail_log_lag_seconds', 'Chunk received to stored')
   readonly logChunkReads = this.counter('jobtrail_log_chunk_reads_total', 'Log chunks read from MongoDB')
-  readonly unsealedStreams = this.gauge('jobtrail_log_streams_unsealed', 'Log streams that are not sealed: open ones whose attempt has ended, and interrupted ones', ['state'])
+  readonly unsealedStreams = this.gauge(
+    'jobtrail_log_streams_unsealed',
+    'Log streams that are not sealed: open ones whose attempt has ended, and interrupted ones',
+    ['state'],
+  )
   readonly followers = this.gauge('jobtrail_log_followers', 'Open follow requests on this server')
   readonly connectedWorkers = this.gauge('jobtrail_workers_connected', 'Workers connected to this server')
   readonly freeSlots = this.gauge('jobtrail_slots_free', 'Free slots of the workers connected to this server')

@@ -43,7 +43,9 @@ export class Mongo implements OnModuleInit, OnApplicationShutdown {
 
   /** All or nothing, for changes that span collections. `work` may run again after a transient error. */
   transaction<T>(work: (session: ClientSession) => Promise<T>): Promise<T> {
-    return this.client.withSession((session) => session.withTransaction(() => work(session), { writeConcern: TRUTH.writeConcern, readConcern: { level: 'snapshot' } }))
+    return this.client.withSession((session) =>
+      session.withTransaction(() => work(session), { writeConcern: TRUTH.writeConcern, readConcern: { level: 'snapshot' } }),
+    )
   }
 
   /** Rejects when the primary does not answer. */

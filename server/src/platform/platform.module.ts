@@ -14,7 +14,17 @@ import { Sockets } from './sockets.js'
 @Module({})
 export class PlatformModule {
   static with(config: Config, logger: Logger): DynamicModule {
-    const shared = [{ provide: CONFIG, useValue: config }, { provide: Logger, useValue: logger }, Mongo, RedisConnections, SignalBus, Clock, Metrics, Shutdown, Sockets]
+    const shared = [
+      { provide: CONFIG, useValue: config },
+      { provide: Logger, useValue: logger },
+      Mongo,
+      RedisConnections,
+      SignalBus,
+      Clock,
+      Metrics,
+      Shutdown,
+      Sockets,
+    ]
     return { module: PlatformModule, providers: shared, exports: shared }
   }
 }

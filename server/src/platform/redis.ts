@@ -13,7 +13,10 @@ export class RedisConnections implements OnApplicationShutdown {
   /** For BullMQ, shared by all queues; it wants unlimited retries and tells by `isReady` whether it works. */
   readonly queues: Redis
 
-  constructor(@Inject(CONFIG) config: Config, private readonly logger: Logger) {
+  constructor(
+    @Inject(CONFIG) config: Config,
+    private readonly logger: Logger,
+  ) {
     const retryStrategy = (times: number): number => Math.min(2_000, 50 * 2 ** Math.min(times, 6)) * (0.5 + Math.random() / 2)
     const common = { retryStrategy, connectTimeout: 5_000, enableAutoPipelining: true }
     this.commands = new Redis(config.redisUrl, { ...common, maxRetriesPerRequest: 0, enableOfflineQueue: false, commandTimeout: 5_000 })

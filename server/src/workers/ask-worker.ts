@@ -5,7 +5,12 @@ import type { WorkerSocket } from './worker-registry.js'
 type ServerEvent = keyof typeof SERVER_MESSAGES
 
 /** Sends a message and waits for its answer, checked against `schema`. Rejects on time-out, on a refusal, on a malformed answer, and at once when the worker disconnects. */
-export async function askWorker<S extends z.ZodType>(socket: WorkerSocket, event: ServerEvent, message: z.input<(typeof SERVER_MESSAGES)[ServerEvent]['request']>, schema: S): Promise<z.output<S>> {
+export async function askWorker<S extends z.ZodType>(
+  socket: WorkerSocket,
+  event: ServerEvent,
+  message: z.input<(typeof SERVER_MESSAGES)[ServerEvent]['request']>,
+  schema: S,
+): Promise<z.output<S>> {
   let leave: (() => void) | undefined
   const gone = new Promise<never>((_resolve, reject) => {
     leave = () => reject(new Error(`Worker disconnected before it answered ${event}`))

@@ -13,7 +13,10 @@ const SILENT_AFTER_MS = 60_000
 /** What all servers together know of workers. */
 @Injectable()
 export class WorkerDirectory {
-  constructor(private readonly repository: WorkersRepository, private readonly clock: Clock) {}
+  constructor(
+    private readonly repository: WorkersRepository,
+    private readonly clock: Clock,
+  ) {}
 
   async list(principal: Principal, query: { namespace?: string | undefined; cursor?: string | undefined; limit: number }): Promise<WorkerPage> {
     const after = query.cursor === undefined ? {} : { _id: { $gt: decodeCursor(z.string(), query.cursor) } }

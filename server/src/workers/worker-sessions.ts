@@ -30,12 +30,15 @@ export class WorkerSessions {
 
   /** Throws AppError when the worker speaks another protocol or its token is for another group. */
   async hello(socket: WorkerSocket, rights: WorkerRights, hello: Hello): Promise<{ welcome: Welcome; connection: WorkerConnection }> {
-    if (hello.protocol !== PROTOCOL_VERSION) throw new AppError('VALIDATION_FAILED', `protocol: this server speaks ${PROTOCOL_VERSION}, the worker ${hello.protocol}: install matching versions`)
-    if (rights.group !== null && rights.group !== hello.group) throw new AppError('FORBIDDEN', `group: the token is for group ${rights.group}, not ${hello.group}`)
+    if (hello.protocol !== PROTOCOL_VERSION)
+      throw new AppError('VALIDATION_FAILED', `protocol: this server speaks ${PROTOCOL_VERSION}, the worker ${hello.protocol}: install matching versions`)
+    if (rights.group !== null && rights.group !== hello.group)
+      throw new AppError('FORBIDDEN', `group: the token is for group ${rights.group}, not ${hello.group}`)
     const now = this.clock.date()
     // Else a worker of one namespace could take the attempts of another's worker from it.
     const namespace = (await this.repository.namespaceOf(hello.workerId)) ?? rights.namespace
-    if (namespace !== rights.namespace) throw new AppError('FORBIDDEN', 'workerId: belongs to a worker of another namespace; give this one a spool folder of its own')
+    if (namespace !== rights.namespace)
+      throw new AppError('FORBIDDEN', 'workerId: belongs to a worker of another namespace; give this one a spool folder of its own')
     const { stop } = await this.leases.reconcile(hello.workerId, hello.attempts, { isConnect: true, receivedAt: now.getTime() })
     const capabilities = { namespace: rights.namespace, group: hello.group, tags: hello.tags, handlers: hello.handlers }
     // It gave up waiting: it may have said hello to another server since.

@@ -2,7 +2,19 @@ import { Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import type { z } from 'zod'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { AppError } from '@jobtrail/shared/domain/errors'
-import { type AttemptReply, Empty, type LogMessage, type LogReply, type Progress, type Resume, type Resumed, type Seal, type SealReply, WORKER_MESSAGES, WORKER_NAMESPACE } from '@jobtrail/shared/protocol/worker'
+import {
+  type AttemptReply,
+  Empty,
+  type LogMessage,
+  type LogReply,
+  type Progress,
+  type Resume,
+  type Resumed,
+  type Seal,
+  type SealReply,
+  WORKER_MESSAGES,
+  WORKER_NAMESPACE,
+} from '@jobtrail/shared/protocol/worker'
 import { WorkerTokensService } from '../auth/tokens/worker-tokens.service.js'
 import { Completion } from '../dispatch/completion.js'
 import { attemptId, attemptKeyOf, AttemptsRepository } from '../instances/attempts.repository.js'
@@ -108,7 +120,9 @@ export class WorkersGateway implements OnApplicationBootstrap {
       await this.endIfRevoked(session)
       return this.sessions.heartbeat(connection, message, receivedAt)
     })
-    this.handle(session, 'started', async ({ attempts }, connection): Promise<AttemptReply> => ({ results: await Promise.all(attempts.map((each) => this.completion.started(each, connection.id, each.startedAt))) }))
+    this.handle(session, 'started', async ({ attempts }, connection): Promise<AttemptReply> => ({
+      results: await Promise.all(attempts.map((each) => this.completion.started(each, connection.id, each.startedAt))),
+    }))
     this.handle(session, 'finished', async ({ attempts }, connection): Promise<AttemptReply> => {
       const results = await Promise.all(attempts.map((end) => this.completion.finished(end, connection.id)))
       for (const end of attempts) connection.letGo(end)
@@ -122,7 +136,11 @@ export class WorkersGateway implements OnApplicationBootstrap {
   }
 
   /** Wires one event: schema, hello first, bound on what is pending, answer or refusal. */
-  private handle<E extends WorkerEvent>(session: Session, event: E, work: (message: Requests[E], connection: WorkerConnection, bodies: unknown) => Promise<Replies[E]>): void {
+  private handle<E extends WorkerEvent>(
+    session: Session,
+    event: E,
+    work: (message: Requests[E], connection: WorkerConnection, bodies: unknown) => Promise<Replies[E]>,
+  ): void {
     const listen = session.socket as unknown as { on(event: string, listener: (...args: unknown[]) => void): void }
     listen.on(event, (...args) => {
       const ack = args.at(-1)
@@ -133,7 +151,14 @@ export class WorkersGateway implements OnApplicationBootstrap {
       }
       if (session.pending >= MAX_PENDING) return refuse('BUSY', `more than ${MAX_PENDING} messages without an answer`)
       const parsed = WORKER_MESSAGES[event].request.safeParse(args[0])
-      if (!parsed.success) return refuse('VALIDATION_FAILED', parsed.error.issues.slice(0, 10).map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
+      if (!parsed.success)
+        return refuse(
+          'VALIDATION_FAILED',
+          parsed.error.issues
+            .slice(0, 10)
+            .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+            .join('; '),
+        )
       const { connection } = session
       if (connection === undefined && event !== 'hello') return refuse('HELLO_FIRST', 'say hello first')
       session.pending++
@@ -157,7 +182,8 @@ export class WorkersGateway implements OnApplicationBootstrap {
 
   private async log(session: Session, { chunks }: LogMessage, bodies: unknown): Promise<LogReply> {
     const size = chunks.reduce((sum, chunk) => sum + chunk.size, 0)
-    if (!Buffer.isBuffer(bodies) || bodies.length !== size) throw new AppError('VALIDATION_FAILED', `bodies: must be ${size} bytes, the sum of the chunks' sizes`)
+    if (!Buffer.isBuffer(bodies) || bodies.length !== size)
+      throw new AppError('VALIDATION_FAILED', `bodies: must be ${size} bytes, the sum of the chunks' sizes`)
     const owned = await this.ownership(session, chunks)
     let at = 0
     const bodied = chunks.map((header) => ({ header, data: bodies.subarray(at, (at += header.size)) }))
@@ -181,7 +207,10 @@ export class WorkersGateway implements OnApplicationBootstrap {
   }
 
   private async progress({ attempts }: Progress, connection: WorkerConnection): Promise<Empty> {
-    await this.attempts.setProgress(attempts.map(({ percent, message, ...key }) => ({ id: attemptId(key), progress: { percent, message } })), connection.id)
+    await this.attempts.setProgress(
+      attempts.map(({ percent, message, ...key }) => ({ id: attemptId(key), progress: { percent, message } })),
+      connection.id,
+    )
     return {}
   }
 

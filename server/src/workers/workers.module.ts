@@ -4,5 +4,9 @@ import { WorkerRegistry } from './worker-registry.js'
 import { WorkersController } from './workers.controller.js'
 import { WorkersRepository } from './workers.repository.js'
 
-@Module({ controllers: [WorkersController], providers: [WorkersRepository, WorkerRegistry, WorkerDirectory], exports: [WorkersRepository, WorkerRegistry, WorkerDirectory] })
+@Module({
+  controllers: [WorkersController],
+  providers: [WorkersRepository, WorkerRegistry, WorkerDirectory],
+  exports: [WorkersRepository, WorkerRegistry, WorkerDirectory],
+})
 export class WorkersModule {}

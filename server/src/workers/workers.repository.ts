@@ -45,7 +45,10 @@ export class WorkersRepository implements OnModuleInit {
   }
 
   /** Says where it is connected each time: a hello or a goodbye that came late may have said otherwise. */
-  async heartbeat(id: string, change: Pick<WorkerDocument, 'serverId' | 'connectionId' | 'freeSlots' | 'isDraining' | 'spoolBytes' | 'lastHeartbeatAt'>): Promise<void> {
+  async heartbeat(
+    id: string,
+    change: Pick<WorkerDocument, 'serverId' | 'connectionId' | 'freeSlots' | 'isDraining' | 'spoolBytes' | 'lastHeartbeatAt'>,
+  ): Promise<void> {
     await this.collection.updateOne({ _id: id }, { $set: change })
   }
 

@@ -42,7 +42,16 @@ export type NamespacePage = z.infer<typeof NamespacePage>
 /** An API token acts in one namespace with one role, never above its maker's. */
 export const CreateApiToken = z.strictObject({ namespace: NamespaceName, name: Name, role: Role, expiresAt: InputTime.optional() })
 export type CreateApiToken = z.infer<typeof CreateApiToken>
-export const ApiTokenView = z.object({ id: Id, namespace: z.string(), name: z.string(), role: Role, createdAt: Timestamp, expiresAt: Timestamp.nullable(), revokedAt: Timestamp.nullable(), lastUsedAt: Timestamp.nullable() })
+export const ApiTokenView = z.object({
+  id: Id,
+  namespace: z.string(),
+  name: z.string(),
+  role: Role,
+  createdAt: Timestamp,
+  expiresAt: Timestamp.nullable(),
+  revokedAt: Timestamp.nullable(),
+  lastUsedAt: Timestamp.nullable(),
+})
 export type ApiTokenView = z.infer<typeof ApiTokenView>
 /** `token` is shown this once; only its hash is stored. */
 export const ApiTokenCreated = ApiTokenView.extend({ token: z.string() })
@@ -53,7 +62,14 @@ export type ApiTokenPage = z.infer<typeof ApiTokenPage>
 /** Lets workers of a namespace connect; with `group`, only workers of that group. */
 export const CreateWorkerToken = z.strictObject({ namespace: NamespaceName, name: Name, group: Name.optional() })
 export type CreateWorkerToken = z.infer<typeof CreateWorkerToken>
-export const WorkerTokenView = z.object({ id: Id, namespace: z.string(), name: z.string(), group: z.string().nullable(), createdAt: Timestamp, revokedAt: Timestamp.nullable() })
+export const WorkerTokenView = z.object({
+  id: Id,
+  namespace: z.string(),
+  name: z.string(),
+  group: z.string().nullable(),
+  createdAt: Timestamp,
+  revokedAt: Timestamp.nullable(),
+})
 export type WorkerTokenView = z.infer<typeof WorkerTokenView>
 export const WorkerTokenCreated = WorkerTokenView.extend({ token: z.string() })
 export type WorkerTokenCreated = z.infer<typeof WorkerTokenCreated>

@@ -4,13 +4,16 @@ import { z } from 'zod'
 export const Name = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, dot, dash or underscore, start with a letter or digit, and have at most 63 characters')
-export const NamespaceName = Name
+export const NamespaceName = Name.describe('Name of a namespace')
 export const Id = z.uuid()
 /** ISO 8601 in UTC with milliseconds, as answers carry it. */
 export const Timestamp = z.iso.datetime({ precision: 3 })
 /** ISO 8601 with any offset, as requests may carry it. */
 export const InputTime = z.iso.datetime({ offset: true })
-export const DurationMs = z.int().min(0).max(366 * 24 * 3_600_000)
+export const DurationMs = z
+  .int()
+  .min(0)
+  .max(366 * 24 * 3_600_000)
 /** Query parameters are text: `limit=50`. */
 export const Limit = z.coerce.number().int().min(1).max(1_000)
 export const Cursor = z.string().min(1).max(500)

@@ -8,7 +8,14 @@ const CronTrigger = z
     const problem = cronProblem(trigger.expression, trigger.timeZone)
     if (problem !== undefined) context.addIssue({ code: 'custom', path: [problem.field], message: problem.message })
   })
-const IntervalTrigger = z.strictObject({ kind: z.literal('interval'), everyMs: z.int().min(100).max(366 * 24 * 3_600_000), startAt: InputTime.optional() })
+const IntervalTrigger = z.strictObject({
+  kind: z.literal('interval'),
+  everyMs: z
+    .int()
+    .min(100)
+    .max(366 * 24 * 3_600_000),
+  startAt: InputTime.optional(),
+})
 const OnceTrigger = z.strictObject({ kind: z.literal('once'), at: InputTime })
 const ManualTrigger = z.strictObject({ kind: z.literal('manual') })
 /** When a job fires. Intervals are fixed-rate. */
@@ -32,8 +39,7 @@ const ShellProcessor = z
   .superRefine((processor, context) => {
     if ((processor.script === undefined) === (processor.command === undefined))
       context.addIssue({ code: 'custom', path: ['script'], message: 'give either script or command' })
-    if (processor.args !== undefined && processor.command === undefined)
-      context.addIssue({ code: 'custom', path: ['args'], message: 'args go with command' })
+    if (processor.args !== undefined && processor.command === undefined) context.addIssue({ code: 'custom', path: ['args'], message: 'args go with command' })
     if (processor.interpreter !== undefined && processor.script === undefined)
       context.addIssue({ code: 'custom', path: ['interpreter'], message: 'interpreter goes with script' })
   })
@@ -149,7 +155,12 @@ export const JobQuery = z.strictObject({
 })
 export type JobQuery = z.infer<typeof JobQuery>
 
-export const JobRevisionView = z.object({ revision: z.int(), definition: JobView.omit({ id: true, namespace: true, revision: true, nextFireAt: true, createdAt: true, updatedAt: true }), changedAt: Timestamp, changedBy: z.string() })
+export const JobRevisionView = z.object({
+  revision: z.int(),
+  definition: JobView.omit({ id: true, namespace: true, revision: true, nextFireAt: true, createdAt: true, updatedAt: true }),
+  changedAt: Timestamp,
+  changedBy: z.string(),
+})
 export type JobRevisionView = z.infer<typeof JobRevisionView>
 export const JobRevisionPage = pageOf(JobRevisionView)
 export type JobRevisionPage = z.infer<typeof JobRevisionPage>

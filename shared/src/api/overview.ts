@@ -11,7 +11,16 @@ const Ended = z.object({ succeeded: z.int(), failed: z.int(), timedOut: z.int(),
 export const OverviewBucket = Ended.extend({ at: Timestamp, unfinished: z.int(), lines: z.int(), bytes: z.int() })
 export type OverviewBucket = z.infer<typeof OverviewBucket>
 /** `lastFailed`: the newest of its runs that failed or timed out. */
-export const OverviewJob = z.object({ jobId: Id, jobName: z.string(), namespace: z.string(), runs: z.int(), failed: z.int(), meanMs: z.number().nullable(), maxMs: z.number().nullable(), lastFailed: Id.nullable() })
+export const OverviewJob = z.object({
+  jobId: Id,
+  jobName: z.string(),
+  namespace: z.string(),
+  runs: z.int(),
+  failed: z.int(),
+  meanMs: z.number().nullable(),
+  maxMs: z.number().nullable(),
+  lastFailed: Id.nullable(),
+})
 export type OverviewJob = z.infer<typeof OverviewJob>
 export const NextFire = z.object({ jobId: Id, jobName: z.string(), namespace: z.string(), at: Timestamp })
 export type NextFire = z.infer<typeof NextFire>
@@ -37,7 +46,16 @@ export const Overview = z.object({
 export type Overview = z.infer<typeof Overview>
 
 /** An attempt that a worker holds now. */
-export const WorkerRun = z.object({ instanceId: Id, task: z.int(), attempt: z.int(), jobId: Id, jobName: z.string(), status: z.enum(ATTEMPT_STATUSES), dispatchedAt: Timestamp, startedAt: Timestamp.nullable() })
+export const WorkerRun = z.object({
+  instanceId: Id,
+  task: z.int(),
+  attempt: z.int(),
+  jobId: Id,
+  jobName: z.string(),
+  status: z.enum(ATTEMPT_STATUSES),
+  dispatchedAt: Timestamp,
+  startedAt: Timestamp.nullable(),
+})
 export type WorkerRun = z.infer<typeof WorkerRun>
 export const WorkerRuns = z.object({ items: z.array(WorkerRun) })
 export type WorkerRuns = z.infer<typeof WorkerRuns>

@@ -1,5 +1,16 @@
 import { describe, expect, test } from 'vitest'
-import { ATTEMPT_STATUSES, ATTEMPT_TRANSITIONS, canRetryInstance, INSTANCE_STATUSES, INSTANCE_TRANSITIONS, instanceStatusAfter, isFinalAttempt, isFinalInstance, isLeasedAttempt, isRetriedByPolicy } from './statuses.js'
+import {
+  ATTEMPT_STATUSES,
+  ATTEMPT_TRANSITIONS,
+  canRetryInstance,
+  INSTANCE_STATUSES,
+  INSTANCE_TRANSITIONS,
+  instanceStatusAfter,
+  isFinalAttempt,
+  isFinalInstance,
+  isLeasedAttempt,
+  isRetriedByPolicy,
+} from './statuses.js'
 
 describe('states', () => {
   test('a final attempt never changes, and every other can end in every way', () => {

@@ -33,9 +33,15 @@ export const LINE_FLAG_BITS = 4
 export const ChunkHeader = AttemptKey.extend({
   n: z.int().min(0),
   count: z.int().min(1).max(MAX_CHUNK_LINES),
-  bytes: z.int().min(0).max(MAX_CHUNK_BYTES + MAX_LINE_BYTES),
+  bytes: z
+    .int()
+    .min(0)
+    .max(MAX_CHUNK_BYTES + MAX_LINE_BYTES),
   offset: z.int().min(0),
-  size: z.int().min(1).max(2 * (MAX_CHUNK_BYTES + MAX_LINE_BYTES)),
+  size: z
+    .int()
+    .min(1)
+    .max(2 * (MAX_CHUNK_BYTES + MAX_LINE_BYTES)),
   encoding: z.enum(['plain', 'br']),
   firstAt: z.int().min(0),
   lastAt: z.int().min(0),

@@ -7,7 +7,11 @@ import { mergeRanges, missingRanges } from './ranges.js'
 
 const key = { instanceId: '01234567-89ab-7def-8123-456789abcdef', task: 0, attempt: 1 }
 const lineText = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes.filter((byte) => byte !== 0x0a)))
-const line = fc.record({ text: lineText, flags: fc.constantFrom(0, LineFlag.STDERR, LineFlag.CUT, LineFlag.NO_NEWLINE | LineFlag.STDERR), step: fc.integer({ min: -50, max: 100_000 }) })
+const line = fc.record({
+  text: lineText,
+  flags: fc.constantFrom(0, LineFlag.STDERR, LineFlag.CUT, LineFlag.NO_NEWLINE | LineFlag.STDERR),
+  step: fc.integer({ min: -50, max: 100_000 }),
+})
 
 function build(lines: { text: Buffer; flags: number; step: number }[], perChunk: number): { chunks: Chunk[]; builder: ChunkBuilder } {
   const builder = new ChunkBuilder(key)

@@ -40,7 +40,8 @@ export function unpackBody(encoding: ChunkHeader['encoding'], data: Buffer): Buf
   return encoding === 'plain' ? data : brotliDecompressSync(data, { maxOutputLength: MAX_BODY_BYTES })
 }
 
-export const isChecksumRight = (header: Pick<ChunkHeader, 'checksum' | 'size'>, data: Buffer): boolean => data.length === header.size && crc32(data) === header.checksum
+export const isChecksumRight = (header: Pick<ChunkHeader, 'checksum' | 'size'>, data: Buffer): boolean =>
+  data.length === header.size && crc32(data) === header.checksum
 
 /** Appends an unsigned LEB128 number to `out` at `at`; returns the next free position. */
 export function writeVarint(out: Buffer, at: number, value: number): number {

@@ -83,7 +83,12 @@ export const RunReply = z.object({ results: z.array(z.enum(['accepted', 'refused
 export type RunReply = z.infer<typeof RunReply>
 
 /** worker → server: left out for an attempt that ends within the same batch (`finished` carries `startedAt`). */
-export const Started = z.strictObject({ attempts: z.array(AttemptKey.extend({ startedAt: z.int().min(0) })).min(1).max(MAX_BATCH) })
+export const Started = z.strictObject({
+  attempts: z
+    .array(AttemptKey.extend({ startedAt: z.int().min(0) }))
+    .min(1)
+    .max(MAX_BATCH),
+})
 export type Started = z.infer<typeof Started>
 
 /** `fenced`: the attempt is not (any more) this worker's; a worker that reads this kills what it runs and forgets the result. */
@@ -121,7 +126,12 @@ export const LogReply = z.object({ results: z.array(z.enum(CHUNK_RESULTS)) })
 export type LogReply = z.infer<typeof LogReply>
 
 /** worker → server, when every chunk of an ended stream is acknowledged. Idempotent. */
-export const Seal = z.strictObject({ streams: z.array(AttemptKey.extend({ totals: StreamTotals })).min(1).max(MAX_BATCH) })
+export const Seal = z.strictObject({
+  streams: z
+    .array(AttemptKey.extend({ totals: StreamTotals }))
+    .min(1)
+    .max(MAX_BATCH),
+})
 export type Seal = z.infer<typeof Seal>
 /** `missing`: send these lines again from the spool, then seal again · `conflict`: sums or digest differ: reported, the stream stays unsealed · `unknown`: as in Resumed. */
 export const SealReply = z.object({

@@ -79,9 +79,12 @@ export class BacklogReader {
     if (error instanceof BrokenSpoolError) return this.options.onBroken(queue, error)
     if (this.failures++ === 0) this.options.onFault(error, 'read spool')
     this.hungry.add(queue)
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined
-      this.pump()
-    }, backoffMs(this.failures, RETRY_BASE_MS, RETRY_MAX_MS))
+    this.timer ??= setTimeout(
+      () => {
+        this.timer = undefined
+        this.pump()
+      },
+      backoffMs(this.failures, RETRY_BASE_MS, RETRY_MAX_MS),
+    )
   }
 }

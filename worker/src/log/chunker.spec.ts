@@ -52,7 +52,9 @@ const anyRead = fc.record({
   bytes: fc.oneof(
     fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
     fc.array(fc.constantFrom(0x0a, 0x61, 0xf0), { maxLength: 30 }).map((bytes) => Buffer.from(bytes)),
-    fc.tuple(fc.integer({ min: MAX_LINE_BYTES - 3, max: MAX_LINE_BYTES * 2 + 3 }), fc.boolean()).map(([length, ends]) => Buffer.concat([Buffer.alloc(length, 'x'), Buffer.from(ends ? '\n' : '')])),
+    fc
+      .tuple(fc.integer({ min: MAX_LINE_BYTES - 3, max: MAX_LINE_BYTES * 2 + 3 }), fc.boolean())
+      .map(([length, ends]) => Buffer.concat([Buffer.alloc(length, 'x'), Buffer.from(ends ? '\n' : '')])),
   ),
 })
 
@@ -70,7 +72,12 @@ describe('lines and chunks', () => {
 
   it('hold a burst of many short lines', () => {
     const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, i) => `${i}\n`).join(''))
-    const lines = run(cutReads(bytes, Array.from({ length: 10 }, () => 65_536)))
+    const lines = run(
+      cutReads(
+        bytes,
+        Array.from({ length: 10 }, () => 65_536),
+      ),
+    )
     expect(lines.length).toBe(100_000)
     expect(joinLines(lines).equals(bytes)).toBe(true)
   })
@@ -91,7 +98,11 @@ describe('lines and chunks', () => {
 
 describe('secrets', () => {
   it('are masked however the bytes were read', () => {
-    expect(texts(run([out('pass=hun'), out('ter22'), out('!\nhunter22hunter22\n'), out('hunter2\n')], {}, ['hunter22']))).toEqual(['pass=***!', '******', 'hunter2'])
+    expect(texts(run([out('pass=hun'), out('ter22'), out('!\nhunter22hunter22\n'), out('hunter2\n')], {}, ['hunter22']))).toEqual([
+      'pass=***!',
+      '******',
+      'hunter2',
+    ])
   })
 
   it('are masked where a long line is cut', () => {
@@ -113,11 +124,16 @@ describe('secrets', () => {
   it('mask the same whatever the reads are', () => {
     const text = fc.array(fc.constantFrom('a', 'b', 'ab', 'aab', '\n', 'secret'), { maxLength: 60 }).map((parts) => Buffer.from(parts.join('')))
     fc.assert(
-      fc.property(text, fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 30 }), fc.subarray(['aaba', 'abab', 'secret', 'baabaa']), (bytes, lengths, secrets) => {
-        const whole = run([{ isError: false, bytes }], {}, secrets)
-        expect(texts(run(cutReads(bytes, lengths), {}, secrets))).toEqual(texts(whole))
-        for (const line of texts(whole)) for (const secret of secrets) expect(line).not.toContain(secret)
-      }),
+      fc.property(
+        text,
+        fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 30 }),
+        fc.subarray(['aaba', 'abab', 'secret', 'baabaa']),
+        (bytes, lengths, secrets) => {
+          const whole = run([{ isError: false, bytes }], {}, secrets)
+          expect(texts(run(cutReads(bytes, lengths), {}, secrets))).toEqual(texts(whole))
+          for (const line of texts(whole)) for (const secret of secrets) expect(line).not.toContain(secret)
+        },
+      ),
       { numRuns: 300 },
     )
   })
@@ -128,12 +144,22 @@ describe('limits', () => {
 
   it('of lines leave a marker where they are reached and the counts at the end', () => {
     const lines = run(input, { maxLines: 2 })
-    expect(texts(lines)).toEqual(['1', '2', '[jobtrail] log limit of 2 lines reached; what follows is left out', '[jobtrail] 3 lines (6 bytes) left out by the log limit'])
+    expect(texts(lines)).toEqual([
+      '1',
+      '2',
+      '[jobtrail] log limit of 2 lines reached; what follows is left out',
+      '[jobtrail] 3 lines (6 bytes) left out by the log limit',
+    ])
     expect(lines.map(({ flags }) => flags)).toEqual([0, 0, LineFlag.MARKER, LineFlag.MARKER])
   })
 
   it('of bytes leave out the line that would pass them', () => {
-    expect(texts(run(input, { maxBytes: 5 }))).toEqual(['1', '2', '[jobtrail] log limit of 5 bytes reached; what follows is left out', '[jobtrail] 3 lines (6 bytes) left out by the log limit'])
+    expect(texts(run(input, { maxBytes: 5 }))).toEqual([
+      '1',
+      '2',
+      '[jobtrail] log limit of 5 bytes reached; what follows is left out',
+      '[jobtrail] 3 lines (6 bytes) left out by the log limit',
+    ])
   })
 
   it('that are just met leave no marker', () => {

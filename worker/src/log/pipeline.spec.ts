@@ -82,7 +82,12 @@ describe('a log stream', () => {
 
 const manyLines = (from: number, count: number): Buffer => Buffer.from(Array.from({ length: count }, (_, i) => `${from + i}\n`).join(''))
 /** One full chunk of text that does not compress. */
-const noise = (n: number): Buffer => Buffer.from(Array.from({ length: 500 }, (_, i) => `${n}.${i} ${randomUUID()}${randomUUID()}${randomUUID()}\n`).join('').repeat(2))
+const noise = (n: number): Buffer =>
+  Buffer.from(
+    Array.from({ length: 500 }, (_, i) => `${n}.${i} ${randomUUID()}${randomUUID()}${randomUUID()}\n`)
+      .join('')
+      .repeat(2),
+  )
 
 describe('delivery', () => {
   it('goes on after failures, busy answers and lost acknowledgements, each line once', async () => {
@@ -303,7 +308,9 @@ describe('pressure', () => {
     pipeline.connected()
     expect(await pipeline.drained(10_000)).toBe(true)
     const lines = server.lines(key)
-    const left = lines.filter(({ flags }) => (flags & LineFlag.MARKER) !== 0).map(({ text }) => Number(/full: ([\d,]+) line/.exec(text.toString())?.[1]?.replaceAll(',', '')))
+    const left = lines
+      .filter(({ flags }) => (flags & LineFlag.MARKER) !== 0)
+      .map(({ text }) => Number(/full: ([\d,]+) line/.exec(text.toString())?.[1]?.replaceAll(',', '')))
     expect(left.length).toBeGreaterThan(0)
     expect(totals.lines).toBe(lines.length)
     expect(left.reduce((sum, count) => sum + count, lines.length - left.length)).toBe(60_000)

@@ -38,7 +38,7 @@ export class Resumer {
   /** Never rejects. */
   private async run(queues: readonly StreamQueue[], signal: AbortSignal): Promise<void> {
     let failures = 0
-    for (let at = 0; at < queues.length && !signal.aborted; ) {
+    for (let at = 0; at < queues.length && !signal.aborted;) {
       const page = queues.slice(at, at + MAX_BATCH)
       try {
         const { results } = await this.options.transport.resume({ streams: page.map(({ key }) => key) })

@@ -195,7 +195,8 @@ export class Sender {
     this.messages.add(message)
     this.flightBytes += message.bytes
     try {
-      const bodies = message.chunks.length === 1 && message.chunks[0] !== undefined ? message.chunks[0].data : Buffer.concat(message.chunks.map(({ data }) => data))
+      const bodies =
+        message.chunks.length === 1 && message.chunks[0] !== undefined ? message.chunks[0].data : Buffer.concat(message.chunks.map(({ data }) => data))
       const { results } = await this.options.transport.log({ chunks: message.chunks.map(({ header }) => header) }, bodies)
       if (message.isOver) return
       if (results.length !== message.chunks.length) throw new Error(`log: ${results.length} results for ${message.chunks.length} chunks`)

@@ -249,7 +249,14 @@ export class SpoolFile {
     const batch: Item[] = []
     let bytes = 0
     for (const item of this.queue) {
-      if (batch.length > 0 && (item.segment !== batch[0]?.segment || item.isOnDisk !== batch[0].isOnDisk || bytes + item.bytes > WRITE_BATCH_BYTES || batch.length === WRITE_BATCH_ITEMS)) break
+      if (
+        batch.length > 0 &&
+        (item.segment !== batch[0]?.segment ||
+          item.isOnDisk !== batch[0].isOnDisk ||
+          bytes + item.bytes > WRITE_BATCH_BYTES ||
+          batch.length === WRITE_BATCH_ITEMS)
+      )
+        break
       batch.push(item)
       bytes += item.bytes
     }

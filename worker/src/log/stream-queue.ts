@@ -94,7 +94,8 @@ export class StreamQueue {
     try {
       const { chunks, next } = await this.file.read(this.cursor)
       if (generation !== this.generation || this.isGone) return 0
-      if (next.seq === this.cursor.seq && next.offset === this.cursor.offset) throw new BrokenSpoolError(`${this.id}: nothing to read at byte ${next.offset} of file ${next.seq}`)
+      if (next.seq === this.cursor.seq && next.offset === this.cursor.offset)
+        throw new BrokenSpoolError(`${this.id}: nothing to read at byte ${next.offset} of file ${next.seq}`)
       this.cursor = next
       const wanted = chunks.filter(({ header }) => !this.isStored(header))
       for (const { data } of chunks) this.backlogBytes -= data.length

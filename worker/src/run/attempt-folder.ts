@@ -76,7 +76,9 @@ export function killLeftovers(runsDir: string): string[] {
 
 function readGroup(runsDir: string, key: string): AttemptGroup {
   try {
-    const [group = '', start = ''] = readFileSync(join(runsDir, key, 'group'), 'utf8').trim().split(' ')
+    const [group = '', start = ''] = readFileSync(join(runsDir, key, 'group'), 'utf8')
+      .trim()
+      .split(' ')
     return { key, group: /^[1-9]\d*$/.test(group) ? Number(group) : undefined, start: start === '' ? undefined : start }
   } catch (error) {
     // Killed before it was written: the marker finds the process.

@@ -14,10 +14,13 @@ describe('handler', () => {
   afterEach(() => undo())
 
   it('returns its result, and tells start and progress', async () => {
-    const { context, execution } = start((ctx) => {
-      ctx.progress(50, 'half')
-      return { doubled: Number(ctx.params['n']) * 2 }
-    }, { n: 4 })
+    const { context, execution } = start(
+      (ctx) => {
+        ctx.progress(50, 'half')
+        return { doubled: Number(ctx.params['n']) * 2 }
+      },
+      { n: 4 },
+    )
     expect(await execution.done).toMatchObject({ isSuccess: true, result: { doubled: 8 }, error: null })
     expect(context.events).toEqual(['started', '50 half'])
   })

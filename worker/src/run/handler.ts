@@ -138,4 +138,3 @@ function makeLog(sink: HandlerSink): HandlerLog {
 }
 
 const errorText = (error: unknown): string => (error instanceof Error ? `${error.name}: ${describeError(error)}` : `Thrown: ${format(error)}`)
-

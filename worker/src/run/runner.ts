@@ -50,7 +50,8 @@ export const MAX_RESULT_BYTES = 64 * 1024
 
 /** As {@link normalizeResult}, from text. */
 export function parseResult(text: string): { result: unknown; problem: string | null } {
-  if (Buffer.byteLength(text) > MAX_RESULT_BYTES) return { result: null, problem: `The result was left out: it is larger than ${MAX_RESULT_BYTES} bytes of JSON` }
+  if (Buffer.byteLength(text) > MAX_RESULT_BYTES)
+    return { result: null, problem: `The result was left out: it is larger than ${MAX_RESULT_BYTES} bytes of JSON` }
   try {
     const result: unknown = JSON.parse(text)
     return { result, problem: null }

@@ -7,7 +7,12 @@ const files = { params: '/s/params.json', result: '/s/result.json' }
 
 describe('environment of an attempt', () => {
   it("never shows the worker's token or anything else of Jobtrail", () => {
-    const env = buildEnvironment({ PATH: '/bin', JOBTRAIL_TOKEN: 't', JOBTRAIL_SERVER: 's', NODE_CHANNEL_FD: '3', GONE: undefined }, sampleAssignment(), 'k', files)
+    const env = buildEnvironment(
+      { PATH: '/bin', JOBTRAIL_TOKEN: 't', JOBTRAIL_SERVER: 's', NODE_CHANNEL_FD: '3', GONE: undefined },
+      sampleAssignment(),
+      'k',
+      files,
+    )
     expect(env).toMatchObject({ PATH: '/bin', JOBTRAIL_ATTEMPT: 'k', JOBTRAIL_JOB_NAME: 'nightly', JOBTRAIL_ATTEMPT_NUMBER: '1' })
     for (const name of ['JOBTRAIL_TOKEN', 'JOBTRAIL_SERVER', 'NODE_CHANNEL_FD', 'GONE']) expect(env).not.toHaveProperty(name)
   })
@@ -33,7 +38,10 @@ describe('environment of an attempt', () => {
 
   it('says what to start', () => {
     expect(commandOf({ kind: 'shell', script: 'x' }, '/s')).toEqual({ file: '/bin/sh', args: ['/s'] })
-    expect(commandOf({ kind: 'shell', script: 'x', interpreter: '/usr/bin/env python3 -u' }, '/s')).toEqual({ file: '/usr/bin/env', args: ['python3', '-u', '/s'] })
+    expect(commandOf({ kind: 'shell', script: 'x', interpreter: '/usr/bin/env python3 -u' }, '/s')).toEqual({
+      file: '/usr/bin/env',
+      args: ['python3', '-u', '/s'],
+    })
     expect(commandOf({ kind: 'shell', command: 'ls', args: ['-l'] }, '/s')).toEqual({ file: 'ls', args: ['-l'] })
   })
 })

@@ -33,10 +33,13 @@ describe('shell', () => {
   const until = (condition: () => boolean) => expect.poll(condition, { interval: 5, timeout: 2_000 }).toBe(true)
 
   it('gives the process its params and secrets, and takes its output and result', async () => {
-    const { context, execution } = script('echo "$JOBTRAIL_PARAM_N $PW"; cat "$JOBTRAIL_PARAMS_FILE"; echo oops > /dev/stderr; echo \'{"rows":3}\' > "$JOBTRAIL_RESULT_FILE"', {
-      params: { n: 7 },
-      secrets: { PW: 'sesame' },
-    })
+    const { context, execution } = script(
+      'echo "$JOBTRAIL_PARAM_N $PW"; cat "$JOBTRAIL_PARAMS_FILE"; echo oops > /dev/stderr; echo \'{"rows":3}\' > "$JOBTRAIL_RESULT_FILE"',
+      {
+        params: { n: 7 },
+        secrets: { PW: 'sesame' },
+      },
+    )
     expect(await execution.done).toEqual({ isSuccess: true, exitCode: 0, signal: null, error: null, result: { rows: 3 } })
     expect(context.stream.text).toEqual({ stdout: '7 sesame\n{"n":7}', stderr: 'oops\n' })
     expect(context.events).toEqual(['started'])

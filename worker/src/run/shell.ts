@@ -188,7 +188,8 @@ class ShellExecution implements Execution {
 
   private describeSpawnError(error: Error): string {
     const { cwd } = this.processor
-    if (cwd !== undefined && systemCode(error) === 'ENOENT' && !isFolder(cwd)) return `Could not start: the working directory ${cwd} does not exist on this worker`
+    if (cwd !== undefined && systemCode(error) === 'ENOENT' && !isFolder(cwd))
+      return `Could not start: the working directory ${cwd} does not exist on this worker`
     const { file } = commandOf(this.processor, this.folder.script)
     if (systemCode(error) === 'ENOENT') return `Could not start: ${file} was not found on this worker`
     return `Could not start ${file}: ${describeError(error)}`

@@ -44,7 +44,14 @@ export default function OverviewPage() {
   const header = (
     <PageHeader
       title={t('title')}
-      actions={<Segmented<SpanName> aria-label={t('span')} value={span} onChange={setSpan} options={SPAN_NAMES.map((name) => ({ value: name, label: t(`spans.${name}`) }))} />}
+      actions={
+        <Segmented<SpanName>
+          aria-label={t('span')}
+          value={span}
+          onChange={setSpan}
+          options={SPAN_NAMES.map((name) => ({ value: name, label: t(`spans.${name}`) }))}
+        />
+      }
     />
   )
   if (overview.data === undefined) {
@@ -56,7 +63,10 @@ export default function OverviewPage() {
     )
   }
   const { data } = overview
-  const isUnused = data.running + data.waiting === 0 && data.nextFires.length === 0 && data.buckets.every((bucket) => bucket.succeeded + bucket.failed + bucket.timedOut + bucket.cancelled === 0)
+  const isUnused =
+    data.running + data.waiting === 0 &&
+    data.nextFires.length === 0 &&
+    data.buckets.every((bucket) => bucket.succeeded + bucket.failed + bucket.timedOut + bucket.cancelled === 0)
   return (
     <>
       {header}

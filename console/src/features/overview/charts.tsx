@@ -30,10 +30,22 @@ export function Charts({ overview }: { overview: Overview }) {
   return (
     <div className="jt-grid jt-grid-charts">
       <Card size="small" title={t('runsChart')} extra={<span className="jt-nums">{formatCount(total)}</span>}>
-        <LazyChart times={times} stepMs={bucketMs} series={runs} format={formatCount} summary={t('runsSummary', { total: formatCount(total), failed: formatCount(failed) })} />
+        <LazyChart
+          times={times}
+          stepMs={bucketMs}
+          series={runs}
+          format={formatCount}
+          summary={t('runsSummary', { total: formatCount(total), failed: formatCount(failed) })}
+        />
       </Card>
       <Card size="small" title={t('volumeChart')} extra={<span className="jt-nums">{formatBytes(bytes)}</span>}>
-        <LazyChart times={times} stepMs={bucketMs} series={volume} format={formatCount} summary={t('volumeSummary', { lines: formatCount(lines), bytes: formatBytes(bytes) })} />
+        <LazyChart
+          times={times}
+          stepMs={bucketMs}
+          series={volume}
+          format={formatCount}
+          summary={t('volumeSummary', { lines: formatCount(lines), bytes: formatBytes(bytes) })}
+        />
       </Card>
     </div>
   )

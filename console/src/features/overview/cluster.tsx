@@ -38,7 +38,12 @@ export function ClusterGlance({ overview, workers, servers }: { overview: Overvi
   const redisAway = servers.some(({ redisMs }) => redisMs === null)
   return (
     <div className="jt-grid jt-grid-lists">
-      <GlanceCard title={t('workers')} to="/workers" level={isWithoutWorker ? 'error' : 'ok'} text={isWithoutWorker ? t('noWorker') : t('workersConnected', { count: connected.length })}>
+      <GlanceCard
+        title={t('workers')}
+        to="/workers"
+        level={isWithoutWorker ? 'error' : 'ok'}
+        text={isWithoutWorker ? t('noWorker') : t('workersConnected', { count: connected.length })}
+      >
         <Progress percent={slots === 0 ? 0 : Math.round((busy / slots) * 100)} size="small" showInfo={false} aria-label={t('slotsBusy', { busy, slots })} />
         {t('slotsBusy', { busy: formatCount(busy), slots: formatCount(slots) })}
       </GlanceCard>

@@ -19,7 +19,9 @@ function RankedList({ title, rows, empty }: { title: string; rows: readonly Row[
       <ul className="jt-ranked">
         {rows.map(({ key, to, name, value, note, share, color }) => (
           <li key={key}>
-            {share !== undefined && <span aria-hidden className="jt-ranked-bar" style={{ width: `${Math.max(share * 100, 1)}%`, background: color, opacity: 0.13 }} />}
+            {share !== undefined && (
+              <span aria-hidden className="jt-ranked-bar" style={{ width: `${Math.max(share * 100, 1)}%`, background: color, opacity: 0.13 }} />
+            )}
             <Link to={to} title={name}>
               {name}
             </Link>

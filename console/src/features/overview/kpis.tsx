@@ -12,7 +12,12 @@ function Kpi({ label, value, note, color, to }: KpiProps) {
   const { token } = theme.useToken()
   return (
     <Link to={to} className="jt-kpi">
-      <Card size="small" hoverable styles={{ body: { padding: '12px 16px' } }} style={{ height: '100%', borderInlineStart: `3px solid ${color ?? token.colorBorder}` }}>
+      <Card
+        size="small"
+        hoverable
+        styles={{ body: { padding: '12px 16px' } }}
+        style={{ height: '100%', borderInlineStart: `3px solid ${color ?? token.colorBorder}` }}
+      >
         <div style={{ color: token.colorTextSecondary }}>{label}</div>
         <div className="jt-nums" style={{ fontSize: 28, fontWeight: 600, lineHeight: 1.3, color: token.colorText }}>
           {value}
@@ -44,7 +49,13 @@ export function Kpis({ overview, spanName }: { overview: Overview; spanName: str
         color={failed > 0 ? STATUS_FILL.FAILED : STATUS_FILL.SUCCEEDED}
         to={list('FAILED,TIMED_OUT', since)}
       />
-      <Kpi label={t('successRate', { span: spanName })} value={share === undefined ? '–' : formatPercent(share)} note={t('ended', { count: judged, shown: formatCount(judged) })} color={STATUS_FILL.SUCCEEDED} to={list('SUCCEEDED', since)} />
+      <Kpi
+        label={t('successRate', { span: spanName })}
+        value={share === undefined ? '–' : formatPercent(share)}
+        note={t('ended', { count: judged, shown: formatCount(judged) })}
+        color={STATUS_FILL.SUCCEEDED}
+        to={list('SUCCEEDED', since)}
+      />
       <Kpi label={t('lines', { span: spanName })} value={formatCount(lines)} note={t('linesNote')} color="#7c5cd6" to="/instances" />
     </div>
   )

@@ -56,7 +56,14 @@ function useColumns(): ColumnsType<ServerView> {
     {
       title: t('state'),
       key: 'state',
-      render: (_, server) => (isSilent(server) ? <Badge status="error" text={t('silent')} /> : server.isDraining ? <Badge status="warning" text={t('draining')} /> : <Badge status="success" text={t('up')} />),
+      render: (_, server) =>
+        isSilent(server) ? (
+          <Badge status="error" text={t('silent')} />
+        ) : server.isDraining ? (
+          <Badge status="warning" text={t('draining')} />
+        ) : (
+          <Badge status="success" text={t('up')} />
+        ),
     },
     {
       title: t('role'),

@@ -26,18 +26,42 @@ function NewApiToken({ namespace, onClose, onMade }: { namespace: string; onClos
   const [form] = Form.useForm<Values>()
   const create = useCreateApiToken()
   const save = ({ name, role, days }: Values) => {
-    const body = parseForm(form, CreateApiToken, { namespace, name, role, ...(days === 0 ? {} : { expiresAt: new Date(Date.now() + days * DAY_MS).toISOString() }) })
+    const body = parseForm(form, CreateApiToken, {
+      namespace,
+      name,
+      role,
+      ...(days === 0 ? {} : { expiresAt: new Date(Date.now() + days * DAY_MS).toISOString() }),
+    })
     if (body !== undefined) create.mutate(body, { onSuccess: onMade, onError: (error) => showFieldErrors(form, error) })
   }
   return (
-    <Modal open title={t('token.newApi', { namespace })} okText={common('actions.create')} onOk={() => form.submit()} onCancel={onClose} confirmLoading={create.isPending}>
+    <Modal
+      open
+      title={t('token.newApi', { namespace })}
+      okText={common('actions.create')}
+      onOk={() => form.submit()}
+      onCancel={onClose}
+      confirmLoading={create.isPending}
+    >
       <FormProblem error={create.error} />
-      <Form<Values> name="api-token" form={form} layout="vertical" onFinish={save} onValuesChange={forgetErrors(form)} initialValues={{ name: '', role: 'operator', days: 90 }}>
+      <Form<Values>
+        name="api-token"
+        form={form}
+        layout="vertical"
+        onFinish={save}
+        onValuesChange={forgetErrors(form)}
+        initialValues={{ name: '', role: 'operator', days: 90 }}
+      >
         <Form.Item label={t('token.name')} name="name" required extra={t('token.nameNote')}>
           <Input autoFocus autoComplete="off" spellCheck={false} />
         </Form.Item>
         <Form.Item label={t('role')} name="role">
-          <Select options={ROLES.filter((role) => can(namespace, role)).map((role) => ({ value: role, label: `${common(`role.${role}`)} – ${t(`roleMay.${role}`)}` }))} />
+          <Select
+            options={ROLES.filter((role) => can(namespace, role)).map((role) => ({
+              value: role,
+              label: `${common(`role.${role}`)} – ${t(`roleMay.${role}`)}`,
+            }))}
+          />
         </Form.Item>
         <Form.Item label={t('token.expires')} name="days">
           <Select options={[...DAYS.map((days) => ({ value: days, label: t('token.days', { count: days }) })), { value: 0, label: t('token.never') }]} />
@@ -61,7 +85,12 @@ export default function ApiTokensSection() {
     { title: t('token.expires'), key: 'expires', render: (_, { expiresAt }) => (expiresAt === null ? t('token.never') : <Time at={expiresAt} />) },
     { title: t('token.lastUsed'), key: 'lastUsed', render: (_, { lastUsedAt }) => (lastUsedAt === null ? '–' : <RelativeTime at={lastUsedAt} />) },
     { title: t('created'), key: 'created', render: (_, { createdAt }) => <Time at={createdAt} /> },
-    { title: <span className="jt-hidden">{common('actions.column')}</span>, key: 'actions', align: 'right', render: (_, token) => <RevokeToken kind="api-tokens" token={token} /> },
+    {
+      title: <span className="jt-hidden">{common('actions.column')}</span>,
+      key: 'actions',
+      align: 'right',
+      render: (_, token) => <RevokeToken kind="api-tokens" token={token} />,
+    },
   ]
   return (
     <SectionFrame
@@ -97,7 +126,14 @@ export default function ApiTokensSection() {
           }}
         />
       )}
-      {made !== undefined && <TokenShownOnce name={made.name} token={made.token} hint={`curl -H 'Authorization: Bearer …' ${location.origin}/api/jobs`} onClose={() => setMade(undefined)} />}
+      {made !== undefined && (
+        <TokenShownOnce
+          name={made.name}
+          token={made.token}
+          hint={`curl -H 'Authorization: Bearer …' ${location.origin}/api/jobs`}
+          onClose={() => setMade(undefined)}
+        />
+      )}
     </SectionFrame>
   )
 }

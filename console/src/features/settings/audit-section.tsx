@@ -20,7 +20,8 @@ function Target({ target: { kind, id, name } }: Pick<AuditRecord, 'target'>) {
   const page = PAGES[kind]
   return (
     <>
-      <Typography.Text type="secondary">{t(`audit.kinds.${kind}`, { defaultValue: kind })}</Typography.Text> {page === undefined ? (name ?? id) : <Link to={`${page}/${id}`}>{name ?? id}</Link>}
+      <Typography.Text type="secondary">{t(`audit.kinds.${kind}`, { defaultValue: kind })}</Typography.Text>{' '}
+      {page === undefined ? (name ?? id) : <Link to={`${page}/${id}`}>{name ?? id}</Link>}
     </>
   )
 }

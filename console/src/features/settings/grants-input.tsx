@@ -14,14 +14,27 @@ export function GrantsInput({ value = {}, onChange }: { value?: Grants; onChange
   const all = [ALL_NAMESPACES, ...(namespaces.data?.items.map(({ name }) => name) ?? [])]
   const free = all.filter((name) => value[name] === undefined)
   const nameOf = (name: string) => (name === ALL_NAMESPACES ? t('allNamespaces') : name)
-  const replace = (index: number, entry: [string, Role] | undefined) => onChange?.(Object.fromEntries(entries.flatMap((former, i) => (i !== index ? [former] : entry === undefined ? [] : [entry]))))
+  const replace = (index: number, entry: [string, Role] | undefined) =>
+    onChange?.(Object.fromEntries(entries.flatMap((former, i) => (i !== index ? [former] : entry === undefined ? [] : [entry]))))
   const next = free.find((name) => name !== ALL_NAMESPACES) ?? free[0]
   return (
     <Flex vertical gap={8}>
       {entries.map(([name, role], index) => (
         <Flex key={name} gap={8}>
-          <Select aria-label={t('namespace')} value={name} style={{ flex: 1 }} options={[name, ...free].map((each) => ({ value: each, label: nameOf(each) }))} onChange={(changed) => replace(index, [changed, role])} />
-          <Select aria-label={t('role')} value={role} style={{ width: 130 }} options={ROLES.map((each) => ({ value: each, label: common(`role.${each}`) }))} onChange={(changed) => replace(index, [name, changed])} />
+          <Select
+            aria-label={t('namespace')}
+            value={name}
+            style={{ flex: 1 }}
+            options={[name, ...free].map((each) => ({ value: each, label: nameOf(each) }))}
+            onChange={(changed) => replace(index, [changed, role])}
+          />
+          <Select
+            aria-label={t('role')}
+            value={role}
+            style={{ width: 130 }}
+            options={ROLES.map((each) => ({ value: each, label: common(`role.${each}`) }))}
+            onChange={(changed) => replace(index, [name, changed])}
+          />
           <Button icon={<CloseOutlined />} aria-label={t('removeGrant', { namespace: nameOf(name) })} onClick={() => replace(index, undefined)} />
         </Flex>
       ))}

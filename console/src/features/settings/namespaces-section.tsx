@@ -69,10 +69,17 @@ export default function NamespacesSection() {
     { title: t('created'), key: 'created', render: (_, { createdAt }) => <Time at={createdAt} /> },
     ...(isAdmin
       ? [
-          {            title: <span className="jt-hidden">{common('actions.column')}</span>,            key: 'actions',
+          {
+            title: <span className="jt-hidden">{common('actions.column')}</span>,
+            key: 'actions',
             align: 'right' as const,
             render: (_: unknown, { name }: NamespaceView) => (
-              <ConfirmButton size="small" question={t('ns.deleteQuestion', { name })} consequence={t('ns.deleteText')} onConfirm={() => remove.mutateAsync(name)}>
+              <ConfirmButton
+                size="small"
+                question={t('ns.deleteQuestion', { name })}
+                consequence={t('ns.deleteText')}
+                onConfirm={() => remove.mutateAsync(name)}
+              >
                 {common('actions.delete')}
               </ConfirmButton>
             ),
@@ -95,7 +102,15 @@ export default function NamespacesSection() {
       {namespaces.isError && namespaces.data === undefined ? (
         <ErrorState error={namespaces.error} retry={() => void namespaces.refetch()} />
       ) : (
-        <Table<NamespaceView> rowKey="name" size="middle" columns={columns} dataSource={namespaces.data?.items ?? []} loading={namespaces.isPending} pagination={false} scroll={{ x: 'max-content' }} />
+        <Table<NamespaceView>
+          rowKey="name"
+          size="middle"
+          columns={columns}
+          dataSource={namespaces.data?.items ?? []}
+          loading={namespaces.isPending}
+          pagination={false}
+          scroll={{ x: 'max-content' }}
+        />
       )}
       {isNew && <NewNamespace onClose={() => setIsNew(false)} />}
     </SectionFrame>

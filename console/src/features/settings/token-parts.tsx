@@ -17,7 +17,12 @@ export function RevokeToken({ kind, token }: { kind: TokenKind; token: { id: str
   const revoke = useRevokeToken(kind)
   if (token.revokedAt !== null) return null
   return (
-    <ConfirmButton size="small" question={t('token.revokeQuestion', { name: token.name })} consequence={t(kind === 'api-tokens' ? 'token.revokeApiText' : 'token.revokeWorkerText')} onConfirm={() => revoke.mutateAsync(token.id)}>
+    <ConfirmButton
+      size="small"
+      question={t('token.revokeQuestion', { name: token.name })}
+      consequence={t(kind === 'api-tokens' ? 'token.revokeApiText' : 'token.revokeWorkerText')}
+      onConfirm={() => revoke.mutateAsync(token.id)}
+    >
       {t('token.revoke')}
     </ConfirmButton>
   )

@@ -6,13 +6,32 @@ export function TokenShownOnce({ name, token, hint, onClose }: { name: string; t
   const { t } = useTranslation('settings')
   const { t: common } = useTranslation()
   return (
-    <Modal open title={t('token.made', { name })} okText={t('token.kept')} onOk={onClose} closable={false} mask={{ closable: false }} keyboard={false} cancelButtonProps={{ style: { display: 'none' } }}>
+    <Modal
+      open
+      title={t('token.made', { name })}
+      okText={t('token.kept')}
+      onOk={onClose}
+      closable={false}
+      mask={{ closable: false }}
+      keyboard={false}
+      cancelButtonProps={{ style: { display: 'none' } }}
+    >
       <Alert type="warning" showIcon title={t('token.once')} style={{ marginBottom: 12 }} />
-      <Typography.Paragraph code className="jt-mono" copyable={{ text: token, tooltips: [common('actions.copy'), common('actions.copied')] }} style={{ overflowWrap: 'anywhere' }}>
+      <Typography.Paragraph
+        code
+        className="jt-mono"
+        copyable={{ text: token, tooltips: [common('actions.copy'), common('actions.copied')] }}
+        style={{ overflowWrap: 'anywhere' }}
+      >
         {token}
       </Typography.Paragraph>
       {hint !== undefined && (
-        <Typography.Paragraph type="secondary" className="jt-mono" copyable={{ text: hint.replace('…', token), tooltips: [common('actions.copy'), common('actions.copied')] }} style={{ overflowWrap: 'anywhere', marginBottom: 0 }}>
+        <Typography.Paragraph
+          type="secondary"
+          className="jt-mono"
+          copyable={{ text: hint.replace('…', token), tooltips: [common('actions.copy'), common('actions.copied')] }}
+          style={{ overflowWrap: 'anywhere', marginBottom: 0 }}
+        >
           {hint}
         </Typography.Paragraph>
       )}

@@ -38,13 +38,25 @@ export function UserDialog({ user, onClose }: { user: UserView | 'new'; onClose:
       destroyOnHidden
     >
       <FormProblem error={create.error ?? change.error} />
-      <Form<Values> name="user" form={form} layout="vertical" onFinish={save} onValuesChange={forgetErrors(form)} initialValues={isNew ? { username: '', grants: { default: 'viewer' } } : { username: user.username, grants: user.grants }}>
+      <Form<Values>
+        name="user"
+        form={form}
+        layout="vertical"
+        onFinish={save}
+        onValuesChange={forgetErrors(form)}
+        initialValues={isNew ? { username: '', grants: { default: 'viewer' } } : { username: user.username, grants: user.grants }}
+      >
         {isNew && (
           <Form.Item label={t('user.name')} name="username" required>
             <Input autoFocus autoComplete="off" spellCheck={false} />
           </Form.Item>
         )}
-        <Form.Item label={isNew ? t('user.password') : t('user.newPassword')} name="password" required={isNew} extra={isNew ? t('user.passwordNote') : t('user.newPasswordNote')}>
+        <Form.Item
+          label={isNew ? t('user.password') : t('user.newPassword')}
+          name="password"
+          required={isNew}
+          extra={isNew ? t('user.passwordNote') : t('user.newPasswordNote')}
+        >
           <Input.Password autoComplete="new-password" />
         </Form.Item>
         <Form.Item label={t('user.grants')} name="grants" extra={t('user.grantsNote')}>

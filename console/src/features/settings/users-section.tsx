@@ -34,7 +34,11 @@ function useColumns(edit: (user: UserView) => void): ColumnsType<UserView> {
         </Flex>
       ),
     },
-    { title: t('state'), key: 'state', render: (_, { disabled }) => <Badge status={disabled ? 'default' : 'success'} text={t(disabled ? 'user.disabled' : 'user.enabled')} /> },
+    {
+      title: t('state'),
+      key: 'state',
+      render: (_, { disabled }) => <Badge status={disabled ? 'default' : 'success'} text={t(disabled ? 'user.disabled' : 'user.enabled')} />,
+    },
     { title: t('created'), key: 'created', render: (_, { createdAt }) => <Time at={createdAt} /> },
     {
       title: <span className="jt-hidden">{common('actions.column')}</span>,
@@ -56,7 +60,12 @@ function useColumns(edit: (user: UserView) => void): ColumnsType<UserView> {
               >
                 {t(user.disabled ? 'user.enable' : 'user.disable')}
               </ConfirmButton>
-              <ConfirmButton size="small" question={t('user.deleteQuestion', { name: user.username })} consequence={t('user.deleteText')} onConfirm={() => remove.mutateAsync(user.id)}>
+              <ConfirmButton
+                size="small"
+                question={t('user.deleteQuestion', { name: user.username })}
+                consequence={t('user.deleteText')}
+                onConfirm={() => remove.mutateAsync(user.id)}
+              >
                 {common('actions.delete')}
               </ConfirmButton>
             </>
@@ -85,7 +94,15 @@ export default function UsersSection() {
       {users.isError && users.data === undefined ? (
         <ErrorState error={users.error} retry={() => void users.refetch()} />
       ) : (
-        <Table<UserView> rowKey="id" size="middle" columns={columns} dataSource={users.data?.items ?? []} loading={users.isPending} pagination={false} scroll={{ x: 'max-content' }} />
+        <Table<UserView>
+          rowKey="id"
+          size="middle"
+          columns={columns}
+          dataSource={users.data?.items ?? []}
+          loading={users.isPending}
+          pagination={false}
+          scroll={{ x: 'max-content' }}
+        />
       )}
       {edited !== undefined && <UserDialog user={edited} onClose={() => setEdited(undefined)} />}
     </SectionFrame>

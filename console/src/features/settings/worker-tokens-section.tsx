@@ -26,9 +26,23 @@ function NewWorkerToken({ namespace, onClose, onMade }: { namespace: string; onC
     if (body !== undefined) create.mutate(body, { onSuccess: onMade, onError: (error) => showFieldErrors(form, error) })
   }
   return (
-    <Modal open title={t('token.newWorker', { namespace })} okText={common('actions.create')} onOk={() => form.submit()} onCancel={onClose} confirmLoading={create.isPending}>
+    <Modal
+      open
+      title={t('token.newWorker', { namespace })}
+      okText={common('actions.create')}
+      onOk={() => form.submit()}
+      onCancel={onClose}
+      confirmLoading={create.isPending}
+    >
       <FormProblem error={create.error} />
-      <Form<Values> name="worker-token" form={form} layout="vertical" onFinish={save} onValuesChange={forgetErrors(form)} initialValues={{ name: '', group: '' }}>
+      <Form<Values>
+        name="worker-token"
+        form={form}
+        layout="vertical"
+        onFinish={save}
+        onValuesChange={forgetErrors(form)}
+        initialValues={{ name: '', group: '' }}
+      >
         <Form.Item label={t('token.name')} name="name" required>
           <Input autoFocus autoComplete="off" spellCheck={false} />
         </Form.Item>
@@ -52,7 +66,12 @@ export default function WorkerTokensSection() {
     { title: t('token.group'), key: 'group', render: (_, { group }) => group ?? t('token.anyGroup') },
     { title: t('state'), key: 'state', render: (_, token) => <TokenState revokedAt={token.revokedAt} /> },
     { title: t('created'), key: 'created', render: (_, { createdAt }) => <Time at={createdAt} /> },
-    { title: <span className="jt-hidden">{common('actions.column')}</span>, key: 'actions', align: 'right', render: (_, token) => <RevokeToken kind="worker-tokens" token={token} /> },
+    {
+      title: <span className="jt-hidden">{common('actions.column')}</span>,
+      key: 'actions',
+      align: 'right',
+      render: (_, token) => <RevokeToken kind="worker-tokens" token={token} />,
+    },
   ]
   return (
     <SectionFrame
@@ -88,7 +107,14 @@ export default function WorkerTokensSection() {
           }}
         />
       )}
-      {made !== undefined && <TokenShownOnce name={made.name} token={made.token} hint={`JOBTRAIL_TOKEN=… node worker/dist/main.js --server ${location.origin}`} onClose={() => setMade(undefined)} />}
+      {made !== undefined && (
+        <TokenShownOnce
+          name={made.name}
+          token={made.token}
+          hint={`JOBTRAIL_TOKEN=… node worker/dist/main.js --server ${location.origin}`}
+          onClose={() => setMade(undefined)}
+        />
+      )}
     </SectionFrame>
   )
 }

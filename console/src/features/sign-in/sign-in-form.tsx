@@ -9,9 +9,19 @@ import { isProblem, messageOf } from '../../api/problem'
 export function SignInForm({ username, onDone }: { username?: string; onDone?: () => void }) {
   const { t } = useTranslation()
   const attempt = useMutation({ mutationFn: (login: Login) => signIn(login.username, login.password), onSuccess: () => onDone?.() })
-  const message = isProblem(attempt.error, 'INVALID_CREDENTIALS') ? t('session.invalid') : isProblem(attempt.error, 'TOO_MANY_ATTEMPTS') ? t('session.tooMany') : messageOf(attempt.error)
+  const message = isProblem(attempt.error, 'INVALID_CREDENTIALS')
+    ? t('session.invalid')
+    : isProblem(attempt.error, 'TOO_MANY_ATTEMPTS')
+      ? t('session.tooMany')
+      : messageOf(attempt.error)
   return (
-    <Form<Login> name="sign-in" layout="vertical" requiredMark={false} initialValues={{ username: username ?? '', password: '' }} onFinish={(values) => attempt.mutate(values)}>
+    <Form<Login>
+      name="sign-in"
+      layout="vertical"
+      requiredMark={false}
+      initialValues={{ username: username ?? '', password: '' }}
+      onFinish={(values) => attempt.mutate(values)}
+    >
       {attempt.isError && <Alert type="error" showIcon title={message} role="alert" style={{ marginBottom: 16 }} />}
       <Form.Item label={t('session.username')} name="username" rules={[{ required: true, message: t('session.usernameMissing') }]}>
         <Input autoComplete="username" autoFocus={username === undefined} disabled={username !== undefined} autoCapitalize="none" spellCheck={false} />

@@ -34,7 +34,10 @@ export default function WorkersPage() {
   const group = search.get('group')
   const state = search.get('state') ?? ''
   const open = search.get('open')
-  const rows = useMemo(() => (workers.data?.items ?? []).filter((each) => matches(each, text, group, state === '' ? [] : state.split(','))), [workers.data, text, group, state])
+  const rows = useMemo(
+    () => (workers.data?.items ?? []).filter((each) => matches(each, text, group, state === '' ? [] : state.split(','))),
+    [workers.data, text, group, state],
+  )
   const groups = useMemo(() => [...new Set((workers.data?.items ?? []).map((each) => each.group))].toSorted(), [workers.data])
 
   if (workers.data === undefined) {
@@ -55,7 +58,17 @@ export default function WorkersPage() {
             text={
               <>
                 {t('emptyText')}
-                <pre className="jt-mono" style={{ textAlign: 'start', display: 'inline-block', padding: 12, background: token.colorFillTertiary, borderRadius: 6, whiteSpace: 'pre-wrap' }}>
+                <pre
+                  className="jt-mono"
+                  style={{
+                    textAlign: 'start',
+                    display: 'inline-block',
+                    padding: 12,
+                    background: token.colorFillTertiary,
+                    borderRadius: 6,
+                    whiteSpace: 'pre-wrap',
+                  }}
+                >
                   {`JOBTRAIL_TOKEN=… node worker/dist/main.js --server ${location.origin}`}
                 </pre>
               </>
@@ -70,8 +83,23 @@ export default function WorkersPage() {
     <>
       <PageHeader title={t('title')} subtitle={t('subtitle', { namespace })} />
       <div role="search" style={{ display: 'flex', flexWrap: 'wrap', gap: 8, marginBottom: 12 }}>
-        <Input.Search aria-label={t('search')} placeholder={t('search')} allowClear defaultValue={text} onSearch={(value) => setParams({ search: value })} style={{ width: 260 }} />
-        <Select aria-label={t('group')} placeholder={t('group')} allowClear value={group} options={groups.map((value) => ({ value }))} onChange={(value) => setParams({ group: value })} style={{ minWidth: 140 }} />
+        <Input.Search
+          aria-label={t('search')}
+          placeholder={t('search')}
+          allowClear
+          defaultValue={text}
+          onSearch={(value) => setParams({ search: value })}
+          style={{ width: 260 }}
+        />
+        <Select
+          aria-label={t('group')}
+          placeholder={t('group')}
+          allowClear
+          value={group}
+          options={groups.map((value) => ({ value }))}
+          onChange={(value) => setParams({ group: value })}
+          style={{ minWidth: 140 }}
+        />
         <Select
           aria-label={t('state')}
           placeholder={t('state')}
@@ -91,7 +119,7 @@ export default function WorkersPage() {
         pagination={rows.length > 50 ? { pageSize: 50, showSizeChanger: false } : false}
         locale={{ emptyText: t('noMatch') }}
         expandable={{
-              columnTitle: <span className="jt-hidden">{common('actions.details')}</span>,
+          columnTitle: <span className="jt-hidden">{common('actions.details')}</span>,
           expandedRowKeys: open === null ? [] : [open],
           onExpand: (isOpen, worker) => setParams({ open: isOpen ? worker.id : null }),
           expandedRowRender: (worker) => <WorkerRunList workerId={worker.id} />,

@@ -52,7 +52,13 @@ export function useWorkerColumns(): ColumnsType<WorkerView> {
           '–'
         ) : (
           <Flex gap={8} align="center">
-            <Progress percent={slots === 0 ? 0 : Math.round((running / slots) * 100)} showInfo={false} size="small" style={{ flex: 1, minWidth: 60 }} aria-label={t('loadOf', { running, slots })} />
+            <Progress
+              percent={slots === 0 ? 0 : Math.round((running / slots) * 100)}
+              showInfo={false}
+              size="small"
+              style={{ flex: 1, minWidth: 60 }}
+              aria-label={t('loadOf', { running, slots })}
+            />
             <span className="jt-nums">{`${running} / ${slots}`}</span>
           </Flex>
         ),

@@ -15,7 +15,11 @@ export class NamespacesRepository implements OnModuleInit {
   }
 
   async onModuleInit(): Promise<void> {
-    await ensureCollection(this.mongo.db, { name: 'namespaces', fields: { _id: 'string', description: 'string', createdAt: 'date' }, optional: { additions: 'number' } })
+    await ensureCollection(this.mongo.db, {
+      name: 'namespaces',
+      fields: { _id: 'string', description: 'string', createdAt: 'date' },
+      optional: { additions: 'number' },
+    })
   }
 
   async insert(namespace: NamespaceDocument, session: ClientSession): Promise<void> {

@@ -12,7 +12,8 @@ export function routeName(route: Route): string {
 /** The inverse of {@link routeName}; throws RangeError for anything else. */
 export function parseRoute(name: string): Route {
   const [namespace, group, tags, handler, ...rest] = name.split('/')
-  if (namespace === undefined || group === undefined || tags === undefined || handler === undefined || rest.length > 0) throw new RangeError(`Not a route: ${name}`)
+  if (namespace === undefined || group === undefined || tags === undefined || handler === undefined || rest.length > 0)
+    throw new RangeError(`Not a route: ${name}`)
   return { namespace, group, tags: tags === '' ? [] : tags.split('+'), handler: handler === '' ? null : decodeURIComponent(handler) }
 }
 

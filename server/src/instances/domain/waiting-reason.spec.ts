@@ -3,7 +3,19 @@ import { type WaitingFacts, waitingReason } from './waiting-reason.js'
 
 const busy = { tags: ['a'], handlers: [], slots: 2, freeSlots: 0 }
 const free = { ...busy, freeSlots: 1 }
-const facts: WaitingFacts = { now: 1_000, dueAt: 0, attempt: 0, heldForConcurrency: null, namespace: 'n', group: 'g', tags: ['a'], handler: null, workersInGroup: [free], ableWorkers: [free], position: 7 }
+const facts: WaitingFacts = {
+  now: 1_000,
+  dueAt: 0,
+  attempt: 0,
+  heldForConcurrency: null,
+  namespace: 'n',
+  group: 'g',
+  tags: ['a'],
+  handler: null,
+  workersInGroup: [free],
+  ableWorkers: [free],
+  position: 7,
+}
 
 describe('why an instance waits', () => {
   test('it is not due yet', () => {
@@ -16,7 +28,10 @@ describe('why an instance waits', () => {
   })
 
   test('nobody is there', () => {
-    expect(waitingReason({ ...facts, workersInGroup: [], ableWorkers: [] })).toMatchObject({ reason: 'no_worker', message: 'No worker connected in group g of namespace n' })
+    expect(waitingReason({ ...facts, workersInGroup: [], ableWorkers: [] })).toMatchObject({
+      reason: 'no_worker',
+      message: 'No worker connected in group g of namespace n',
+    })
   })
 
   test('the missing tag is named', () => {
@@ -33,7 +48,11 @@ describe('why an instance waits', () => {
   })
 
   test('all slots are busy, with the place in the queue', () => {
-    expect(waitingReason({ ...facts, ableWorkers: [busy, busy] })).toEqual({ reason: 'slots', message: 'All 4 slots of 2 able workers are busy; position 7 in the queue', position: 7 })
+    expect(waitingReason({ ...facts, ableWorkers: [busy, busy] })).toEqual({
+      reason: 'slots',
+      message: 'All 4 slots of 2 able workers are busy; position 7 in the queue',
+      position: 7,
+    })
   })
 
   test('it is about to be placed', () => {

@@ -23,7 +23,9 @@ export function waitingReason(facts: WaitingFacts): WaitingFor {
   const { now, dueAt, ableWorkers, workersInGroup } = facts
   if (dueAt > now) {
     const until = new Date(dueAt).toISOString()
-    return facts.attempt > 0 ? { reason: 'retry', message: `Attempt ${facts.attempt} failed; the next one is due at ${until}`, until } : { reason: 'due', message: `Due at ${until}`, until }
+    return facts.attempt > 0
+      ? { reason: 'retry', message: `Attempt ${facts.attempt} failed; the next one is due at ${until}`, until }
+      : { reason: 'due', message: `Due at ${until}`, until }
   }
   if (facts.heldForConcurrency !== null) {
     return { reason: 'concurrency', message: `The job runs at most ${facts.heldForConcurrency} at a time; this instance goes on when one of them ends` }
@@ -33,12 +35,20 @@ export function waitingReason(facts: WaitingFacts): WaitingFor {
     const missing = facts.tags.find((tag) => !workersInGroup.some((worker) => worker.tags.includes(tag)))
     if (missing !== undefined) return { reason: 'no_worker', message: `No worker connected with tag ${missing} in group ${facts.group}` }
     const { handler } = facts
-    if (handler !== null && !workersInGroup.some((worker) => worker.handlers.includes(handler))) return { reason: 'no_worker', message: `No worker connected with handler ${handler} in group ${facts.group}` }
-    return { reason: 'no_worker', message: `No connected worker of group ${facts.group} has all that is needed: tags ${facts.tags.join(', ')}${handler === null ? '' : ` and handler ${handler}`}` }
+    if (handler !== null && !workersInGroup.some((worker) => worker.handlers.includes(handler)))
+      return { reason: 'no_worker', message: `No worker connected with handler ${handler} in group ${facts.group}` }
+    return {
+      reason: 'no_worker',
+      message: `No connected worker of group ${facts.group} has all that is needed: tags ${facts.tags.join(', ')}${handler === null ? '' : ` and handler ${handler}`}`,
+    }
   }
   if (ableWorkers.every((worker) => worker.freeSlots === 0)) {
     const slots = ableWorkers.reduce((sum, worker) => sum + worker.slots, 0)
-    return { reason: 'slots', message: `All ${slots} slots of ${ableWorkers.length} able workers are busy; position ${facts.position} in the queue`, position: facts.position }
+    return {
+      reason: 'slots',
+      message: `All ${slots} slots of ${ableWorkers.length} able workers are busy; position ${facts.position} in the queue`,
+      position: facts.position,
+    }
   }
   return { reason: 'dispatch', message: 'About to be given to a worker' }
 }

@@ -15,7 +15,15 @@ export const isOnSide = (flags: number, side: Side): boolean => ((flags & LineFl
 
 /** A line as JSON answers carry it: what is not UTF-8 shows as U+FFFD. */
 export function lineView(key: AttemptKey, { n, at, flags, text }: LogLine): LogLineView {
-  return { n, ts: isoTime(at), stream: streamOf(flags), attempt: key.attempt, task: key.task, text: text.toString('utf8'), ...((flags & LineFlag.CUT) === 0 ? {} : { cut: true as const }) }
+  return {
+    n,
+    ts: isoTime(at),
+    stream: streamOf(flags),
+    attempt: key.attempt,
+    task: key.task,
+    text: text.toString('utf8'),
+    ...((flags & LineFlag.CUT) === 0 ? {} : { cut: true as const }),
+  }
 }
 
 let lastAt = Number.NaN

@@ -27,7 +27,10 @@ describe('lines', () => {
     const events = text.toString().split('\n\n')
     expect(events).toHaveLength(3)
     const [first, second, rest] = events
-    expect(first?.split('\n')).toEqual(['id: 7', `data: ${JSON.stringify({ n: 7, ts: '2026-01-02T03:04:05.006Z', stream: 'stdout', attempt: 1, task: 0, text: 'a\r\u2028"b"' })}`])
+    expect(first?.split('\n')).toEqual([
+      'id: 7',
+      `data: ${JSON.stringify({ n: 7, ts: '2026-01-02T03:04:05.006Z', stream: 'stdout', attempt: 1, task: 0, text: 'a\r\u2028"b"' })}`,
+    ])
     expect(first).not.toContain('\r')
     expect(second).toContain('"stream":"stderr"')
     expect(rest).toBe('')

@@ -60,7 +60,11 @@ describe('seal', () => {
       fc.property(fc.array(fc.record({ count: fc.integer({ min: 1, max: 5 }), isStored: fc.boolean() }), { minLength: 1, maxLength: 12 }), (plan) => {
         const { chunks, totals } = stream(plan.map(({ count }) => count))
         const absent = chunks.filter((_, i) => plan[i]?.isStored === false).flatMap(({ n, count }) => Array.from({ length: count }, (_, i) => n + i))
-        const decision = decideSeal(totals, emptyTotals(KEY), chunks.filter((_, i) => plan[i]?.isStored === true))
+        const decision = decideSeal(
+          totals,
+          emptyTotals(KEY),
+          chunks.filter((_, i) => plan[i]?.isStored === true),
+        )
         expect(decision.state).toBe(absent.length === 0 ? 'sealed' : 'missing')
         expect(decision.missing.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, i) => from + i))).toEqual(absent)
       }),
@@ -92,7 +96,13 @@ describe('seal', () => {
 
   test('names a bounded number of missing ranges', () => {
     const { chunks, totals } = stream(Array.from({ length: 3 * MAX_RANGES }, () => 1))
-    expect(decideSeal(totals, emptyTotals(KEY), chunks.filter((_, i) => i % 2 === 0)).missing).toHaveLength(MAX_RANGES)
+    expect(
+      decideSeal(
+        totals,
+        emptyTotals(KEY),
+        chunks.filter((_, i) => i % 2 === 0),
+      ).missing,
+    ).toHaveLength(MAX_RANGES)
   })
 })
 

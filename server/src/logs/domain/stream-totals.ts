@@ -83,7 +83,8 @@ export class SealCheck {
     const { lines, bytes, chunks } = this.end
     if (chunk.n < lines) this.reason ??= `chunks overlap at line ${chunk.n}`
     else if (chunk.n > lines) this.miss(lines, chunk.n)
-    else if (this.missing.length === 0 && chunk.offset !== bytes) this.reason ??= `the chunk at line ${chunk.n} begins at byte ${chunk.offset}, the one before it ends at ${bytes}`
+    else if (this.missing.length === 0 && chunk.offset !== bytes)
+      this.reason ??= `the chunk at line ${chunk.n} begins at byte ${chunk.offset}, the one before it ends at ${bytes}`
     this.stored += chunk.count
     this.end = { chunks: chunks + 1, lines: chunk.n + chunk.count, bytes: bytes + chunk.bytes, digest: chunk.digest }
   }

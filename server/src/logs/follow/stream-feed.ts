@@ -197,7 +197,10 @@ export class StreamFeed {
       return
     }
     await this.encode(following)
-    this.prefix = extendPrefix(this.prefix, following.map(({ header }) => header)).prefix
+    this.prefix = extendPrefix(
+      this.prefix,
+      following.map(({ header }) => header),
+    ).prefix
     if (this.prefix.chunks - this.watermarkChunks >= WATERMARK_CHUNKS) {
       this.watermarkChunks = this.prefix.chunks
       this.services.streams.noteWatermark(this.key, this.prefix)

@@ -32,6 +32,7 @@ describe('static files', () => {
 
   it('are sent compressed when they are of one name in the folder of hashed files', () => {
     expect(compressibleType('/assets/index-BxY12_cD.js')).toBe('js')
-    for (const path of ['/assets/../secret.js', '/assets/..%2fsecret.js', '/assets/a/b.js', '/assets/.hidden.js', '/index.html', '/assets/index.js.br']) expect(compressibleType(path)).toBeUndefined()
+    for (const path of ['/assets/../secret.js', '/assets/..%2fsecret.js', '/assets/a/b.js', '/assets/.hidden.js', '/index.html', '/assets/index.js.br'])
+      expect(compressibleType(path)).toBeUndefined()
   })
 })

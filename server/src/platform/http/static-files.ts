@@ -12,7 +12,15 @@ const HASHED = /[\\/]assets[\\/][^\\/]+-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$/
  * Of the console's page: scripts of ours only, so that text from a job, a name or a log can never run as one. Styles are also made at run time, by the component
  * library. (Of the page alone: what is loaded from it falls under it.)
  */
-const CONTENT_SECURITY = ["default-src 'self'", "style-src 'self' 'unsafe-inline'", "img-src 'self' data:", "object-src 'none'", "base-uri 'self'", "form-action 'self'", "frame-ancestors 'none'"].join('; ')
+const CONTENT_SECURITY = [
+  "default-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "object-src 'none'",
+  "base-uri 'self'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+].join('; ')
 
 /** What the console's build writes beside each of its hashed files, the smallest first. */
 const ENCODINGS = [
@@ -68,9 +76,13 @@ export function staticFiles(directory: string, logger: Logger): RequestHandler[]
   }
   const pages: RequestHandler = (request: Request, response: Response, next: NextFunction) => {
     if (!isPageRequest(request.method, request.path, request.get('Accept'))) return next()
-    response.sendFile('index.html', { root, cacheControl: false, headers: { 'Cache-Control': 'no-cache', 'Content-Security-Policy': CONTENT_SECURITY } }, (error: unknown) => {
-      if (error !== undefined && !response.headersSent) next()
-    })
+    response.sendFile(
+      'index.html',
+      { root, cacheControl: false, headers: { 'Cache-Control': 'no-cache', 'Content-Security-Policy': CONTENT_SECURITY } },
+      (error: unknown) => {
+        if (error !== undefined && !response.headersSent) next()
+      },
+    )
   }
   return [compressed, files, pages]
 }

@@ -41,7 +41,9 @@ export class FakeServer implements LogTransport {
     this.resumeCalls++
     await Promise.resolve()
     this.check()
-    return { results: Resume.parse(message).streams.map((key) => ({ state: this.sealed.has(attemptKeyString(key)) ? 'sealed' : 'open', ranges: this.ranges(key) })) }
+    return {
+      results: Resume.parse(message).streams.map((key) => ({ state: this.sealed.has(attemptKeyString(key)) ? 'sealed' : 'open', ranges: this.ranges(key) })),
+    }
   }
 
   async seal(message: Seal): Promise<SealReply> {
