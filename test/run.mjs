@@ -80,7 +80,7 @@ async function runVitest(name, config, only, timeoutMs) {
   const env = { ...process.env, JOBTRAIL_TEST_COUNTS: file }
   const exitCode = await runNode([vitest, 'run', '--config', config, '--passWithNoTests', ...reporters, ...only], timeoutMs, env)
   // No file: vitest did not even begin. With an exit code of 0 there was no test to run.
-  if (!existsSync(file)) return { passed: 0, failed: exitCode === 0 ? 0 : 1, skipped: 0 }
+  if (!existsSync(file)) return { passed: 0, failed: exitCode === 0 ? 0 : 1, skipped: 0, failures: [] }
   const counts = JSON.parse(readFileSync(file, 'utf8'))
   if (counts.running.length > 0) process.stdout.write(`not ended: ${counts.running.join(', ')}\n`)
   counts.failed += counts.running.length
@@ -107,6 +107,8 @@ if (options.bench !== undefined) {
   const sum = (key) => parts.reduce((total, part) => total + part[key], 0)
   const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]
   process.stdout.write(`\nall tests took ${Math.round((Date.now() - started) / 1000)} s, ${skipped} skipped\n`)
+  // Once more at the end, where it is found: the output is long.
+  for (const failure of parts.flatMap((part) => part.failures)) process.stdout.write(`failed: ${failure}\n`)
   if (passed + failed === 0) process.stdout.write('no test was run\n')
   process.stdout.write(`${passed} passed, ${failed} failed\n`)
   process.exitCode = failed === 0 && passed > 0 ? 0 : 1

@@ -156,7 +156,7 @@ export class LogPipeline {
   private takeRecovered(stream: RecoveredStream): void {
     const queue = new StreamQueue(stream.key, this.spool.adoptFile(stream))
     // Nothing was captured: the server seals it by itself.
-    if (stream.totals.lines === 0) void this.spool.remove(queue.file)
+    if (stream.totals.lines === 0) this.spool.remove(queue.file)
     else {
       queue.totals = stream.totals
       queue.isHeld = true
@@ -216,12 +216,12 @@ export class LogPipeline {
   private setAside(queue: StreamQueue, error: Error): void {
     this.options.onFault(error, 'log stream set aside')
     this.letGo(queue)
-    void this.spool.reject(queue.file)
+    this.spool.reject(queue.file)
   }
 
   private forget(queue: StreamQueue): void {
     this.letGo(queue)
-    void this.spool.remove(queue.file)
+    this.spool.remove(queue.file)
   }
 
   private letGo(queue: StreamQueue): void {

@@ -34,6 +34,8 @@ export class Spool implements SpoolHost<SpoolFile> {
   private readonly stopped = new AbortController()
   private timer: NodeJS.Timeout | undefined
   private syncing: Promise<void> | undefined
+  /** Removals under way. */
+  private readonly removals = new Set<Promise<void>>()
   private hasNewFiles = false
   private bytes = 0
 
@@ -98,36 +100,38 @@ export class Spool implements SpoolHost<SpoolFile> {
     this.options.onFault(error, what)
   }
 
-  /** The stream is delivered, or nobody wants it. Never rejects. */
-  async remove(file: SpoolFile): Promise<void> {
-    this.dirty.delete(file)
-    this.opened.delete(file)
-    try {
-      for (const path of await file.detach()) await unlink(path).catch((error: unknown) => this.unlessMissing(error))
-    } catch (error) {
-      this.onFault(error, 'remove from spool')
-    }
+  /** The stream is delivered, or nobody wants it. */
+  remove(file: SpoolFile): void {
+    this.take(file, 'remove from spool', async (paths) => {
+      for (const path of paths) await unlink(path).catch((error: unknown) => this.unlessMissing(error))
+    })
   }
 
-  /** Keeps the stream's files apart, for people: nothing of it is sent any more. Never rejects. */
-  async reject(file: SpoolFile): Promise<void> {
-    this.dirty.delete(file)
-    this.opened.delete(file)
-    try {
-      await this.setAside(await file.detach())
-    } catch (error) {
-      this.onFault(error, 'set aside in spool')
-    }
+  /** Keeps the stream's files apart, for people: nothing of it is sent any more. */
+  reject(file: SpoolFile): void {
+    this.take(file, 'set aside in spool', (paths) => this.setAside(paths))
   }
 
-  /** Syncs and closes what is open. */
+  /** Syncs and closes what is open. Nothing is touched any more once it resolves: the folder may have a new owner then. */
   async close(): Promise<void> {
     this.stopped.abort()
     clearTimeout(this.timer)
+    await Promise.all(this.removals)
     await this.syncing
     await this.syncDirty()
     for (const file of this.opened.keys()) await file.closeHandle().catch((error: unknown) => this.onFault(error, 'close spool file'))
     this.opened.clear()
+  }
+
+  private take(file: SpoolFile, what: string, dispose: (paths: readonly string[]) => Promise<void>): void {
+    this.dirty.delete(file)
+    this.opened.delete(file)
+    const removal = file
+      .detach()
+      .then(dispose)
+      .catch((error: unknown) => this.onFault(error, what))
+      .finally(() => this.removals.delete(removal))
+    this.removals.add(removal)
   }
 
   private unlessMissing(error: unknown): void {
