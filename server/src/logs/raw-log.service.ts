@@ -50,12 +50,10 @@ export class RawLogService {
     const compressor = compressorFor(encoding)
     if (compressor !== undefined) response.set('Content-Encoding', String(encoding))
     if (range !== 'whole') {
-      response
-        .status(206)
-        .set({
-          'Content-Range': `bytes ${range.from}-${range.to - 1}/${state === 'sealed' ? totals.bytes : '*'}`,
-          'Content-Length': String(range.to - range.from),
-        })
+      response.status(206).set({
+        'Content-Range': `bytes ${range.from}-${range.to - 1}/${state === 'sealed' ? totals.bytes : '*'}`,
+        'Content-Length': String(range.to - range.from),
+      })
     } else if (isPlain && compressor === undefined) response.set('Content-Length', String(totals.bytes))
     if (request.method === 'HEAD') {
       response.end()
