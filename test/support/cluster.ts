@@ -39,7 +39,8 @@ export interface ClusterOptions {
   workerMain?: string
 }
 
-const ADMIN_PASSWORD = 'test-admin-password'
+/** The password of `admin` in each test cluster. */
+export const ADMIN_PASSWORD = 'test-admin-password'
 
 /** What a test's processes see of our own environment: no setting that could change a result. */
 function cleanEnvironment(): NodeJS.ProcessEnv {

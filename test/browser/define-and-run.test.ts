@@ -1,0 +1,74 @@
+import { join } from 'node:path'
+import { JobPage, JobView } from '@jobtrail/shared/api/jobs'
+import { expect, it } from 'vitest'
+import { openPage, useBrowser, watchErrors } from '../support/browser.js'
+import { useCluster } from '../support/cluster.js'
+import { LogPanel, signIn } from '../support/console-pages.js'
+import { rawLog, uniqueName, waitForSealed } from '../support/factories.js'
+import { Gate } from '../support/gate.js'
+
+const cluster = useCluster({ servers: 2, workers: 1 })
+const browser = useBrowser()
+
+it('a job with a cron trigger is defined in the form and run, and its log arrives as it is written', async () => {
+  const gate = new Gate(join(cluster().dir, 'gate'))
+  const name = uniqueName('nightly')
+  const script = `echo "hello $JOBTRAIL_PARAM_WHO"\n${gate.shell(1)}\necho "to stderr" >&2\n${gate.shell(2)}\necho "the end"`
+  const page = await openPage(browser())
+  const errors = watchErrors(page)
+  await signIn(page, cluster().url)
+  const typeInto = async (label: string, text: string): Promise<void> => {
+    await page.getByRole('textbox', { name: label, exact: true }).click()
+    await page.keyboard.press('ControlOrMeta+a')
+    await page.keyboard.type(text)
+  }
+
+  await page.getByRole('link', { name: 'Jobs', exact: true }).click()
+  await page.getByRole('link', { name: 'New job' }).first().click()
+  await page.getByLabel('Name', { exact: true }).fill(name)
+  await page.getByText('Cron', { exact: true }).click()
+  await page.getByLabel('Cron expression').fill('30 4 * * *')
+  await page.getByText('At 04:30', { exact: false }).first().waitFor()
+  await typeInto('Script', script)
+  const fires = page.getByRole('table').getByRole('row').filter({ hasText: ' 04:30' })
+  await fires.nth(9).waitFor()
+  expect(await fires.count()).toBe(10)
+  await page.getByRole('button', { name: /Create/ }).click()
+  await page.waitForURL(/\/jobs\/[0-9a-f-]{36}/)
+  await page.getByRole('heading', { name, level: 1 }).waitFor()
+
+  const api = await cluster().api()
+  const [job] = (await api.get(`/api/jobs?name=${name}`, JobPage)).items
+  expect(job).toMatchObject({ name, trigger: { kind: 'cron', expression: '30 4 * * *', timeZone: 'Europe/Berlin' }, processor: { kind: 'shell', script } })
+  expect((await api.get(`/api/jobs/${job?.id}`, JobView)).nextFireAt).not.toBeNull()
+
+  await page.getByRole('button', { name: /Run now/ }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByRole('textbox', { name: 'Params' }).waitFor()
+  await typeInto('Params', '{"who": "Berlin"}')
+  await dialog.getByRole('button', { name: /Run now/ }).click()
+  await page.waitForURL(/\/instances\/[0-9a-f-]{36}/)
+  const instanceId = /instances\/([0-9a-f-]{36})/.exec(page.url())?.[1] ?? ''
+  const log = new LogPanel(page)
+  const status = page.getByRole('heading', { name, level: 1 }).locator('..')
+
+  await log.row(0).getByText('hello Berlin').waitFor()
+  await status.getByText('Running').waitFor()
+  await log.badge('Open').waitFor()
+  await log.badge('Live').waitFor()
+  expect(await log.rows.count()).toBe(1)
+
+  gate.open()
+  await log.row(1).getByText('to stderr').waitFor()
+  await log.badge('Live').waitFor()
+  expect(await log.rows.count()).toBe(2)
+
+  gate.open()
+  await log.row(2).getByText('the end').waitFor()
+  await status.getByText('Succeeded').waitFor()
+  await log.badge('Sealed and verified').waitFor()
+  expect(await log.count.textContent()).toBe('3 lines')
+  expect((await waitForSealed(api, instanceId)).params).toEqual({ who: 'Berlin' })
+  expect((await rawLog(api, instanceId)).toString()).toBe('hello Berlin\nto stderr\nthe end\n')
+  expect(errors).toEqual([])
+})
