@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { openPage, useBrowser, watchErrors } from '../support/browser.js'
 import { useCluster } from '../support/cluster.js'
 import { LogPanel, signIn } from '../support/console-pages.js'
-import { rawLog, uniqueName, waitForSealed } from '../support/factories.js'
+import { createAndRun, rawLog, shellJob, uniqueName, waitForEnd, waitForSealed } from '../support/factories.js'
 import { Gate } from '../support/gate.js'
 
 const cluster = useCluster({ servers: 2, workers: 1 })
@@ -71,4 +71,16 @@ it('a job with a cron trigger is defined in the form and run, and its log arrive
   expect((await waitForSealed(api, instanceId)).params).toEqual({ who: 'Berlin' })
   expect((await rawLog(api, instanceId)).toString()).toBe('hello Berlin\nto stderr\nthe end\n')
   expect(errors).toEqual([])
+})
+
+it('the page of a run leads to the revision of the job that it ran', async () => {
+  const api = await cluster().api()
+  const { job, instanceId } = await createAndRun(api, shellJob('true'))
+  await waitForEnd(api, instanceId)
+  await api.patch(`/api/jobs/${job.id}`, { revision: 1, description: 'changed since' })
+  const page = await openPage(browser(), { token: api.token ?? '' })
+  await page.goto(`${cluster().url}/instances/${instanceId}`)
+  await page.getByRole('link', { name: 'Revision 1', exact: true }).click()
+  const chosen = page.getByRole('row').filter({ has: page.getByRole('radio', { checked: true }) })
+  await chosen.getByText('created', { exact: true }).waitFor()
 })

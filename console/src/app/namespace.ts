@@ -1,5 +1,5 @@
 import { useCallback, useEffect } from 'react'
-import { useSearchParams } from 'react-router'
+import { useLocation, useNavigate, useSearchParams } from 'react-router'
 import { ALL_NAMESPACES } from '@jobtrail/shared/api/auth'
 import { useSession } from './session'
 import { readStorage, writeStorage } from './stored'
@@ -31,19 +31,15 @@ export function useNamespace(): { namespace: string; setNamespace: (namespace: s
 
 /** Writes the namespace into the URL of a page that was reached without. */
 export function useNamespaceInUrl(): void {
-  const [search, setSearch] = useSearchParams()
+  const { search, hash } = useLocation()
+  const navigate = useNavigate()
   const { namespace } = useNamespace()
-  const isMissing = !search.has(PARAM)
   useEffect(() => {
     ofTab = namespace
-    if (!isMissing) return
-    setSearch(
-      (former) => {
-        const next = new URLSearchParams(former)
-        next.set(PARAM, namespace)
-        return next
-      },
-      { replace: true },
-    )
-  }, [isMissing, namespace, setSearch])
+    const next = new URLSearchParams(search)
+    if (next.has(PARAM)) return
+    next.set(PARAM, namespace)
+    // With the hash: it may say which lines of a log the page is to open at.
+    void navigate({ search: next.toString(), hash }, { replace: true, preventScrollReset: true })
+  }, [search, hash, namespace, navigate])
 }

@@ -69,7 +69,7 @@ export function Facts({ instance, jobZone }: { instance: InstanceDetail; jobZone
     { key: 'exit', children: last?.exitCode ?? last?.signal ?? '–' },
     {
       key: 'revision',
-      children: <Link to={`/jobs/${instance.jobId}/revisions?revision=${instance.revision}`}>{t('revision', { revision: instance.revision })}</Link>,
+      children: <Link to={`/jobs/${instance.jobId}/revisions?rev=${instance.revision}`}>{t('revision', { revision: instance.revision })}</Link>,
     },
     {
       key: 'id',
