@@ -51,47 +51,54 @@ async function takeAll(page: Page, log: LogPanel, total: number): Promise<{ pain
   return { painted: painted.map(({ text }) => `${text}\n`).join(''), copied, downloaded: await readFile(await (await coming).path()) }
 }
 
-it('the server that a page is connected to is killed in mid-stream: every line is seen once, in order, to the end, and the same through another server', async () => {
-  const gate = new Gate(join(cluster().dir, 'gate'))
-  const api = await cluster().api()
-  const { instanceId } = await createAndRun(api, shellJob(steadyPrinter(gate)))
-  const token = api.token ?? ''
-  const page = await openPage(browser(), { token })
-  const watch = await LogWatch.begin(page)
-  const log = await LogPanel.open(page, cluster().url, instanceId)
-  await watch.waitForLine(300)
+it.each([
+  ['is killed', 'SIGKILL'],
+  ['leaves in good order', 'SIGTERM'],
+] as const)(
+  'the server that a page is connected to %s in mid-stream: every line is seen once, in order, to the end, and the same through another server',
+  async (_, signal) => {
+    const gate = new Gate(join(cluster().dir, signal))
+    const api = await cluster().api()
+    const { instanceId } = await createAndRun(api, shellJob(steadyPrinter(gate)))
+    const token = api.token ?? ''
+    const page = await openPage(browser(), { token })
+    const watch = await LogWatch.begin(page)
+    const log = await LogPanel.open(page, cluster().url, instanceId)
+    await watch.waitForLine(300)
 
-  const killed = await serverOfFollower()
-  const { last } = await watch.seen()
-  await killed.kill()
-  await watch.waitForStates(['Live', 'Reconnecting', 'Live'])
-  await watch.waitForLine(last + 500)
-  expect((await serverOfFollower()).name).not.toBe(killed.name)
+    const lost = await serverOfFollower()
+    const { last } = await watch.seen()
+    await lost.kill(signal)
+    await watch.waitForStates(['Live', 'Reconnecting', 'Live'])
+    await watch.waitForLine(last + 500)
+    expect((await serverOfFollower()).name).not.toBe(lost.name)
 
-  gate.open()
-  await log.badge('Sealed and verified').waitFor()
-  await waitForSealed(api, instanceId)
-  const raw = await rawLog(api, instanceId)
-  const lines = raw.toString().split('\n').slice(0, -1)
-  expect(lines).toEqual([...lines.slice(0, -1).map((_, i) => `line ${i + 1} of a job that prints steadily`), `the end after ${lines.length - 1} lines`])
-  await watch.waitForLine(lines.length - 1)
-  const seen = await watch.seen()
-  expect(seen.faults).toEqual([])
-  for (const [n, text] of seen.texts) expect(text).toBe(lines[n])
-  const here = await takeAll(page, log, lines.length)
-  expect(here.painted).toBe(raw.toString())
-  expect(here.copied).toBe(raw.toString())
-  expect(here.downloaded.equals(raw)).toBe(true)
+    gate.open()
+    await log.badge('Sealed and verified').waitFor()
+    await waitForSealed(api, instanceId)
+    const raw = await rawLog(api, instanceId)
+    const lines = raw.toString().split('\n').slice(0, -1)
+    expect(lines).toEqual([...lines.slice(0, -1).map((_, i) => `line ${i + 1} of a job that prints steadily`), `the end after ${lines.length - 1} lines`])
+    await watch.waitForLine(lines.length - 1)
+    const seen = await watch.seen()
+    expect(seen.faults).toEqual([])
+    expect(seen.states).not.toContain('Signed out')
+    for (const [n, text] of seen.texts) expect(text).toBe(lines[n])
+    const here = await takeAll(page, log, lines.length)
+    expect(here.painted).toBe(raw.toString())
+    expect(here.copied).toBe(raw.toString())
+    expect(here.downloaded.equals(raw)).toBe(true)
 
-  await killed.start()
-  const second = await launchBrowser()
-  try {
-    const otherPage = await openPage(second, { token })
-    const other = await LogPanel.open(otherPage, killed.url, instanceId)
-    await other.badge('Sealed and verified').waitFor()
-    const there = await takeAll(otherPage, other, lines.length)
-    expect(there).toEqual(here)
-  } finally {
-    await second.close()
-  }
-})
+    await lost.start()
+    const second = await launchBrowser()
+    try {
+      const otherPage = await openPage(second, { token })
+      const other = await LogPanel.open(otherPage, lost.url, instanceId)
+      await other.badge('Sealed and verified').waitFor()
+      const there = await takeAll(otherPage, other, lines.length)
+      expect(there).toEqual(here)
+    } finally {
+      await second.close()
+    }
+  },
+)
