@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { JobPage, JobView } from '@jobtrail/shared/api/jobs'
+import type { Locator } from 'playwright-core'
 import { expect, it } from 'vitest'
 import { openPage, useBrowser, watchErrors } from '../support/browser.js'
 import { useCluster } from '../support/cluster.js'
@@ -73,13 +74,19 @@ it('a job with a cron trigger is defined in the form and run, and its log arrive
   expect(errors).toEqual([])
 })
 
-it('the page of a run leads to the revision of the job that it ran', async () => {
+it('the page of a run grows with what is on it, and leads to the revision of the job that it ran', async () => {
   const api = await cluster().api()
-  const { job, instanceId } = await createAndRun(api, shellJob('true'))
+  const { job, instanceId } = await createAndRun(api, shellJob(`echo '{"a": 1, "b": 2, "c": 3}' > "$JOBTRAIL_RESULT_FILE"`))
   await waitForEnd(api, instanceId)
   await api.patch(`/api/jobs/${job.id}`, { revision: 1, description: 'changed since' })
   const page = await openPage(browser(), { token: api.token ?? '' })
   await page.goto(`${cluster().url}/instances/${instanceId}`)
+  await page.getByText('"c": 3').waitFor()
+  const bottomOf = async (each: Locator): Promise<number> => {
+    const { y = 0, height = 0 } = (await each.boundingBox()) ?? {}
+    return y + height
+  }
+  expect(await bottomOf(page.getByRole('main'))).toBeGreaterThan(await bottomOf(new LogPanel(page).root))
   await page.getByRole('link', { name: 'Revision 1', exact: true }).click()
   const chosen = page.getByRole('row').filter({ has: page.getByRole('radio', { checked: true }) })
   await chosen.getByText('created', { exact: true }).waitFor()

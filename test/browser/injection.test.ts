@@ -103,7 +103,7 @@ describe('text that would be a script stays text', () => {
       expect(await elementsOfAttacks(page, texts), path()).toEqual([])
     }
     expect(harm).toEqual(UNHARMED)
-  })
+  }, 240_000)
 
   test('in a log, as lines, links, JSON that is set out, and groups', async () => {
     const { page, harm } = await open(`/instances/${runs.succeeded}?full=1`)
