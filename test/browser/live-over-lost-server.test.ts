@@ -56,7 +56,7 @@ it.each([
   ['leaves in good order', 'SIGTERM'],
 ] as const)(
   'the server that a page is connected to %s in mid-stream: every line is seen once, in order, to the end, and the same through another server',
-  async (_, signal) => {
+  async (_how, signal) => {
     const gate = new Gate(join(cluster().dir, signal))
     const api = await cluster().api()
     const { instanceId } = await createAndRun(api, shellJob(steadyPrinter(gate)))
