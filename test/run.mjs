@@ -1,5 +1,6 @@
-// Runs the tests (npm test) or the benchmarks (npm run bench) on a fresh clone as well as on a used
-// one. The last line is always `N passed, N failed`, and the exit code is not 0 if anything failed.
+// Runs the tests (npm test), the benchmarks (npm run bench) or takes the screenshots (npm run screenshots),
+// on a fresh clone as well as on a used one. The last line of the tests is always `N passed, N failed`,
+// and the exit code is not 0 if anything failed.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -11,17 +12,21 @@ const ROOT = resolve(fileURLToPath(import.meta.url), '../..')
 const RESULTS = join(ROOT, 'test/results')
 const UNIT_TIMEOUT_MS = 3 * 60_000
 const INTEGRATION_TIMEOUT_MS = 30 * 60_000
-const BENCH_TIMEOUT_MS = 60 * 60_000
+const PROGRAM_TIMEOUT_MS = 60 * 60_000
+/** Programs beside the tests, by the option that runs them. */
+const PROGRAMS = { '--bench': 'test/dist/bench/main.js', '--screenshots': 'test/dist/screenshots/main.js' }
 
-const USAGE = `Usage: node test/run.mjs [--unit] [--only <part of a path>] [--no-build] [--bench [arguments]]
+const USAGE = `Usage: node test/run.mjs [--unit] [--only <part of a path>] [--no-build] [--bench [arguments] | --screenshots [names]]
   --unit       only the unit tests (they need no MongoDB and no Redis)
   --only PART  only the test files whose path contains PART; may be given several times
   --no-build   take what is built
-  --bench      the benchmarks; what follows is handed to them`
+  --bench      the benchmarks; what follows is handed to them
+  --screenshots
+               a picture of each page of the console, or of the named ones, in test/results/screenshots`
 
 function parse(argv) {
-  const benchAt = argv.indexOf('--bench')
-  const own = benchAt < 0 ? argv : argv.slice(0, benchAt)
+  const programAt = argv.findIndex((argument) => argument in PROGRAMS)
+  const own = programAt < 0 ? argv : argv.slice(0, programAt)
   try {
     const { values } = parseArgs({
       args: own,
@@ -32,7 +37,7 @@ function parse(argv) {
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
-    return { ...values, bench: benchAt < 0 ? undefined : argv.slice(benchAt + 1) }
+    return { ...values, program: programAt < 0 ? undefined : [join(ROOT, PROGRAMS[argv[programAt]]), ...argv.slice(programAt + 1)] }
   } catch (error) {
     process.stderr.write(`${error.message}\n${USAGE}\n`)
     process.exit(2)
@@ -96,8 +101,8 @@ if (options.help) {
 }
 bootstrap({ build: !options['no-build'] && !options.unit })
 
-if (options.bench !== undefined) {
-  process.exitCode = await runNode([join(ROOT, 'test/dist/bench/main.js'), ...options.bench], BENCH_TIMEOUT_MS)
+if (options.program !== undefined) {
+  process.exitCode = await runNode(options.program, PROGRAM_TIMEOUT_MS)
 } else {
   const started = Date.now()
   const parts = [await runVitest('unit', 'vitest.unit.config.ts', options.only, UNIT_TIMEOUT_MS)]

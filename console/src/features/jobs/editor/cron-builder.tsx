@@ -60,14 +60,14 @@ function PatternFields({ pattern, set }: { pattern: CronPattern; set: (pattern: 
       return <TimeOfDay {...pattern} onChange={(time) => set({ ...pattern, ...time })} />
     case 'weekly':
       return (
-        <>
+        <Space wrap size={8}>
           <Weekdays value={pattern.weekdays} onChange={(weekdays) => set({ ...pattern, weekdays })} />
           <TimeOfDay {...pattern} onChange={(time) => set({ ...pattern, ...time })} />
-        </>
+        </Space>
       )
     case 'monthly':
       return (
-        <>
+        <Space wrap size={8}>
           <Select
             aria-label={t('cron.day')}
             value={pattern.day}
@@ -79,7 +79,7 @@ function PatternFields({ pattern, set }: { pattern: CronPattern; set: (pattern: 
             style={{ minWidth: 140 }}
           />
           <TimeOfDay {...pattern} onChange={(time) => set({ ...pattern, ...time })} />
-        </>
+        </Space>
       )
     case 'custom':
       return null
