@@ -41,6 +41,8 @@ const PROMISED = [
   'GET /api/instances/{id}/logs/follow',
   'GET /api/instances/{id}/logs/verify',
   'GET /api/workers',
+  'POST /api/workers/{id}/drain',
+  'POST /api/workers/{id}/undrain',
   'GET /api/servers',
   'GET /health/live',
   'GET /health/ready',
@@ -48,7 +50,7 @@ const PROMISED = [
 ]
 const PUBLIC = ['POST /api/auth/login', 'GET /health/live', 'GET /health/ready', 'GET /metrics']
 /** Members that take a body but may be called without one. */
-const WITHOUT_BODY = /^POST .*\/(cancel|retry|enable|disable|logout)$/
+const WITHOUT_BODY = /^POST .*\/(cancel|retry|enable|disable|logout|drain|undrain)$/
 
 let document: Document
 let operations: [name: string, operation: Operation][] = []

@@ -41,6 +41,8 @@ const DELIVER_TIMEOUT_MS = 15_000
 /** The worker itself: takes work into its slots, runs it under the lease, and delivers ends and logs. */
 export class Agent {
   private state: WorkerState = 'RUNNING'
+  /** A user wants it idle. Unlike the states of a stop this can be taken back. */
+  private isDrainWanted = false
   private readonly startedAt = Date.now()
   private readonly version = workerVersion()
   private readonly slots: Slots
@@ -98,7 +100,7 @@ export class Agent {
       makeHeartbeat: () => this.makeHeartbeat(),
       onWelcome: (welcome, sentAt) => this.welcomed(welcome, sentAt),
       onRenewed: (reply, sentAt) => this.renewed(reply, sentAt),
-      onDrain: () => this.drain(),
+      onDrain: (isWanted) => this.drainOnDemand(isWanted),
       onLost: () => this.pipeline.disconnected(),
       commands: {
         run: (message) => this.take(message),
@@ -135,6 +137,17 @@ export class Agent {
     if (this.state !== 'RUNNING') return
     this.state = 'DRAINING'
     this.log.info({ running: this.attempts.size }, 'draining')
+    this.connection.beatNow()
+  }
+
+  private get takesWork(): boolean {
+    return this.state === 'RUNNING' && !this.isDrainWanted
+  }
+
+  private drainOnDemand(isWanted: boolean): void {
+    if (isWanted === this.isDrainWanted) return
+    this.isDrainWanted = isWanted
+    this.log.info({ running: this.attempts.size }, isWanted ? 'drained on demand: no new work until undrained' : 'undrained')
     this.connection.beatNow()
   }
 
@@ -179,7 +192,7 @@ export class Agent {
     const key = attemptKeyString(assignment)
     // Told twice (the first answer was lost): it runs already, or ran.
     if (this.attempts.has(key) || this.recent.has(key) || this.reports.has(key)) return 'accepted'
-    if (this.state !== 'RUNNING' || this.lease.isExpired || this.reports.undeliveredCount >= MAX_UNDELIVERED || !this.slots.tryReserve()) return 'refused'
+    if (!this.takesWork || this.lease.isExpired || this.reports.undeliveredCount >= MAX_UNDELIVERED || !this.slots.tryReserve()) return 'refused'
     const attempt = new Attempt(assignment, this.deps)
     this.attempts.set(key, attempt)
     // The answer goes out before the work begins.
@@ -219,13 +232,15 @@ export class Agent {
     this.fence(welcome.stop, 'given away while the worker was not connected')
     this.reports.connected()
     this.pipeline.connected()
-    if (this.state !== 'RUNNING') this.connection.beatNow()
+    this.drainOnDemand(welcome.drain)
+    if (!this.takesWork) this.connection.beatNow()
   }
 
   private renewed(reply: HeartbeatReply, sentAt: number): void {
     this.lease.renew(sentAt)
     this.fence(reply.stop, "no longer this worker's")
     this.cancel(reply.cancel)
+    this.drainOnDemand(reply.drain)
   }
 
   /** Beyond its lease nothing may run: another worker may already have been given the same task. */
@@ -266,8 +281,7 @@ export class Agent {
 
   private makeHeartbeat(): Heartbeat {
     this.lease.check()
-    const isDraining = this.state !== 'RUNNING'
-    return { attempts: this.heldKeys(), freeSlots: isDraining ? 0 : this.slots.free, isDraining, spoolBytes: this.pipeline.spoolBytes }
+    return { attempts: this.heldKeys(), freeSlots: this.slots.free, isDraining: !this.takesWork, spoolBytes: this.pipeline.spoolBytes }
   }
 
   /** True when nothing runs any more, false after `timeoutMs`. */

@@ -25,7 +25,8 @@ export interface ConnectionOptions {
   /** hello was answered. `sentAt`: when it was sent, by the lease clock. */
   onWelcome(welcome: Welcome, sentAt: number): void
   onRenewed(reply: HeartbeatReply, sentAt: number): void
-  onDrain(): void
+  /** A user wants the worker drained, or no more. */
+  onDrain(isWanted: boolean): void
   onLost(): void
 }
 
@@ -98,7 +99,7 @@ export class Connection implements RequestSender {
       token,
       log,
       makeHello,
-      commands: { ...commands, config: ({ reconnect, drain }) => this.configure(session, reconnect === true, drain === true) },
+      commands: { ...commands, config: ({ reconnect, drain }) => this.configure(session, reconnect === true, drain) },
       onWelcome: (welcome, sentAt) => {
         this.heartbeatMs = welcome.heartbeatMs
         this.leaseMs = welcome.leaseMs
@@ -144,8 +145,8 @@ export class Connection implements RequestSender {
     this.scheduleBeat(session)
   }
 
-  private configure(session: Session, reconnect: boolean, drain: boolean): void {
-    if (drain) this.options.onDrain()
+  private configure(session: Session, reconnect: boolean, drain: boolean | undefined): void {
+    if (drain !== undefined && session === this.session) this.options.onDrain(drain)
     if (!reconnect || session !== this.session) return
     this.isAskedToReconnect = true
     void session.leave(LEAVE_TIMEOUT_MS).then(() => session.close('the server asked to connect elsewhere'))

@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query'
-import { ServerPage, WorkerPage } from '@jobtrail/shared/api/cluster'
+import { ServerPage, WorkerPage, WorkerView } from '@jobtrail/shared/api/cluster'
 import { api } from './client'
 
 const POLL_MS = 3_000
@@ -17,3 +17,7 @@ export const serversQuery = queryOptions({
   queryFn: ({ signal }) => api.get('/api/servers', { signal }, ServerPage),
   refetchInterval: POLL_MS,
 })
+
+/** Whether a worker shall take new runs; the answer is the worker as it is then. */
+export const setWorkerDrain = (id: string, isWanted: boolean): Promise<WorkerView> =>
+  api.post(`/api/workers/${id}/${isWanted ? 'drain' : 'undrain'}`, {}, WorkerView)

@@ -218,7 +218,7 @@ export class InstancesService {
 
   private async waitingFor(instance: InstanceDocument): Promise<InstanceDetail['waitingFor']> {
     const route = parseRoute(instance.route)
-    const [{ inGroup, able }, position] = await Promise.all([this.workers.forRoute(route), this.repository.position(instance)])
+    const [{ inGroup, able, draining }, position] = await Promise.all([this.workers.forRoute(route), this.repository.position(instance)])
     return waitingReason({
       now: this.clock.now(),
       dueAt: instance.dueAt.getTime(),
@@ -230,6 +230,7 @@ export class InstancesService {
       handler: route.handler,
       workersInGroup: inGroup,
       ableWorkers: able,
+      drainingWorkers: draining.map(({ name }) => name),
       position,
     })
   }

@@ -8,13 +8,14 @@ import { RedisConnections } from './redis.js'
 /**
  * What servers tell each other, over Redis pub/sub. Hints only: a lost one costs time, never correctness (polls and sweeps find the same).
  * `work`: a route has something to take, at `at` (ms). `log`: an instance has new chunks, or its state or that of a stream changed. `cancel`: for the server that the worker
- * is connected to. `worker`: it has connected anew, other connections of it are dead.
+ * is connected to. `worker`: it has connected anew, other connections of it are dead. `drain`: what a user wants of a worker has changed.
  */
 const SIGNALS = {
   work: z.object({ route: z.string(), at: z.number() }),
   log: z.object({ instanceId: z.string() }),
   cancel: z.object({ workerId: z.string(), attempts: z.array(AttemptKey) }),
   worker: z.object({ workerId: z.string(), connectionId: z.string() }),
+  drain: z.object({ workerId: z.string() }),
 } as const
 export type Signals = { [K in keyof typeof SIGNALS]: z.infer<(typeof SIGNALS)[K]> }
 type Topic = keyof Signals
@@ -23,8 +24,14 @@ type Listener<T extends Topic> = (signal: Signals[T]) => void
 /** Sends to all servers, this one included; signals of one turn of the event loop travel in one message per topic. */
 @Injectable()
 export class SignalBus implements OnModuleInit {
-  private readonly listeners: { [K in Topic]: Set<Listener<K>> } = { work: new Set(), log: new Set(), cancel: new Set(), worker: new Set() }
-  private readonly outgoing: { [K in Topic]: Map<string, Signals[K]> } = { work: new Map(), log: new Map(), cancel: new Map(), worker: new Map() }
+  private readonly listeners: { [K in Topic]: Set<Listener<K>> } = { work: new Set(), log: new Set(), cancel: new Set(), worker: new Set(), drain: new Set() }
+  private readonly outgoing: { [K in Topic]: Map<string, Signals[K]> } = {
+    work: new Map(),
+    log: new Map(),
+    cancel: new Map(),
+    worker: new Map(),
+    drain: new Map(),
+  }
   private isFlushScheduled = false
   private readonly channel: string
 

@@ -1,10 +1,13 @@
 import { Injectable } from '@nestjs/common'
 import type { WorkerPage, WorkerView } from '@jobtrail/shared/api/cluster'
+import { NotFoundError } from '@jobtrail/shared/domain/errors'
 import { z } from 'zod'
+import { AuditService } from '../audit/audit.service.js'
 import type { Principal } from '../auth/principal.js'
 import { canServe, type Route } from '../dispatch/domain/route.js'
 import { Clock } from '../platform/clock.js'
 import { decodeCursor, encodeCursor } from '../platform/http/cursor.js'
+import { SignalBus } from '../platform/signals.js'
 import { type WorkerDocument, WorkersRepository } from './workers.repository.js'
 
 /** A worker that was silent for this long is not counted as connected, whatever its document says: its server may have died. */
@@ -15,8 +18,26 @@ const SILENT_AFTER_MS = 60_000
 export class WorkerDirectory {
   constructor(
     private readonly repository: WorkersRepository,
+    private readonly audit: AuditService,
+    private readonly signals: SignalBus,
     private readonly clock: Clock,
   ) {}
+
+  /** Drains a worker, or takes it back: whichever server it is connected to, and also while it is away. */
+  async setDrain(principal: Principal, id: string, isWanted: boolean): Promise<WorkerView> {
+    const worker = await this.repository.findById(id)
+    if (worker === null) throw new NotFoundError('worker', id)
+    principal.require(worker.namespace, 'operator', 'worker', id)
+    if (worker.drain?.isWanted !== isWanted && !(await this.repository.setDrain(id, isWanted))) throw new NotFoundError('worker', id)
+    this.signals.send('drain', id, { workerId: id })
+    await this.audit.record({
+      principal,
+      action: isWanted ? 'worker.drain' : 'worker.undrain',
+      namespace: worker.namespace,
+      target: { kind: 'worker', id, name: worker.name },
+    })
+    return this.view((await this.repository.findById(id)) ?? worker)
+  }
 
   async list(principal: Principal, query: { namespace?: string | undefined; cursor?: string | undefined; limit: number }): Promise<WorkerPage> {
     const after = query.cursor === undefined ? {} : { _id: { $gt: decodeCursor(z.string(), query.cursor) } }
@@ -26,16 +47,17 @@ export class WorkerDirectory {
     return { items: items.map((each) => this.view(each)), next: documents.length > query.limit && last !== undefined ? encodeCursor(last._id) : null }
   }
 
-  /** Connected workers of a route's namespace and group, and those of them that may take from the route. */
-  async forRoute(route: Route): Promise<{ inGroup: WorkerDocument[]; able: WorkerDocument[] }> {
+  /** Connected workers of a route's namespace and group, those of them that may take from the route, and those that may once they are not draining any more. */
+  async forRoute(route: Route): Promise<{ inGroup: WorkerDocument[]; able: WorkerDocument[]; draining: WorkerDocument[] }> {
     const documents = await this.repository.list({ namespace: route.namespace, group: route.group, serverId: { $ne: null } }, 10_000)
     const inGroup = documents.filter((each) => this.stateOf(each) === 'connected')
-    return { inGroup, able: inGroup.filter((each) => canServe(each, route)) }
+    const draining = documents.filter((each) => this.stateOf(each) === 'draining' && canServe(each, route))
+    return { inGroup, able: inGroup.filter((each) => canServe(each, route)), draining }
   }
 
   private stateOf(worker: WorkerDocument): WorkerView['state'] {
     if (worker.serverId === null || worker.lastHeartbeatAt.getTime() < this.clock.now() - SILENT_AFTER_MS) return 'disconnected'
-    return worker.isDraining ? 'draining' : 'connected'
+    return worker.isDraining || worker.drain?.isWanted === true ? 'draining' : 'connected'
   }
 
   private view(worker: WorkerDocument): WorkerView {
@@ -54,6 +76,7 @@ export class WorkerDirectory {
       host: worker.host,
       serverId: worker.serverId,
       state,
+      isDrainWanted: worker.drain?.isWanted === true,
       spoolBytes: worker.spoolBytes,
       connectedAt: worker.connectedAt.toISOString(),
       lastHeartbeatAt: worker.lastHeartbeatAt.toISOString(),

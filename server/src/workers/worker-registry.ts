@@ -2,13 +2,16 @@ import { Injectable } from '@nestjs/common'
 import type { Socket } from 'socket.io'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { ACK_TIMEOUT_MS, type ServerToWorker, type WorkerToServer } from '@jobtrail/shared/protocol/worker'
+import type { DrainWish } from './workers.repository.js'
 import { type Capabilities, canServe, type Route } from '../dispatch/domain/route.js'
 
 export type WorkerSocket = Socket<WorkerToServer, ServerToWorker>
 
 /** A worker connected to this server, and what of its slots is taken as this server knows it. */
 export class WorkerConnection {
+  /** As it says of itself. */
   isDraining = false
+  private drain: DrainWish = { isWanted: false, revision: 0 }
   /** Attempts that take a slot, with the time (monotonic) since when. */
   private readonly held = new Map<string, number>()
   private reserved = 0
@@ -29,7 +32,16 @@ export class WorkerConnection {
   }
 
   get freeSlots(): number {
-    return this.isDraining || !this.socket.connected ? 0 : Math.max(0, this.slots - this.held.size - this.reserved)
+    return this.isDraining || this.drain.isWanted || !this.socket.connected ? 0 : Math.max(0, this.slots - this.held.size - this.reserved)
+  }
+
+  get isDrainWanted(): boolean {
+    return this.drain.isWanted
+  }
+
+  /** What a user wants of it; an older wish, read before and heard later, changes nothing. */
+  wish(drain: DrainWish): void {
+    if (drain.revision > this.drain.revision) this.drain = drain
   }
 
   /** Sets a slot aside for an attempt that is about to be fetched. */

@@ -1,12 +1,13 @@
 import { Inject, Injectable } from '@nestjs/common'
 import type { Hello, Heartbeat, HeartbeatReply, Welcome } from '@jobtrail/shared/protocol/worker'
 import { AppError } from '@jobtrail/shared/domain/errors'
-import { PROTOCOL_VERSION } from '@jobtrail/shared/protocol/worker'
+import { Empty, PROTOCOL_VERSION } from '@jobtrail/shared/protocol/worker'
 import { CONFIG, type Config } from '../config/config.js'
 import { Leases } from '../dispatch/leases.js'
 import { Clock } from '../platform/clock.js'
 import { Metrics } from '../platform/metrics.js'
 import { SignalBus } from '../platform/signals.js'
+import { askWorker } from './ask-worker.js'
 import { WorkerConnection, WorkerRegistry, type WorkerSocket } from './worker-registry.js'
 import { WorkersRepository } from './workers.repository.js'
 
@@ -44,7 +45,7 @@ export class WorkerSessions {
     // It gave up waiting: it may have said hello to another server since.
     if (!socket.connected) throw new AppError('UNAVAILABLE', 'The worker disconnected before its hello was answered')
     const connection = new WorkerConnection(socket, hello.workerId, hello.name, capabilities, hello.slots, hello.attempts)
-    await this.repository.connected({
+    const drain = await this.repository.connected({
       _id: hello.workerId,
       ...capabilities,
       name: hello.name,
@@ -59,7 +60,9 @@ export class WorkerSessions {
       connectedAt: now,
       lastHeartbeatAt: now,
     })
-    return { welcome: { serverId: this.config.serverId, leaseMs: this.config.leaseMs, heartbeatMs: this.config.heartbeatMs, stop }, connection }
+    if (drain !== undefined) connection.wish(drain)
+    const { serverId, leaseMs, heartbeatMs } = this.config
+    return { welcome: { serverId, leaseMs, heartbeatMs, stop, drain: connection.isDrainWanted }, connection }
   }
 
   /** Called once the welcome is on its way, so that no `run` comes before it. */
@@ -74,8 +77,8 @@ export class WorkerSessions {
   async heartbeat(connection: WorkerConnection, message: Heartbeat, receivedAt: number): Promise<HeartbeatReply> {
     const reply = await this.leases.reconcile(connection.id, message.attempts, { isConnect: false, receivedAt })
     connection.isDraining = message.isDraining
-    if (!connection.socket.connected) return reply
-    await this.repository.heartbeat(connection.id, {
+    if (!connection.socket.connected) return { ...reply, drain: connection.isDrainWanted }
+    const drain = await this.repository.heartbeat(connection.id, {
       serverId: this.config.serverId,
       connectionId: connection.connectionId,
       freeSlots: message.freeSlots,
@@ -83,9 +86,22 @@ export class WorkerSessions {
       spoolBytes: message.spoolBytes,
       lastHeartbeatAt: this.clock.date(),
     })
+    if (drain !== undefined) connection.wish(drain)
     this.registry.capacityChanged()
     this.measure()
-    return reply
+    return { ...reply, drain: connection.isDrainWanted }
+  }
+
+  /** A user wants it drained, or no more: for the server that it is connected to. */
+  async drainChanged(workerId: string): Promise<void> {
+    const connection = this.registry.get(workerId)
+    if (connection === undefined) return
+    const drain = (await this.repository.findById(workerId))?.drain
+    if (drain === undefined) return
+    connection.wish(drain)
+    await askWorker(connection.socket, 'config', { drain: connection.isDrainWanted }, Empty)
+    this.registry.capacityChanged()
+    this.measure()
   }
 
   async close(connection: WorkerConnection): Promise<void> {

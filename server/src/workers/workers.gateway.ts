@@ -68,6 +68,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
     namespace.use((socket, next) => void this.authenticate(socket, next))
     namespace.on('connection', (socket: WorkerSocket) => this.accept(socket))
     this.signals.on('cancel', ({ workerId, attempts }) => void this.cancel(workerId, attempts))
+    this.signals.on('drain', ({ workerId }) => void this.drainChanged(workerId))
     this.shutdown.register('handOver', 'workers', () => this.handOver())
     this.shutdown.register('finish', 'reports', () => this.completion.idle())
   }
@@ -232,6 +233,14 @@ export class WorkersGateway implements OnApplicationBootstrap {
       await askWorker(connection.socket, 'cancel', { attempts }, Empty)
     } catch (err) {
       this.logger.warn('A worker did not answer to a cancel; its next heartbeat repeats it', { worker: workerId, err })
+    }
+  }
+
+  private async drainChanged(workerId: string): Promise<void> {
+    try {
+      await this.sessions.drainChanged(workerId)
+    } catch (err) {
+      this.logger.warn('A worker was not told of its draining; the answer to its next heartbeat does', { worker: workerId, err })
     }
   }
 

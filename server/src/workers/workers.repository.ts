@@ -2,6 +2,9 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection, Filter } from 'mongodb'
 import { Mongo } from '../platform/mongo.js'
 
+/** Whether a user wants a worker drained; `revision` grows with each change, so that of two readings the newer is known. */
+export type DrainWish = { isWanted: boolean; revision: number }
+
 /** A worker as last heard of; `serverId` is where it is connected, null after it left in order. `connectionId` changes with each connection. */
 export type WorkerDocument = {
   _id: string
@@ -17,6 +20,8 @@ export type WorkerDocument = {
   serverId: string | null
   connectionId: string | null
   isDraining: boolean
+  /** Absent until first asked for. Outlives connections; forgotten with the worker. */
+  drain?: DrainWish
   spoolBytes: number
   connectedAt: Date
   lastHeartbeatAt: Date
@@ -36,20 +41,33 @@ export class WorkersRepository implements OnModuleInit {
     await this.collection.createIndexes([{ key: { namespace: 1, _id: 1 } }, { key: { lastHeartbeatAt: 1 }, expireAfterSeconds: FORGET_AFTER_S }])
   }
 
+  findById(id: string): Promise<WorkerDocument | null> {
+    return this.collection.findOne({ _id: id })
+  }
+
   async namespaceOf(id: string): Promise<string | undefined> {
     return (await this.collection.findOne({ _id: id }, { projection: { namespace: 1 } }))?.namespace
   }
 
-  async connected(worker: WorkerDocument): Promise<void> {
-    await this.collection.replaceOne({ _id: worker._id }, worker, { upsert: true })
+  /** What users want of it stays; the answer says it. */
+  async connected({ _id, ...worker }: Omit<WorkerDocument, 'drain'>): Promise<DrainWish | undefined> {
+    const stored = await this.collection.findOneAndUpdate({ _id }, { $set: worker }, { upsert: true, returnDocument: 'after', projection: { drain: 1 } })
+    return stored?.drain
   }
 
-  /** Says where it is connected each time: a hello or a goodbye that came late may have said otherwise. */
+  /** False when there is no such worker. */
+  async setDrain(id: string, isWanted: boolean): Promise<boolean> {
+    const { matchedCount } = await this.collection.updateOne({ _id: id }, { $set: { 'drain.isWanted': isWanted }, $inc: { 'drain.revision': 1 } })
+    return matchedCount === 1
+  }
+
+  /** Says where it is connected each time: a hello or a goodbye that came late may have said otherwise. The answer is what users want of it. */
   async heartbeat(
     id: string,
     change: Pick<WorkerDocument, 'serverId' | 'connectionId' | 'freeSlots' | 'isDraining' | 'spoolBytes' | 'lastHeartbeatAt'>,
-  ): Promise<void> {
-    await this.collection.updateOne({ _id: id }, { $set: change })
+  ): Promise<DrainWish | undefined> {
+    const stored = await this.collection.findOneAndUpdate({ _id: id }, { $set: change }, { returnDocument: 'after', projection: { drain: 1 } })
+    return stored?.drain
   }
 
   async disconnected(id: string, connectionId: string): Promise<void> {

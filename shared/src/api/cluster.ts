@@ -14,7 +14,10 @@ export const WorkerView = z.object({
   version: z.string(),
   host: z.string(),
   serverId: z.string().nullable(),
+  /** `draining`: it takes no new work, because it is being stopped or because a user wants it so. */
   state: z.enum(['connected', 'draining', 'disconnected']),
+  /** Whether a user wants it drained; kept while it is away, until undrained or forgotten. */
+  isDrainWanted: z.boolean(),
   spoolBytes: z.int(),
   connectedAt: Timestamp,
   lastHeartbeatAt: Timestamp,
@@ -22,6 +25,8 @@ export const WorkerView = z.object({
 export type WorkerView = z.infer<typeof WorkerView>
 export const WorkerPage = pageOf(WorkerView)
 export type WorkerPage = z.infer<typeof WorkerPage>
+/** The worker's `workerId` of the protocol. */
+export const WorkerId = z.uuid()
 export const WorkerQuery = z.strictObject({ namespace: NamespaceName.optional(), cursor: Cursor.optional(), limit: Limit.default(200) })
 export type WorkerQuery = z.infer<typeof WorkerQuery>
 

@@ -10,7 +10,7 @@ export type InstanceCause = z.infer<typeof InstanceCause>
 
 /** Why an instance waits, in a form for programs (`reason`) and for people (`message`). */
 export const WaitingFor = z.object({
-  reason: z.enum(['due', 'retry', 'concurrency', 'no_worker', 'slots', 'dispatch']),
+  reason: z.enum(['due', 'retry', 'concurrency', 'no_worker', 'draining', 'slots', 'dispatch']),
   message: z.string(),
   /** Place in the queue of its route, from 1; only with `slots`. */
   position: z.int().optional(),

@@ -39,12 +39,16 @@ export const Hello = z.strictObject({
 })
 export type Hello = z.infer<typeof Hello>
 
-/** `stop`: attempts of the list that are not (any more) this worker's to run: kill them; their logs are still welcome. */
+/**
+ * `stop`: attempts of the list that are not (any more) this worker's to run: kill them; their logs are still welcome. `drain`: whether a user wants it drained: it takes
+ * no new work, stays connected, and is told when that is over.
+ */
 export const Welcome = z.object({
   serverId: z.string(),
   leaseMs: z.int().min(1),
   heartbeatMs: z.int().min(1),
   stop: z.array(AttemptKey),
+  drain: z.boolean().default(false),
 })
 export type Welcome = z.infer<typeof Welcome>
 
@@ -147,8 +151,8 @@ export const Heartbeat = z.strictObject({
   spoolBytes: z.int().min(0),
 })
 export type Heartbeat = z.infer<typeof Heartbeat>
-/** `stop`: as in Welcome. `cancel`: a user asked for it (the safety net of the `cancel` message). */
-export const HeartbeatReply = z.object({ stop: z.array(AttemptKey), cancel: z.array(AttemptKey) })
+/** `stop`: as in Welcome. `cancel`, `drain`: what users want (the safety net of the messages `cancel` and `config`). */
+export const HeartbeatReply = z.object({ stop: z.array(AttemptKey), cancel: z.array(AttemptKey), drain: z.boolean().default(false) })
 export type HeartbeatReply = z.infer<typeof HeartbeatReply>
 
 /** worker → server: the newest progress of running attempts. */
@@ -166,7 +170,7 @@ export type Cancel = z.infer<typeof Cancel>
 /** server → worker. `fenced`: SIGKILL these, their results are not wanted. */
 export const Fenced = z.object({ attempts: z.array(AttemptKey).min(1).max(MAX_BATCH) })
 export type Fenced = z.infer<typeof Fenced>
-/** server → worker. `reconnect`: this server is leaving: connect again (to another one) once what is in flight is answered. `drain`: take no new work. */
+/** server → worker. `reconnect`: this server is leaving: connect again (to another one) once what is in flight is answered. `drain`: true: take no new work, finish what runs, stay connected; false: that is over. */
 export const Config = z.object({ reconnect: z.boolean().optional(), drain: z.boolean().optional() })
 export type Config = z.infer<typeof Config>
 

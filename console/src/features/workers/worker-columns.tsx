@@ -2,13 +2,25 @@ import { Badge, Flex, Progress, Tag, Tooltip, Typography } from 'antd'
 import type { ColumnsType } from 'antd/es/table'
 import { useTranslation } from 'react-i18next'
 import type { WorkerView } from '@jobtrail/shared/api/cluster'
+import { useSession } from '../../app/session'
 import { formatBytes } from '../../ui/numbers'
 import { RelativeTime } from '../../ui/relative-time'
+import { DrainButton } from './drain-button'
 
 const BADGE = { connected: 'success', draining: 'warning', disconnected: 'default' } as const
 
 export function useWorkerColumns(): ColumnsType<WorkerView> {
   const { t } = useTranslation('workers')
+  const { t: common } = useTranslation()
+  const { can } = useSession()
+  const actions: ColumnsType<WorkerView> = [
+    {
+      title: <span className="jt-hidden">{common('actions.column')}</span>,
+      key: 'actions',
+      align: 'right',
+      render: (_, worker) => (can(worker.namespace, 'operator') ? <DrainButton worker={worker} /> : null),
+    },
+  ]
   return [
     {
       title: t('name'),
@@ -23,7 +35,20 @@ export function useWorkerColumns(): ColumnsType<WorkerView> {
         </>
       ),
     },
-    { title: t('state'), key: 'state', render: (_, { state }) => <Badge status={BADGE[state]} text={t(`states.${state}`)} /> },
+    {
+      title: t('state'),
+      key: 'state',
+      render: (_, { state, isDrainWanted }) => (
+        <>
+          <Badge status={BADGE[state]} text={t(`states.${state}`)} />
+          {isDrainWanted && (
+            <div>
+              <Typography.Text type="secondary">{t('drain.wanted')}</Typography.Text>
+            </div>
+          )}
+        </>
+      ),
+    },
     { title: t('group'), dataIndex: 'group', sorter: (a, b) => a.group.localeCompare(b.group) },
     {
       title: t('tags'),
@@ -67,5 +92,6 @@ export function useWorkerColumns(): ColumnsType<WorkerView> {
     { title: t('server'), key: 'server', render: (_, { serverId }) => serverId ?? '–' },
     { title: t('version'), dataIndex: 'version' },
     { title: t('heartbeat'), key: 'heartbeat', render: (_, { lastHeartbeatAt }) => <RelativeTime at={lastHeartbeatAt} /> },
+    ...actions,
   ]
 }

@@ -14,6 +14,7 @@ const facts: WaitingFacts = {
   handler: null,
   workersInGroup: [free],
   ableWorkers: [free],
+  drainingWorkers: [],
   position: 7,
 }
 
@@ -45,6 +46,17 @@ describe('why an instance waits', () => {
   test('each tag is there, but not on one worker', () => {
     const workersInGroup = [free, { ...free, tags: ['gpu'] }]
     expect(waitingReason({ ...facts, tags: ['a', 'gpu'], workersInGroup, ableWorkers: [] }).message).toContain('has all that is needed: tags a, gpu')
+  })
+
+  test('all that could run it are draining', () => {
+    const draining = { ...facts, workersInGroup: [], ableWorkers: [], drainingWorkers: ['w1', 'w2'] }
+    expect(waitingReason(draining)).toEqual({
+      reason: 'draining',
+      message: 'Every worker that could run it is draining: w1, w2; undrain one, or start another',
+    })
+    const many = { ...draining, drainingWorkers: ['1', '2', '3', '4', '5', '6', '7'] }
+    expect(waitingReason(many).message).toContain('draining: 1, 2, 3, 4, 5 and 2 more;')
+    expect(waitingReason({ ...facts, drainingWorkers: ['w1'] }).reason).toBe('dispatch')
   })
 
   test('all slots are busy, with the place in the queue', () => {

@@ -15,8 +15,12 @@ export type WaitingFacts = {
   workersInGroup: readonly { tags: readonly string[]; handlers: readonly string[]; freeSlots: number }[]
   /** Those of them that have every tag and the handler. */
   ableWorkers: readonly { freeSlots: number; slots: number }[]
+  /** Names of those that could take it, were they not draining. */
+  drainingWorkers: readonly string[]
   position: number
 }
+
+const MAX_NAMES = 5
 
 /** Why an instance waits, for programs and for people, and what to do about it. */
 export function waitingReason(facts: WaitingFacts): WaitingFor {
@@ -29,6 +33,11 @@ export function waitingReason(facts: WaitingFacts): WaitingFor {
   }
   if (facts.heldForConcurrency !== null) {
     return { reason: 'concurrency', message: `The job runs at most ${facts.heldForConcurrency} at a time; this instance goes on when one of them ends` }
+  }
+  if (ableWorkers.length === 0 && facts.drainingWorkers.length > 0) {
+    const shown = facts.drainingWorkers.slice(0, MAX_NAMES).join(', ')
+    const more = facts.drainingWorkers.length > MAX_NAMES ? ` and ${facts.drainingWorkers.length - MAX_NAMES} more` : ''
+    return { reason: 'draining', message: `Every worker that could run it is draining: ${shown}${more}; undrain one, or start another` }
   }
   if (workersInGroup.length === 0) return { reason: 'no_worker', message: `No worker connected in group ${facts.group} of namespace ${facts.namespace}` }
   if (ableWorkers.length === 0) {

@@ -15,7 +15,7 @@ export function WhyNote({ instance }: { instance: InstanceDetail }) {
     return (
       <Alert
         showIcon
-        type={waiting.reason === 'no_worker' ? 'warning' : 'info'}
+        type={waiting.reason === 'no_worker' || waiting.reason === 'draining' ? 'warning' : 'info'}
         style={{ marginBottom: 12 }}
         title={t(`waiting.${waiting.reason}`, { position: waiting.position ?? '?' })}
         description={
@@ -27,7 +27,7 @@ export function WhyNote({ instance }: { instance: InstanceDetail }) {
                 · <RelativeTime at={waiting.until} />
               </>
             )}
-            {waiting.reason === 'no_worker' && (
+            {(waiting.reason === 'no_worker' || waiting.reason === 'draining') && (
               <>
                 {' '}
                 <Link to="/workers">{t('waiting.toWorkers')}</Link>

@@ -16,6 +16,7 @@ const worker = (id: string, rest: Partial<WorkerView> = {}): WorkerView => ({
   host: 'h',
   serverId: 's',
   state: 'connected',
+  isDrainWanted: false,
   spoolBytes: 0,
   connectedAt: '2026-11-20T00:00:00.000Z',
   lastHeartbeatAt: '2026-11-20T00:00:00.000Z',
