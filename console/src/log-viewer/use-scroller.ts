@@ -20,6 +20,8 @@ export type Scroller = {
   maxTop: number
 }
 
+const heightNow = (element: HTMLElement): number => Math.max(ROW_HEIGHT, element.clientHeight)
+
 type Options = { rows: number; isFlexible: boolean; isFollowing: boolean; onFollow: (isFollowing: boolean) => void }
 
 /** The place in a log of any length, kept in rows; the browser's scroll bar stands for it. */
@@ -69,6 +71,8 @@ export function useScroller({ rows, isFlexible, isFollowing, onFollow }: Options
     let wheeled = 0
     const onScroll = (): void => {
       if (Math.abs(element.scrollTop - ownScroll.current) < 1.5) return
+      // The element has another height and so another place by itself, not by the reader; the rows are about to be drawn for it.
+      if (heightNow(element) !== current.current.viewport) return
       ownScroll.current = -1
       // This event comes once a frame, before it is painted: the rows are to be in the same frame.
       flushSync(() => byReader(topOfScroll(current.current, element.scrollTop), false))
@@ -86,7 +90,7 @@ export function useScroller({ rows, isFlexible, isFollowing, onFollow }: Options
         })
       wheeled += event.deltaY * (event.deltaMode === 1 ? ROW_HEIGHT : event.deltaMode === 2 ? element.clientHeight : 1)
     }
-    const observer = new ResizeObserver(() => setHeight(Math.max(ROW_HEIGHT, element.clientHeight)))
+    const observer = new ResizeObserver(() => setHeight(heightNow(element)))
     observer.observe(element)
     element.addEventListener('scroll', onScroll, { passive: true })
     element.addEventListener('wheel', onWheel, { passive: false })
