@@ -1,5 +1,7 @@
 import { runCommand } from '@jobtrail/deploy/command'
-import type { Db, Document } from 'mongodb'
+import type { ChunkHeader } from '@jobtrail/shared/log/chunk'
+import { unpackBody } from '@jobtrail/shared/log/codec'
+import type { Binary, Db, Document } from 'mongodb'
 import type { Bench } from './harness/bench.js'
 import { programPath } from './harness/program.js'
 
@@ -15,6 +17,11 @@ const BULLMQ_CONCURRENCY = 50
 interface ChunkDocument extends Document {
   _id: { instance: string; task: number; attempt: number; n: number }
   count: number
+}
+
+interface Packed {
+  encoding: ChunkHeader['encoding']
+  body: Binary
 }
 
 /** Lines a second that the driver alone inserts: the compressed chunks that a run has stored, with the same write concern, ten to an insertMany. */
@@ -49,6 +56,19 @@ export async function pageCeiling(database: Db, instanceId: string, firstLines: 
     times.push(performance.now() - startedAt)
   }
   return times
+}
+
+/** What searching costs without Jobtrail: the driver reads all chunks in order, and their text is uncompressed and scanned for the bytes. */
+export async function searchCeiling(database: Db, instanceId: string, word: string): Promise<{ ms: number; matches: number }> {
+  const chunks = database.collection<ChunkDocument & Packed>('log_chunks')
+  const id = (n: number): ChunkDocument['_id'] => ({ instance: instanceId, task: 0, attempt: 1, n })
+  const startedAt = performance.now()
+  let matches = 0
+  for await (const { encoding, body } of chunks.find({ _id: { $gte: id(0), $lt: id(Number.MAX_SAFE_INTEGER) } }, { sort: { _id: 1 } })) {
+    const text = unpackBody(encoding, Buffer.from(body.buffer))
+    for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) matches++
+  }
+  return { ms: performance.now() - startedAt, matches }
 }
 
 /** No-op jobs a second of one bare BullMQ Worker in a process of its own, with the jobs added beforehand. */

@@ -44,9 +44,14 @@ export async function findChromium(): Promise<string> {
   return path
 }
 
-/** A headless browser with a profile of its own; the caller closes it. */
-export async function launchBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: await findChromium(), args: ARGUMENTS, timeout: LAUNCH_TIMEOUT_MS })
+/** A headless browser with a profile of its own; the caller closes it. Scroll bars, which headless browsers leave out, can be dragged when they are asked for. */
+export async function launchBrowser(options: { hasScrollBars?: boolean } = {}): Promise<Browser> {
+  return chromium.launch({
+    executablePath: await findChromium(),
+    args: ARGUMENTS,
+    timeout: LAUNCH_TIMEOUT_MS,
+    ...(options.hasScrollBars === true ? { ignoreDefaultArgs: ['--hide-scrollbars'] } : {}),
+  })
 }
 
 /** A page in a context of its own: nothing is shared with other pages but the servers. */

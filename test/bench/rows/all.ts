@@ -1,5 +1,8 @@
 import type { Row } from '../harness/row.js'
 import { bytesRow } from './bytes.js'
+import { consoleLiveRow } from './console-live.js'
+import { consoleLongRow } from './console-long.js'
+import { consoleSearchRow } from './console-search.js'
 import { dispatchRow } from './dispatch.js'
 import { dueRow } from './due.js'
 import { followRow } from './follow.js'
@@ -10,4 +13,18 @@ import { pageRow } from './page.js'
 import { rawRow } from './raw.js'
 
 /** In the order of the table. */
-export const ROWS: readonly Row[] = [ingestionRow, followRow, noopBulkRow, noopSingleRow, dispatchRow, dueRow, pageRow, rawRow, bytesRow, memoryRow]
+export const ROWS: readonly Row[] = [
+  ingestionRow,
+  followRow,
+  noopBulkRow,
+  noopSingleRow,
+  dispatchRow,
+  dueRow,
+  pageRow,
+  rawRow,
+  bytesRow,
+  memoryRow,
+  consoleLiveRow,
+  consoleLongRow,
+  consoleSearchRow,
+]
