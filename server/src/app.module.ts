@@ -12,6 +12,7 @@ import { LogsModule } from './logs/logs.module.js'
 import { OverviewModule } from './overview/overview.module.js'
 import type { Logger } from './platform/logging.js'
 import { PlatformModule } from './platform/platform.module.js'
+import { RetentionModule } from './retention/retention.module.js'
 import { SchedulesModule } from './schedules/schedules.module.js'
 import { WorkerGatewayModule } from './workers/worker-gateway.module.js'
 import { WorkersModule } from './workers/workers.module.js'
@@ -36,6 +37,7 @@ export class AppModule {
         LogsModule,
         ClusterModule,
         OverviewModule,
+        RetentionModule,
       ],
     }
   }

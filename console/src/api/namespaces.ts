@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query'
-import { type CreateNamespace, NamespacePage, NamespaceView } from '@jobtrail/shared/api/auth'
+import { type ChangeNamespace, type CreateNamespace, NamespacePage, NamespaceView } from '@jobtrail/shared/api/auth'
 import { api } from './client'
 
 /** Those that the user has a role in. */
@@ -14,6 +14,16 @@ export function useCreateNamespace() {
   return useMutation({
     mutationFn: (body: CreateNamespace) => api.post('/api/namespaces', { body }, NamespaceView),
     onSuccess: () => queries.invalidateQueries({ queryKey: ['namespaces'] }),
+  })
+}
+
+/** Whether it worked or not: what is shown may be old. */
+export function useChangeNamespace() {
+  const queries = useQueryClient()
+  return useMutation({
+    mutationFn: ({ name, change }: { name: string; change: ChangeNamespace }) =>
+      api.patch(`/api/namespaces/${encodeURIComponent(name)}`, { body: change }, NamespaceView),
+    onSettled: () => queries.invalidateQueries({ queryKey: ['namespaces'] }),
   })
 }
 

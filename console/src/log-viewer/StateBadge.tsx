@@ -1,4 +1,12 @@
-import { CheckCircleFilled, ExclamationCircleFilled, LoadingOutlined, SafetyCertificateOutlined, SyncOutlined, WarningFilled } from '@ant-design/icons'
+import {
+  CheckCircleFilled,
+  DeleteOutlined,
+  ExclamationCircleFilled,
+  LoadingOutlined,
+  SafetyCertificateOutlined,
+  SyncOutlined,
+  WarningFilled,
+} from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
 import { Tag, Tooltip } from 'antd'
 import type { ReactNode } from 'react'
@@ -44,11 +52,12 @@ function SealedBadge({ logKey: key, total }: { logKey: LogKey; total: number }) 
   return badge('success', <CheckCircleFilled />, t('state.verified'), t('state.verifiedHint', { lines: fullCount(lines), digest: digest.slice(0, 16) }))
 }
 
-/** Is the log complete and proven, still open, or interrupted, and why. */
+/** Is the log complete and proven, still open, interrupted, and why, or removed. */
 export function StateBadge({ logKey, status }: { logKey: LogKey; status: LogStatus }) {
   const { t } = useTranslation('log')
   const { state, total, reason, gaps } = status
   if (state === 'sealed') return <SealedBadge logKey={logKey} total={total} />
+  if (state === 'expired') return <Tag icon={<DeleteOutlined />}>{t('state.expired')}</Tag>
   if (state === 'open')
     return (
       <Tooltip title={t('state.openHint')}>

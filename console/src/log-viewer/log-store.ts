@@ -8,6 +8,8 @@ import { LinePages, PAGE_LINES, pageOf } from './logic/line-pages'
 /** What is known of the log as a whole. */
 export type LogStatus = Pick<LogPage, 'state' | 'total' | 'reason' | 'gaps'>
 
+const isOver = (state: LogStatus['state']): boolean => state === 'sealed' || state === 'expired'
+
 /** Further behind than this, lines are fetched when they are looked at, not sent. */
 const MAX_BEHIND = 4_000
 const QUIET_MS = 40
@@ -42,7 +44,7 @@ export class LogStore {
     private readonly isPinned: boolean,
   ) {}
 
-  /** Loads the lines around `from` (negative: from the end) and goes on live unless the log is sealed. Returns what ends it. */
+  /** Loads the lines around `from` (negative: from the end) and goes on live unless the log is over. Returns what ends it. */
   open(from: number): () => void {
     this.isClosed = false
     void this.load(from < 0 ? from : Math.max(0, pageOf(from) * PAGE_LINES), from < 0 ? -from : PAGE_LINES)
@@ -136,11 +138,13 @@ export class LogStore {
   }
 
   private take({ state, total, reason, gaps, lines }: LogPage): void {
+    // Its lines were removed, perhaps while somebody looked at them: there is nothing to ask for any more.
+    if (state === 'expired') this.status = { state, total: 0 }
     // An answer may be older than what came live.
-    if (this.status.state !== 'sealed') this.setStatus({ state, total, reason, gaps })
+    else if (!isOver(this.status.state)) this.setStatus({ state, total, reason, gaps })
     this.isReady = true
     this.put(lines)
-    if (state !== 'sealed') this.follow()
+    if (!isOver(state)) this.follow()
   }
 
   private follow(): void {

@@ -36,6 +36,7 @@ export const Environment = z.object({
     .describe('Signs sessions; made at first start and kept in MongoDB when absent'),
   JOBTRAIL_SESSION_MS: milliseconds(12 * 3_600_000, 60_000, 30 * 86_400_000, 'How long a sign-in lasts'),
   JOBTRAIL_LEASE_MS: milliseconds(30_000, 2_000, 600_000, 'How long a worker may run an attempt without a heartbeat'),
+  JOBTRAIL_RETENTION_SWEEP_MS: milliseconds(600_000, 500, 86_400_000, 'How often the cluster looks for runs and logs that are kept long enough'),
   JOBTRAIL_TRUST_PROXY: z.coerce
     .number({ error: 'must be a number of proxies' })
     .int()
@@ -60,6 +61,7 @@ export type Config = Readonly<{
   sessionMs: number
   leaseMs: number
   heartbeatMs: number
+  retentionSweepMs: number
   trustProxy: number
   staticDir: string | undefined
   logLevel: z.infer<typeof Environment>['JOBTRAIL_LOG_LEVEL']
@@ -94,6 +96,7 @@ export function parseConfig(environment: Record<string, string | undefined>): Co
     sessionMs: env.JOBTRAIL_SESSION_MS,
     leaseMs: env.JOBTRAIL_LEASE_MS,
     heartbeatMs: Math.max(500, Math.floor(env.JOBTRAIL_LEASE_MS / 6)),
+    retentionSweepMs: env.JOBTRAIL_RETENTION_SWEEP_MS,
     trustProxy: env.JOBTRAIL_TRUST_PROXY,
     staticDir: env.JOBTRAIL_STATIC_DIR,
     logLevel: env.JOBTRAIL_LOG_LEVEL,

@@ -1,5 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import type { AnyBulkWriteOperation, Collection } from 'mongodb'
+import type { AnyBulkWriteOperation, ClientSession, Collection } from 'mongodb'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { type AttemptStatus, LEASED_ATTEMPT_STATUSES } from '@jobtrail/shared/domain/statuses'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
@@ -80,6 +80,11 @@ export class AttemptsRepository implements OnModuleInit {
       .sort({ _id: 1 })
       .limit(10_000)
       .toArray()
+  }
+
+  /** In the transaction that removes their instances. Keys of which there is nothing do no harm. */
+  async delete(keys: readonly AttemptKey[], session: ClientSession): Promise<void> {
+    await this.collection.deleteMany({ _id: { $in: keys.map(attemptId) } }, { session })
   }
 
   /** Attempts whose lease a worker holds. */

@@ -7,11 +7,12 @@ import { AttemptsRepository } from './attempts.repository.js'
 import { InstancesController } from './instances.controller.js'
 import { InstancesRepository } from './instances.repository.js'
 import { InstancesService } from './instances.service.js'
+import { RevisitsRepository } from './revisits.repository.js'
 
 @Module({
   imports: [QueueModule, LogStorageModule, WorkersModule, AuditModule],
   controllers: [InstancesController],
-  providers: [InstancesRepository, AttemptsRepository, InstancesService],
-  exports: [InstancesRepository, AttemptsRepository, InstancesService],
+  providers: [InstancesRepository, AttemptsRepository, RevisitsRepository, InstancesService],
+  exports: [InstancesRepository, AttemptsRepository, RevisitsRepository, InstancesService],
 })
 export class InstancesModule {}

@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import type { AnyBulkWriteOperation, Collection, Filter } from 'mongodb'
+import type { AnyBulkWriteOperation, ClientSession, Collection, Filter } from 'mongodb'
 import type { InstanceCause } from '@jobtrail/shared/api/instances'
-import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import { INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { groupBy } from '../platform/group-by.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 
@@ -43,6 +43,9 @@ export type InstanceDocument = {
 /** What a list of jobs shows of a run. */
 export type StripDocument = Pick<InstanceDocument, '_id' | 'status' | 'createdAt' | 'dueAt' | 'startedAt' | 'finishedAt'>
 
+/** What retention asks of a run. */
+export type RunEnd = Pick<InstanceDocument, '_id' | 'status' | 'finishedAt' | 'attempt'>
+
 /** What becomes of an instance when its attempt `attempt` has ended. */
 export type Settlement = { instanceId: string; attempt: number } & (
   | { kind: 'final'; status: InstanceStatus; startedAt: Date | null; finishedAt: Date; error: string | null; result: unknown }
@@ -51,6 +54,8 @@ export type Settlement = { instanceId: string; attempt: number } & (
 
 const CANCEL_BATCH = 1_000
 const UNFINISHED: InstanceStatus[] = ['WAITING', 'RUNNING']
+const FINAL = INSTANCE_STATUSES.filter(isFinalInstance)
+const END = { status: 1, finishedAt: 1, attempt: 1 } as const
 
 @Injectable()
 export class InstancesRepository implements OnModuleInit {
@@ -102,6 +107,27 @@ export class InstancesRepository implements OnModuleInit {
 
   findMany(ids: string[]): Promise<InstanceDocument[]> {
     return this.collection.find({ _id: { $in: ids } }).toArray()
+  }
+
+  /** Those of a namespace with IDs in (after, before), in order. Every status is named so that the index by namespace and status gives them in the order of their IDs. */
+  findEnds(namespace: string, after: string, before: string, limit: number): Promise<RunEnd[]> {
+    return this.collection
+      .find({ namespace, status: { $in: [...INSTANCE_STATUSES] }, _id: { $gt: after, $lt: before } }, { projection: END })
+      .sort({ _id: 1 })
+      .limit(limit)
+      .toArray()
+  }
+
+  findEndsById(ids: readonly string[]): Promise<RunEnd[]> {
+    return this.collection.find({ _id: { $in: [...ids] } }, { projection: END }).toArray()
+  }
+
+  /** Deletes those that ended before `endedBefore`, and answers which of `ids` are not there any more. */
+  async deleteEnded(ids: readonly string[], endedBefore: Date, session: ClientSession): Promise<string[]> {
+    await this.collection.deleteMany({ _id: { $in: [...ids] }, status: { $in: FINAL }, finishedAt: { $lt: endedBefore } }, { session })
+    const left = await this.collection.find({ _id: { $in: [...ids] } }, { projection: { _id: 1 }, session }).toArray()
+    const kept = new Set(left.map(({ _id }) => _id))
+    return ids.filter((id) => !kept.has(id))
   }
 
   /** Newest first. */

@@ -23,6 +23,7 @@ import type { NewInstance } from './domain/new-instance.js'
 import { waitingReason } from './domain/waiting-reason.js'
 import { attemptView, instanceView, stripRun } from './instance-views.js'
 import { type InstanceDocument, InstancesRepository } from './instances.repository.js'
+import { RevisitsRepository } from './revisits.repository.js'
 
 /** What other features may know of an instance. */
 export type InstanceRef = { id: string; namespace: string; status: InstanceStatus; attempt: number }
@@ -38,6 +39,7 @@ export class InstancesService {
   constructor(
     private readonly repository: InstancesRepository,
     private readonly attempts: AttemptsRepository,
+    private readonly revisits: RevisitsRepository,
     private readonly queue: AttemptQueue,
     private readonly streams: LogStreamsService,
     private readonly workers: WorkerDirectory,
@@ -148,6 +150,8 @@ export class InstancesService {
   /** Another attempt of an instance that ended without success. */
   async retry(principal: Principal, id: string): Promise<InstanceDetail> {
     const instance = await this.requireDocument(principal, id, 'operator')
+    // Retention may have come by already. First, so that no crash can lose it.
+    await this.revisits.note(instance.namespace, [id], this.clock.date())
     const retried = await this.repository.retryFinal(id, instance.attempt, INSTANCE_STATUSES.filter(canRetryInstance), this.clock.date())
     if (retried === null)
       throw new AppError(

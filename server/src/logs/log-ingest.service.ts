@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import type { LogState } from '@jobtrail/shared/domain/statuses'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { isChecksumRight } from '@jobtrail/shared/log/codec'
 import type { ChunkResult } from '@jobtrail/shared/protocol/worker'
@@ -93,16 +94,17 @@ export class LogIngestService {
   }
 
   /**
-   * A sealed stream takes nothing more: its chunks can only be found to be there. One look-up a batch says which streams those are. A chunk that is sent while
+   * A sealed stream takes nothing more: its chunks can only be found to be there. Of an expired one they were, or are too late: the worker may forget them. One look-up a batch says which streams those are. A chunk that is sent while
    * its stream is being sealed could still slip in; the worker's protocol forbids it (it seals when all is acknowledged), and readers never go beyond the sealed totals.
    */
   private async write(chunks: readonly Chunk[]): Promise<ChunkResult[]> {
-    const sealed = await this.streams.sealedAmong(chunks.map(({ header }) => header))
-    const isSealed = ({ header }: Chunk): boolean => sealed.size > 0 && sealed.has(attemptKeyString(header))
-    const late = chunks.filter((chunk) => isSealed(chunk))
-    const open = late.length === 0 ? chunks : chunks.filter((chunk) => !isSealed(chunk))
+    const closed = await this.streams.closedAmong(chunks.map(({ header }) => header))
+    const stateOf = ({ header }: Chunk): LogState | undefined => (closed.size === 0 ? undefined : closed.get(attemptKeyString(header)))
+    const late = chunks.filter((chunk) => stateOf(chunk) === 'sealed')
+    const open = closed.size === 0 ? chunks : chunks.filter((chunk) => stateOf(chunk) === undefined)
     const [stored, compared] = await Promise.all([open.length === 0 ? [] : this.store.put(open), this.store.compare(late)])
     const outcome = new Map<Chunk, ChunkResult>()
+    for (const chunk of chunks) if (stateOf(chunk) === 'expired') outcome.set(chunk, 'dup')
     open.forEach((chunk, i) => outcome.set(chunk, stored[i] ?? 'busy'))
     late.forEach((chunk, i) => outcome.set(chunk, compared[i] === 'dup' ? 'dup' : 'conflict'))
     const instances = new Set<string>()

@@ -1,4 +1,3 @@
-import { MaxKey } from 'mongodb'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 
 /** `_id` in log_streams. The order of the fields is part of the key: only {@link streamId} builds it. */
@@ -10,8 +9,3 @@ export const streamId = (key: AttemptKey): StreamId => ({ instance: key.instance
 export const chunkId = (key: AttemptKey, n: number): ChunkId => ({ instance: key.instanceId, task: key.task, attempt: key.attempt, n })
 
 export const keyOf = (id: StreamId): AttemptKey => ({ instanceId: id.instance, task: id.task, attempt: id.attempt })
-
-/** Bounds [from, to) of all keys of one instance, in either collection: embedded documents compare field by field. */
-export function instanceBounds(instanceId: string): { from: { instance: string }; to: { instance: string; task: MaxKey } } {
-  return { from: { instance: instanceId }, to: { instance: instanceId, task: new MaxKey() } }
-}

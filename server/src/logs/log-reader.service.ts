@@ -17,10 +17,20 @@ const FIRST_CHUNKS = 16
 const MOST_CHUNKS = 256
 const READ_BYTES = 1024 * 1024
 
-/** Lines that are known to be stored are not there: they were dropped meanwhile, or the database was tampered with. */
+/** Lines that are known to be stored are not there, though the log has not expired: the database was tampered with. */
 export class LogHoleError extends AppError {
   constructor(key: AttemptKey, line: number) {
     super('INTERNAL', `Line ${line} of the log ${attemptKeyString(key)} is not there any more`)
+  }
+}
+
+/** The lines were removed by the retention of the namespace, and cannot be read any more. */
+export class LogExpiredError extends AppError {
+  constructor(key: AttemptKey, { had, expiredAt }: StreamView) {
+    super(
+      'LOG_EXPIRED',
+      `The log ${attemptKeyString(key)} had ${had?.lines ?? 0} lines, which the retention of its namespace removed at ${expiredAt ?? 'some time'}`,
+    )
   }
 }
 
@@ -48,6 +58,13 @@ export class LogReader {
     return this.streams.view(key)
   }
 
+  /** {@link view}, for whoever has nothing to say without the lines: throws LogExpiredError when they were removed. */
+  async viewOfLines(selected: Selected): Promise<StreamView> {
+    const view = await this.view(selected)
+    if (view.state === 'expired') throw new LogExpiredError(selected.key, view)
+    return view
+  }
+
   /**
    * The chunks that hold lines [from, to), in order, reading one batch ahead. The lines have to be within what {@link view} said; a hole in them is an error. A
    * position of its own for each read, rather than one cursor, outlives slow clients and changes of the primary.
@@ -57,7 +74,8 @@ export class LogReader {
     let maxChunks = FIRST_CHUNKS
     let pending = from >= to ? undefined : from === 0 ? this.readAscending(key, 0, to, maxChunks) : this.readFromWithin(key, from, to)
     while (pending !== undefined) {
-      const batch = inOrder(key, await pending, at)
+      const batch = inOrder(await pending, at)
+      if (batch.length === 0) throw await this.whyMissing(key, at)
       for (const { header } of batch) at = header.n + header.count
       maxChunks = nextBatchSize(batch, maxChunks)
       pending = at < to ? this.readAscending(key, at, to, maxChunks) : undefined
@@ -73,11 +91,11 @@ export class LogReader {
     let maxChunks = FIRST_CHUNKS
     while (at > from) {
       const batch = await this.store.read(key, { from: 0, to: at, order: 'desc', maxChunks, maxBytes: READ_BYTES })
-      if (batch.length === 0) throw new LogHoleError(key, at - 1)
+      if (batch.length === 0) throw await this.whyMissing(key, at - 1)
       maxChunks = nextBatchSize(batch, maxChunks)
       for (const chunk of batch) {
         if (at <= from) return
-        if (chunk.header.n + chunk.header.count < at) throw new LogHoleError(key, at - 1)
+        if (chunk.header.n + chunk.header.count < at) throw await this.whyMissing(key, at - 1)
         yield chunk
         at = chunk.header.n
       }
@@ -91,12 +109,18 @@ export class LogReader {
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
       const position = await this.store.positionAt(key, middle)
-      if (position === undefined || position.n + position.count <= middle) throw new LogHoleError(key, middle)
+      if (position === undefined || position.n + position.count <= middle) throw await this.whyMissing(key, middle)
       if (byte < position.offset) high = position.n
       else if (byte >= position.offset + position.bytes) low = position.n + position.count
       else return { line: position.n, offset: position.offset }
     }
     throw new LogHoleError(key, low)
+  }
+
+  /** Lines that were there a moment ago: the log has expired meanwhile, or it has a hole. */
+  private async whyMissing(key: AttemptKey, line: number): Promise<AppError> {
+    const view = await this.streams.view(key)
+    return view.state === 'expired' ? new LogExpiredError(key, view) : new LogHoleError(key, line)
   }
 
   /** The chunk that holds line `from`, and those after it: at the same time, which halves the wait for a page. */
@@ -116,8 +140,8 @@ export class LogReader {
 const nextBatchSize = (batch: readonly StoredChunk[], maxChunks: number): number =>
   batch.reduce((sum, { data }) => sum + data.length, 0) < READ_BYTES / 4 ? Math.min(MOST_CHUNKS, maxChunks * 2) : Math.max(FIRST_CHUNKS, maxChunks)
 
-/** Those of a batch that follow on each other from line `at` on; of a hole behind them the next read will tell, so that what is before it was seen. A chunk inside lines that another one holds is passed over, as in `extendPrefix`. */
-function inOrder(key: AttemptKey, batch: readonly StoredChunk[], at: number): StoredChunk[] {
+/** Those of a batch that follow on each other from line `at` on; none: there is a hole at `at`. Of a hole behind them the next read will tell, so that what is before it was seen. A chunk inside lines that another one holds is passed over, as in `extendPrefix`. */
+function inOrder(batch: readonly StoredChunk[], at: number): StoredChunk[] {
   const result: StoredChunk[] = []
   let next = at
   for (const chunk of batch) {
@@ -127,6 +151,5 @@ function inOrder(key: AttemptKey, batch: readonly StoredChunk[], at: number): St
     result.push(chunk)
     next = n + count
   }
-  if (result.length === 0) throw new LogHoleError(key, at)
   return result
 }

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common'
+import { LogExpiry } from './log-expiry.service.js'
 import { LogIngestService } from './log-ingest.service.js'
 import { LogStore } from './log-store.js'
 import { LogStreamsRepository } from './log-streams.repository.js'
@@ -8,7 +9,7 @@ import { MongoLogStore } from './mongo-log-store.js'
 
 /** Stores, takes in, seals and drops logs. Knows no other feature, so that any may use it. */
 @Module({
-  providers: [{ provide: LogStore, useClass: MongoLogStore }, LogStreamsRepository, LogStreamsService, LogIngestService, LogStreamsSweeper],
-  exports: [LogStore, LogStreamsService, LogIngestService],
+  providers: [{ provide: LogStore, useClass: MongoLogStore }, LogStreamsRepository, LogStreamsService, LogIngestService, LogStreamsSweeper, LogExpiry],
+  exports: [LogStore, LogStreamsService, LogIngestService, LogExpiry],
 })
 export class LogStorageModule {}

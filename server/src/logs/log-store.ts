@@ -32,6 +32,6 @@ export abstract class LogStore {
   abstract positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined>
   /** Of each stream the chunk at line 0; answers in the order given. */
   abstract firstPositions(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]>
-  /** Deletes every chunk of an instance. */
-  abstract drop(instanceId: string): Promise<void>
+  /** Deletes every chunk of these streams, in pieces of bounded size. To be repeated if it fails. */
+  abstract drop(keys: readonly AttemptKey[]): Promise<void>
 }

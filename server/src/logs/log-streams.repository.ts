@@ -1,15 +1,15 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import { type AnyBulkWriteOperation, Binary, type Collection, type Filter } from 'mongodb'
+import { type AnyBulkWriteOperation, Binary, type ClientSession, type Collection, type Filter } from 'mongodb'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import type { LogState } from '@jobtrail/shared/domain/statuses'
+import { isClosedLog, LOG_STATES, type LogState } from '@jobtrail/shared/domain/statuses'
 import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
-import { instanceBounds, keyOf, type StreamId, streamId } from './log-key.js'
+import { keyOf, type StreamId, streamId } from './log-key.js'
 
 type StoredTotals = Omit<StreamTotals, 'digest'> & { digest: Binary }
 /**
- * A document of log_streams. A stream has none until something is to be said of it: without one it is open. Totals are there once it is sealed; `prefix` is a
+ * A document of log_streams. A stream has none until something is to be said of it: without one it is open. Totals are there once it is sealed or expired; `prefix` is a
  * watermark (what is certainly stored without a gap from line 0) that only grows; `expected` is what the worker announced at the attempt's end.
  */
 type StreamDocument = {
@@ -25,14 +25,16 @@ type StreamDocument = {
   reason?: string
   interruptedAt?: Date
   sealedAt?: Date
+  expiredAt?: Date
 }
 
 /** What is known of a stream without looking at its chunks. */
 export type StreamRecord = {
   key: AttemptKey
   state: LogState
-  /** Of a sealed stream its final totals. */
+  /** Of a sealed stream its final totals; of an expired one what it had. */
   totals?: StreamTotals
+  expiredAt?: Date
   prefix?: StreamTotals
   expected?: StreamTotals
   gaps?: LineRange[]
@@ -44,8 +46,9 @@ export type KeyedTotals = { key: AttemptKey; totals: StreamTotals }
 /** Counting goes no further: the gauge is to say "many", not to cost. */
 const COUNT_LIMIT = 100_000
 const UNSEALED = ['open', 'interrupted'] as const satisfies readonly LogState[]
+const CLOSED = LOG_STATES.filter(isClosedLog)
 
-/** Collection log_streams. Every change leaves a sealed stream as it is. */
+/** Collection log_streams. Every change leaves a sealed stream as it is, until it expires. */
 @Injectable()
 export class LogStreamsRepository implements OnModuleInit {
   private readonly collection: Collection<StreamDocument>
@@ -76,11 +79,13 @@ export class LogStreamsRepository implements OnModuleInit {
     return keys.map((key) => byKey.get(attemptKeyString(key)))
   }
 
-  /** Those of the streams that are sealed, as {@link attemptKeyString}s. */
-  async sealedAmong(keys: readonly AttemptKey[]): Promise<Set<string>> {
+  /** Those of the streams that take nothing more, by {@link attemptKeyString}. */
+  async closedAmong(keys: readonly AttemptKey[]): Promise<Map<string, LogState>> {
     const distinct = new Map(keys.map((key) => [attemptKeyString(key), key]))
-    const sealed = await this.collection.find({ _id: { $in: [...distinct.values()].map(streamId) }, state: 'sealed' }, { projection: { _id: 1 } }).toArray()
-    return new Set(sealed.map(({ _id }) => attemptKeyString(keyOf(_id))))
+    const closed = await this.collection
+      .find({ _id: { $in: [...distinct.values()].map(streamId) }, state: { $in: CLOSED } }, { projection: { state: 1 } })
+      .toArray()
+    return new Map(closed.map(({ _id, state }) => [attemptKeyString(keyOf(_id)), state]))
   }
 
   /** Seals streams that are not sealed yet; answers for each, in the order given, whether it did. */
@@ -91,7 +96,7 @@ export class LogStreamsRepository implements OnModuleInit {
         filter: { _id: streamId(key) },
         update: {
           $set: { state: 'sealed' as const, totals: toStored(totals), sealedAt },
-          $unset: { prefix: '', expected: '', expectedAt: '', progress: '', gaps: '', reason: '' },
+          $unset: NOT_OF_CLOSED,
         },
       })),
     )
@@ -161,13 +166,30 @@ export class LogStreamsRepository implements OnModuleInit {
     return { open, interrupted }
   }
 
-  async dropInstance(instanceId: string): Promise<void> {
-    const { from, to } = instanceBounds(instanceId)
-    await this.collection.deleteMany({ _id: { $gte: from, $lt: to } } as unknown as Filter<StreamDocument>)
+  /** Expires those that are sealed and have lines: their totals stay. */
+  async expireSealed(keys: readonly AttemptKey[], at: Date): Promise<void> {
+    await this.collection.updateMany(
+      { _id: { $in: keys.map(streamId) }, state: 'sealed', 'totals.lines': { $gt: 0 } },
+      { $set: { state: 'expired', expiredAt: at } },
+    )
+  }
+
+  /** Expires those that were never sealed; `totals`: what was stored of them. */
+  async expireUnsealed(streams: readonly KeyedTotals[], at: Date): Promise<void> {
+    await this.updateUnsealed(
+      streams.map(({ key, totals }) => ({
+        filter: { _id: streamId(key) },
+        update: { $set: { state: 'expired' as const, totals: toStored(totals), expiredAt: at }, $unset: NOT_OF_CLOSED },
+      })),
+    )
+  }
+
+  async delete(keys: readonly AttemptKey[], session: ClientSession): Promise<void> {
+    await this.collection.deleteMany({ _id: { $in: keys.map(streamId) } }, { session })
   }
 
   /**
-   * Upserts that pass over sealed streams: those, and documents that the rest of the filter passes over, arrive as duplicate keys of the insert that was tried.
+   * Upserts that pass over closed streams: those, and documents that the rest of the filter passes over, arrive as duplicate keys of the insert that was tried.
    * So does an upsert that lost a race for a new document: hence the second try. Answers for each whether it changed something.
    */
   private async updateUnsealed(updates: readonly { filter: Filter<StreamDocument>; update: object }[]): Promise<boolean[]> {
@@ -183,7 +205,7 @@ export class LogStreamsRepository implements OnModuleInit {
 
   private async upsertUnsealed(updates: readonly { filter: Filter<StreamDocument>; update: object }[]): Promise<Set<number>> {
     const operations: AnyBulkWriteOperation<StreamDocument>[] = updates.map(({ filter, update }) => ({
-      updateMany: { filter: { ...filter, state: { $ne: 'sealed' } }, update, upsert: true },
+      updateMany: { filter: { ...filter, state: { $nin: CLOSED } }, update, upsert: true },
     }))
     try {
       await this.collection.bulkWrite(operations, { ordered: false })
@@ -194,10 +216,12 @@ export class LogStreamsRepository implements OnModuleInit {
   }
 }
 
+const NOT_OF_CLOSED = { prefix: '', expected: '', expectedAt: '', progress: '', gaps: '', reason: '' } as const
+
 const toStored = ({ chunks, lines, bytes, digest }: StreamTotals): StoredTotals => ({ chunks, lines, bytes, digest: new Binary(Buffer.from(digest, 'hex')) })
 const fromStored = ({ chunks, lines, bytes, digest }: StoredTotals): StreamTotals => ({ chunks, lines, bytes, digest: digest.toString('hex') })
 
-function toRecord({ _id, state, totals, prefix, expected, gaps, reason }: StreamDocument): StreamRecord {
+function toRecord({ _id, state, totals, prefix, expected, gaps, reason, expiredAt }: StreamDocument): StreamRecord {
   return {
     key: keyOf(_id),
     state,
@@ -206,5 +230,6 @@ function toRecord({ _id, state, totals, prefix, expected, gaps, reason }: Stream
     ...(expected === undefined ? {} : { expected: fromStored(expected) }),
     ...(gaps === undefined ? {} : { gaps }),
     ...(reason === undefined ? {} : { reason }),
+    ...(expiredAt === undefined ? {} : { expiredAt }),
   }
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import type { LogSummary } from '@jobtrail/shared/api/instances'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import type { LogState } from '@jobtrail/shared/domain/statuses'
+import { isClosedLog, type LogState } from '@jobtrail/shared/domain/statuses'
 import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { Resumed, SealReply } from '@jobtrail/shared/protocol/worker'
 import { Clock } from '../platform/clock.js'
@@ -12,8 +12,11 @@ import { appendRange, decideSeal, differenceOf, emptyTotals, extendPrefix, gapsO
 import { type ChunkPosition, LogStore } from './log-store.js'
 import { type KeyedTotals, LogStreamsRepository, type StreamRecord } from './log-streams.repository.js'
 
-/** A stream as it can be read now: `prefix` is everything of a sealed stream, and of others what is stored from line 0 without a gap. */
-export type StreamView = { state: LogState; prefix: StreamTotals; reason?: string; gaps?: LineRange[] }
+/**
+ * A stream as it can be read now: `prefix` is everything of a sealed stream, nothing of an expired one (`had` is what that had), and of others what is stored from line 0
+ * without a gap.
+ */
+export type StreamView = { state: LogState; prefix: StreamTotals; had?: StreamTotals; expiredAt?: string; reason?: string; gaps?: LineRange[] }
 type KeyWithTotals = AttemptKey & { totals: StreamTotals }
 type SealResult = SealReply['results'][number]
 
@@ -24,7 +27,7 @@ const STREAMS_AT_A_TIME = 8
 const WATERMARK_STEP = 32
 const WATERMARK_OF_SEAL = 20_000
 
-/** The life of log streams: what is stored of them, sealing, interruption, removal. */
+/** The life of log streams: what is stored of them, sealing, interruption. */
 @Injectable()
 export class LogStreamsService {
   constructor(
@@ -35,14 +38,14 @@ export class LogStreamsService {
     private readonly logger: Logger,
   ) {}
 
-  /** What is stored of each stream; answers in the order given. Never `unknown`: whether an attempt exists is for the caller to say. */
+  /** What is stored of each stream; answers in the order given. An expired one is `sealed` to its worker, which has nothing more to do for it. Never `unknown`: whether an attempt exists is for the caller to say. */
   async resume(keys: readonly AttemptKey[]): Promise<Resumed['results']> {
     const records = await this.repository.findMany(keys)
     return mapBounded(keys, STREAMS_AT_A_TIME, async (key, i) => {
       const record = records[i]
       if (record?.totals !== undefined) return { state: 'sealed' as const, ranges: wholeRange(record.totals.lines) }
       const { prefix, ranges } = await this.scan(key, record)
-      return { state: record?.state ?? ('open' as const), ranges: [...wholeRange(prefix.lines), ...ranges] }
+      return { state: record?.state === 'interrupted' ? ('interrupted' as const) : ('open' as const), ranges: [...wholeRange(prefix.lines), ...ranges] }
     })
   }
 
@@ -50,17 +53,18 @@ export class LogStreamsService {
   async seal(streams: readonly KeyWithTotals[]): Promise<SealReply['results']> {
     const records = await this.repository.findMany(streams)
     // Most streams have a single chunk: one look-up for all of those.
-    const small = streams.filter(({ totals }, i) => totals.chunks === 1 && records[i]?.state !== 'sealed')
+    const small = streams.filter(({ totals }, i) => totals.chunks === 1 && records[i]?.totals === undefined)
     const first = new Map((await this.store.firstPositions(small)).map((position, i) => [small[i], position]))
     const decisions = await mapBounded(streams, STREAMS_AT_A_TIME, async (stream, i): Promise<SealDecision> => {
       const record = records[i]
+      if (record?.state === 'expired') return { state: 'sealed', missing: [] }
       if (record?.totals !== undefined) return sealedBefore(record.totals, stream.totals)
       if (stream.totals.lines === 0) return decideSeal(stream.totals, emptyTotals(stream), [])
       const only = first.get(stream)
       if (only !== undefined) return decideSeal(stream.totals, emptyTotals(stream), [only])
       return this.decide(stream, stream.totals, record)
     })
-    const ready = streams.filter((_, i) => decisions[i]?.state === 'sealed' && records[i]?.state !== 'sealed')
+    const ready = streams.filter((_, i) => decisions[i]?.state === 'sealed' && records[i]?.totals === undefined)
     const beaten = await this.sealAll(ready.map((stream) => ({ key: stream, totals: stream.totals })))
     return streams.map((stream, i) => this.report(stream, beaten.get(attemptKeyString(stream)) ?? decisions[i]))
   }
@@ -90,7 +94,7 @@ export class LogStreamsService {
   /** The worker is lost: says so of the stream, with what is missing as far as that can be known. It may still be sealed later. */
   async interrupt(key: AttemptKey, reason: string): Promise<void> {
     const record = await this.repository.find(key)
-    if (record?.state === 'sealed') return
+    if (record !== undefined && isClosedLog(record.state)) return
     const { prefix, ranges } = await this.scan(key, record)
     if (await this.repository.interrupt(key, reason, gapsOf(prefix.lines, ranges, record?.expected?.lines))) this.notify([key])
   }
@@ -99,8 +103,8 @@ export class LogStreamsService {
   async summaries(keys: readonly AttemptKey[]): Promise<LogSummary[]> {
     const records = await this.repository.findMany(keys)
     return mapBounded(keys, STREAMS_AT_A_TIME, async (key, i) => {
-      const { prefix, ...rest } = await this.viewOf(key, records[i])
-      return { ...rest, lines: prefix.lines, bytes: prefix.bytes }
+      const { prefix, had = prefix, ...rest } = await this.viewOf(key, records[i])
+      return { ...rest, lines: had.lines, bytes: had.bytes }
     })
   }
 
@@ -119,12 +123,6 @@ export class LogStreamsService {
     this.repository.advancePrefix(key, prefix).catch((err: unknown) => this.logger.debug('A watermark was not written', { stream: attemptKeyString(key), err }))
   }
 
-  /** Everything stored of an instance's logs. To be repeated if it fails. */
-  async dropInstance(instanceId: string): Promise<void> {
-    await this.store.drop(instanceId)
-    await this.repository.dropInstance(instanceId)
-  }
-
   /** May a stream be sealed with totals that were announced earlier? `storedLines`: for telling a slow delivery from none. */
   async decide(key: AttemptKey, totals: StreamTotals, record?: StreamRecord): Promise<SealDecision & { storedLines: number }> {
     const start = record?.prefix ?? emptyTotals(key)
@@ -141,6 +139,13 @@ export class LogStreamsService {
   }
 
   private async viewOf(key: AttemptKey, record: StreamRecord | undefined): Promise<StreamView> {
+    if (record?.state === 'expired')
+      return {
+        state: 'expired',
+        prefix: emptyTotals(key),
+        had: record.totals ?? emptyTotals(key),
+        ...(record.expiredAt === undefined ? {} : { expiredAt: record.expiredAt.toISOString() }),
+      }
     if (record?.totals !== undefined) return { state: 'sealed', prefix: record.totals }
     const { prefix, ranges } = await this.scan(key, record, record?.state === 'interrupted')
     if (record?.state !== 'interrupted') return { state: 'open', prefix }
@@ -196,6 +201,11 @@ export class LogStreamsService {
   private notify(keys: readonly AttemptKey[]): void {
     for (const { instanceId } of keys) this.signals.send('log', instanceId, { instanceId })
   }
+}
+
+/** What each answer says of how complete a log is. */
+export function completenessOf({ prefix, had = prefix, ...rest }: StreamView): Omit<StreamView, 'prefix' | 'had'> & { total: number } {
+  return { ...rest, total: had.lines }
 }
 
 const wholeRange = (lines: number): LineRange[] => (lines === 0 ? [] : [{ from: 0, to: lines }])

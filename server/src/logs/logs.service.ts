@@ -9,6 +9,7 @@ import { nextLine, pageWindow, type PageWindow } from './domain/page-window.js'
 import { differenceOf, emptyTotals } from './domain/stream-totals.js'
 import { LogHoleError, LogReader } from './log-reader.service.js'
 import type { StoredChunk } from './log-store.js'
+import { completenessOf } from './log-streams.service.js'
 
 /** A page ends early at so many bytes of text, and a search for lines of one side after so many lines: `next` goes on from there. */
 const MAX_PAGE_BYTES = 8 * 1024 * 1024
@@ -24,18 +25,18 @@ export class LogsService {
   async page(principal: Principal, instanceId: string, query: LogQuery): Promise<LogPage> {
     const selected = await this.reader.select(principal, instanceId, query)
     const { key } = selected
-    const { prefix, ...completeness } = await this.reader.view(selected)
-    const total = prefix.lines
-    const window = pageWindow(query, total, query.stream !== undefined)
+    const view = await this.reader.view(selected)
+    const { prefix, state } = view
+    const window = pageWindow(query, prefix.lines, query.stream !== undefined)
     const { lines, reached } = await this.collect(key, window, query)
-    return { ...completeness, total, task: key.task, attempt: key.attempt, lines, next: nextLine(query.order, reached, total, completeness.state) }
+    return { ...completenessOf(view), task: key.task, attempt: key.attempt, lines, next: nextLine(query.order, reached, prefix.lines, state) }
   }
 
   /** Recomputes the digest chain of everything that can be read, and of a sealed stream compares it with what it was sealed with. */
   async verify(principal: Principal, instanceId: string, query: VerifyQuery): Promise<LogVerification> {
     const selected = await this.reader.select(principal, instanceId, query)
     const { key } = selected
-    const { state, prefix, gaps } = await this.reader.view(selected)
+    const { state, prefix, gaps } = await this.reader.viewOfLines(selected)
     const sums = emptyTotals(key)
     const answer = (valid: boolean, reason?: string, firstBad = sums.lines): LogVerification => ({
       valid,

@@ -6,7 +6,7 @@ import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Metrics } from '../platform/metrics.js'
 import { Mongo } from '../platform/mongo.js'
-import { type ChunkId, chunkId, instanceBounds } from './log-key.js'
+import { type ChunkId, chunkId } from './log-key.js'
 import { type ChunkPosition, type ChunkRead, LogStore, type PutResult, type StoredChunk } from './log-store.js'
 
 /** A document of log_chunks. `size` is the length of `body`. Full field names: they cost 0.05 bytes a line in full chunks, and the block compressor takes most of it in small ones. */
@@ -150,15 +150,14 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     return keys.map((key) => byStream.get(idString(chunkId(key, 0))))
   }
 
-  /** In batches, so that no single command outlasts its deadline however long the log is. */
-  async drop(instanceId: string): Promise<void> {
-    const { from, to } = instanceBounds(instanceId)
-    const all = { _id: { $gte: from, $lt: to } } as unknown as Filter<ChunkDocument>
+  /** In batches, so that no single command outlasts its deadline however long the logs are. */
+  async drop(keys: readonly AttemptKey[]): Promise<void> {
+    if (keys.length === 0) return
+    const all: Filter<ChunkDocument> = { $or: keys.map((key) => inStream(key, 0)) }
     for (;;) {
-      const ids = await this.chunks.find(all, { sort: { _id: 1 }, limit: DROP_BATCH, projection: { _id: 1 }, maxTimeMS: OPERATION_MS }).toArray()
-      const last = ids.at(-1)
-      if (last === undefined) return
-      await this.chunks.deleteMany({ _id: { $gte: from, $lte: last._id } } as unknown as Filter<ChunkDocument>)
+      const found = await this.chunks.find(all, { limit: DROP_BATCH, batchSize: DROP_BATCH, projection: { _id: 1 }, maxTimeMS: OPERATION_MS }).toArray()
+      if (found.length > 0) await this.chunks.deleteMany({ _id: { $in: found.map(({ _id }) => _id) } })
+      if (found.length < DROP_BATCH) return
     }
   }
 }

@@ -30,7 +30,7 @@ export class RawLogService {
   async send(principal: Principal, instanceId: string, query: RawQuery, request: Request, response: Response): Promise<void> {
     const selected = await this.reader.select(principal, instanceId, query)
     const { key } = selected
-    const { state, prefix: totals } = await this.reader.view(selected)
+    const { state, prefix: totals } = await this.reader.viewOfLines(selected)
     const isPlain = query.stream === undefined && !query.timestamps
     response.set({
       'Content-Type': 'text/plain; charset=utf-8',

@@ -28,6 +28,10 @@ export class Metrics {
   readonly logChunks = this.counter('jobtrail_log_chunks_total', 'Log chunks by result', ['result'])
   readonly logLag = this.histogram('jobtrail_log_lag_seconds', 'Chunk received to stored')
   readonly logChunkReads = this.counter('jobtrail_log_chunk_reads_total', 'Log chunks read from MongoDB')
+  readonly removedRuns = this.counter('jobtrail_retention_runs_removed_total', 'Runs removed by retention')
+  readonly expiredLogs = this.counter('jobtrail_retention_logs_removed_total', 'Log streams whose lines were removed by retention')
+  readonly expiredLines = this.counter('jobtrail_retention_log_lines_removed_total', 'Log lines removed by retention')
+  readonly expiredBytes = this.counter('jobtrail_retention_log_bytes_removed_total', 'Log bytes removed by retention, as the process wrote them')
   readonly unsealedStreams = this.gauge(
     'jobtrail_log_streams_unsealed',
     'Log streams that are not sealed: open ones whose attempt has ended, and interrupted ones',

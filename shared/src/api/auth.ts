@@ -34,7 +34,36 @@ export type UserPage = z.infer<typeof UserPage>
 
 export const CreateNamespace = z.strictObject({ name: NamespaceName, description: z.string().max(2_000).default('') })
 export type CreateNamespace = z.infer<typeof CreateNamespace>
-export const NamespaceView = z.object({ name: z.string(), description: z.string(), createdAt: Timestamp })
+/** The longest that can be asked for; longer is for ever. */
+export const MAX_RETENTION_DAYS = 36_500
+const Days = z
+  .int()
+  .min(0)
+  .max(MAX_RETENTION_DAYS)
+  .nullable()
+  .transform((days) => (days === 0 ? null : days))
+/**
+ * How many days after its end a run is kept, and its logs. `runsDays` null (or 0): for ever. `logsDays` null (or 0): as long as the run. When only the logs are
+ * removed, the run stays and says how many lines it had.
+ */
+export const Retention = z
+  .strictObject({ runsDays: Days, logsDays: Days })
+  .refine(({ runsDays, logsDays }) => runsDays === null || logsDays === null || logsDays <= runsDays, {
+    path: ['logsDays'],
+    message: 'must not be more than runsDays: logs are removed with their run',
+  })
+export type Retention = z.infer<typeof Retention>
+export const KEEP_FOR_EVER: Retention = { runsDays: null, logsDays: null }
+/** `revision` is the one that the change is based on; a stale one is 409. */
+export const ChangeNamespace = z.strictObject({ revision: z.int().min(1), description: z.string().max(2_000).optional(), retention: Retention.optional() })
+export type ChangeNamespace = z.infer<typeof ChangeNamespace>
+export const NamespaceView = z.object({
+  name: z.string(),
+  description: z.string(),
+  createdAt: Timestamp,
+  retention: z.object({ runsDays: z.int().nullable(), logsDays: z.int().nullable() }),
+  revision: z.int(),
+})
 export type NamespaceView = z.infer<typeof NamespaceView>
 export const NamespacePage = pageOf(NamespaceView)
 export type NamespacePage = z.infer<typeof NamespacePage>

@@ -18,13 +18,14 @@ export const WaitingFor = z.object({
 })
 export type WaitingFor = z.infer<typeof WaitingFor>
 
-/** `lines`, `bytes`: the contiguous prefix that can be read now. `gaps` and `reason` with `interrupted`. */
+/** `lines`, `bytes`: the contiguous prefix that can be read now; with `expired`, what the log had until `expiredAt`. `gaps` and `reason` with `interrupted`. */
 export const LogSummary = z.object({
   state: z.enum(LOG_STATES),
   lines: z.int(),
   bytes: z.int(),
   reason: z.string().optional(),
   gaps: z.array(LineRange).optional(),
+  expiredAt: Timestamp.optional(),
 })
 export type LogSummary = z.infer<typeof LogSummary>
 

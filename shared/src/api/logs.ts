@@ -32,10 +32,19 @@ export const LogQuery = z.strictObject({
 })
 export type LogQuery = z.infer<typeof LogQuery>
 
-/** What is said of completeness in each log answer. `total`: lines of the contiguous prefix that is stored. */
-const completeness = { state: z.enum(LOG_STATES), total: z.int(), reason: z.string().optional(), gaps: z.array(LineRange).optional() }
+/**
+ * What is said of completeness in each log answer. `total`: lines of the contiguous prefix that is stored. `expired`: the log had `total` lines, which the retention
+ * of its namespace removed at `expiredAt`; none of them can be read.
+ */
+const completeness = {
+  state: z.enum(LOG_STATES),
+  total: z.int(),
+  reason: z.string().optional(),
+  gaps: z.array(LineRange).optional(),
+  expiredAt: Timestamp.optional(),
+}
 
-/** `next`: the `from` that goes on; null when a sealed log ends here (or, descending, at line 0). An open log always has one. */
+/** `next`: the `from` that goes on; null when a sealed or expired log ends here (or, descending, at line 0). An open log always has one. */
 export const LogPage = z.object({ ...completeness, task: z.int(), attempt: z.int(), lines: z.array(LogLineView), next: z.int().nullable() })
 export type LogPage = z.infer<typeof LogPage>
 

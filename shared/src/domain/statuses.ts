@@ -31,14 +31,19 @@ export const ATTEMPT_TRANSITIONS: Readonly<Record<AttemptStatus, readonly Attemp
 export const FINISHED_STATUSES = ['SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const
 export type FinishedStatus = (typeof FINISHED_STATUSES)[number]
 
-export const LOG_STATES = ['open', 'sealed', 'interrupted'] as const
+/** expired: its lines were removed by the retention of its namespace; what it had is known. */
+export const LOG_STATES = ['open', 'sealed', 'interrupted', 'expired'] as const
 export type LogState = (typeof LOG_STATES)[number]
 
 export const LOG_TRANSITIONS: Readonly<Record<LogState, readonly LogState[]>> = {
-  open: ['sealed', 'interrupted'],
-  interrupted: ['open', 'sealed'],
-  sealed: [],
+  open: ['sealed', 'interrupted', 'expired'],
+  interrupted: ['open', 'sealed', 'expired'],
+  sealed: ['expired'],
+  expired: [],
 }
+
+/** Nothing is added to such a log any more. */
+export const isClosedLog = (state: LogState): boolean => state === 'sealed' || state === 'expired'
 
 /** Attempt statuses in which a worker holds a lease. */
 export const LEASED_ATTEMPT_STATUSES: readonly AttemptStatus[] = ['DISPATCHED', 'RUNNING']

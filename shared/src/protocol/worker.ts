@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { AttemptKey } from '../domain/attempt-key.js'
-import { FINISHED_STATUSES, LOG_STATES } from '../domain/statuses.js'
+import { FINISHED_STATUSES } from '../domain/statuses.js'
 import { ChunkHeader, LineRange, StreamTotals } from '../log/chunk.js'
 import { LogLimits, Processor } from '../api/jobs.js'
 
@@ -57,7 +57,7 @@ export const Resume = z.strictObject({ streams: z.array(AttemptKey).min(1).max(M
 export type Resume = z.infer<typeof Resume>
 /** `unknown`: no such attempt (its instance was removed): the worker drops the stream from its spool. */
 export const Resumed = z.object({
-  results: z.array(z.object({ state: z.enum([...LOG_STATES, 'unknown']), ranges: z.array(LineRange) })),
+  results: z.array(z.object({ state: z.enum(['open', 'sealed', 'interrupted', 'unknown']), ranges: z.array(LineRange) })),
 })
 export type Resumed = z.infer<typeof Resumed>
 

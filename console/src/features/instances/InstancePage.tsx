@@ -14,6 +14,7 @@ import { ErrorState, LoadingState } from '../../ui/states'
 import { StatusTag } from '../../ui/status-tag'
 import { InstanceActions } from './detail/actions'
 import { ParamsAndResult } from './detail/data'
+import { ExpiredLog } from './detail/expired-log'
 import { Facts, WhyNote } from './detail/facts'
 import { Timeline } from './detail/timeline'
 import { useLogView } from './detail/use-log-view'
@@ -70,24 +71,28 @@ function Run({ instance }: { instance: InstanceDetail }) {
         <Facts instance={instance} jobZone={jobZone} />
       </Card>
       <ParamsAndResult instance={instance} />
-      <LogViewer
-        key={attempt}
-        instanceId={id}
-        attempt={attempt}
-        isPinned={isPinned}
-        opensAt={isRunning || status === 'FAILED' || status === 'TIMED_OUT' ? 'end' : 'start'}
-        startedAt={shown?.startedAt ?? undefined}
-        {...(jobZone === undefined ? {} : { jobZone })}
-        view={log.view}
-        onView={log.onView}
-        selection={log.selection}
-        onSelection={log.onSelection}
-        isFull={log.isFull}
-        onFull={log.setIsFull}
-        onNextAttempt={onNextAttempt}
-        onState={refresh}
-        emptyText={t(status === 'WAITING' && instance.attempt === 0 ? 'log.waiting' : isRunning ? 'log.nothingYet' : 'log.nothing')}
-      />
+      {shown?.log.state === 'expired' ? (
+        <ExpiredLog log={shown.log} namespace={instance.namespace} />
+      ) : (
+        <LogViewer
+          key={attempt}
+          instanceId={id}
+          attempt={attempt}
+          isPinned={isPinned}
+          opensAt={isRunning || status === 'FAILED' || status === 'TIMED_OUT' ? 'end' : 'start'}
+          startedAt={shown?.startedAt ?? undefined}
+          {...(jobZone === undefined ? {} : { jobZone })}
+          view={log.view}
+          onView={log.onView}
+          selection={log.selection}
+          onSelection={log.onSelection}
+          isFull={log.isFull}
+          onFull={log.setIsFull}
+          onNextAttempt={onNextAttempt}
+          onState={refresh}
+          emptyText={t(status === 'WAITING' && instance.attempt === 0 ? 'log.waiting' : isRunning ? 'log.nothingYet' : 'log.nothing')}
+        />
+      )}
     </div>
   )
 }

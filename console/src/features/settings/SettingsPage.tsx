@@ -19,6 +19,7 @@ const SECTIONS: readonly Section[] = [
   { key: 'namespaces', page: lazy(() => import('./namespaces-section')), isAllowed: () => true },
   { key: 'api-tokens', page: lazy(() => import('./api-tokens-section')), isAllowed: isAdminHere },
   { key: 'worker-tokens', page: lazy(() => import('./worker-tokens-section')), isAllowed: isAdminHere },
+  { key: 'retention', page: lazy(() => import('./retention-section')), isAllowed: isAdminHere },
   { key: 'audit', page: lazy(() => import('./audit-section')), isAllowed: isAdminHere },
 ]
 

@@ -1,5 +1,5 @@
-import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common'
-import { CreateNamespace, ListQuery, NamespacePage, NamespaceView } from '@jobtrail/shared/api/auth'
+import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common'
+import { ChangeNamespace, CreateNamespace, ListQuery, NamespacePage, NamespaceView } from '@jobtrail/shared/api/auth'
 import { NamespaceName } from '@jobtrail/shared/api/common'
 import { Answers } from '../../platform/http/openapi.js'
 import { CurrentPrincipal } from '../current-principal.js'
@@ -20,6 +20,16 @@ export class NamespacesController {
   @Answers(NamespacePage)
   list(@CurrentPrincipal() principal: Principal, @Query({ schema: ListQuery }) query: ListQuery): Promise<NamespacePage> {
     return this.namespaces.list(principal, query)
+  }
+
+  @Patch(':name')
+  @Answers(NamespaceView)
+  change(
+    @CurrentPrincipal() principal: Principal,
+    @Param('name', { schema: NamespaceName }) name: string,
+    @Body({ schema: ChangeNamespace }) change: ChangeNamespace,
+  ): Promise<NamespaceView> {
+    return this.namespaces.change(principal, name, change)
   }
 
   @Delete(':name')

@@ -1,7 +1,16 @@
 import { Injectable } from '@nestjs/common'
 import type { ClientSession } from 'mongodb'
 import { z } from 'zod'
-import { ALL_NAMESPACES, type CreateNamespace, type ListQuery, type NamespacePage, type NamespaceView } from '@jobtrail/shared/api/auth'
+import {
+  ALL_NAMESPACES,
+  type ChangeNamespace,
+  type CreateNamespace,
+  KEEP_FOR_EVER,
+  type ListQuery,
+  type NamespacePage,
+  type NamespaceView,
+  type Retention,
+} from '@jobtrail/shared/api/auth'
 import { AppError, ForbiddenError, NotFoundError, ValidationError } from '@jobtrail/shared/domain/errors'
 import { AuditService } from '../../audit/audit.service.js'
 import { Clock } from '../../platform/clock.js'
@@ -13,7 +22,7 @@ import { WorkerTokensRepository } from '../tokens/worker-tokens.repository.js'
 import { UsersRepository } from '../users/users.repository.js'
 import { type NamespaceDocument, NamespacesRepository } from './namespaces.repository.js'
 
-/** Namespaces are made and removed by those who are admin in all of them. */
+/** Namespaces are made and removed by those who are admin in all of them, and changed by their own admins too. */
 @Injectable()
 export class NamespacesService {
   constructor(
@@ -58,6 +67,28 @@ export class NamespacesService {
     return toPage(rows, query.limit, toView, (last) => last._id)
   }
 
+  /** Throws AppError STALE_REVISION, with the present namespace as `current`, unless the change is based on its present revision. */
+  change(principal: Principal, name: string, { revision, description, retention }: ChangeNamespace): Promise<NamespaceView> {
+    principal.require(name, 'admin', 'namespace', name)
+    return this.mongo.transaction(async (session) => {
+      const current = await this.namespaces.find(name, session)
+      if (current === null) throw new NotFoundError('namespace', name)
+      const at = current.revision ?? 1
+      if (at !== revision)
+        throw new AppError('STALE_REVISION', `Namespace ${name} is at revision ${at}, the change is based on ${revision}`, { current: toView(current) })
+      const changed = { ...current, revision: at + 1, ...(description === undefined ? {} : { description }), ...(retention === undefined ? {} : { retention }) }
+      await this.namespaces.replace(changed, session)
+      const details = { revision: at + 1, ...(retention === undefined ? {} : { retention: { from: current.retention ?? KEEP_FOR_EVER, to: retention } }) }
+      await this.audit.record({ principal, action: 'namespace.change', namespace: name, target: targetOf(name), details }, session)
+      return toView(changed)
+    })
+  }
+
+  /** Those in which something is not kept for ever. */
+  async retentions(): Promise<{ namespace: string; retention: Retention }[]> {
+    return (await this.namespaces.findWithRetention()).map(({ _id, retention }) => ({ namespace: _id, retention: retention ?? KEEP_FOR_EVER }))
+  }
+
   /** Only one without jobs. Its tokens and the roles in it go too, so that they mean nothing in a later one of the same name. */
   async delete(principal: Principal, name: string): Promise<void> {
     if (principal.roleIn(name) === undefined) throw new NotFoundError('namespace', name)
@@ -76,5 +107,6 @@ export class NamespacesService {
 const targetOf = (name: string): { kind: string; id: string; name: string } => ({ kind: 'namespace', id: name, name })
 
 function toView(namespace: NamespaceDocument): NamespaceView {
-  return { name: namespace._id, description: namespace.description, createdAt: namespace.createdAt.toISOString() }
+  const { _id, description, createdAt, retention = KEEP_FOR_EVER, revision = 1 } = namespace
+  return { name: _id, description, createdAt: createdAt.toISOString(), retention, revision }
 }

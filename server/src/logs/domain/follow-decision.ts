@@ -1,4 +1,4 @@
-import { type InstanceStatus, isFinalInstance, type LogState } from '@jobtrail/shared/domain/statuses'
+import { type InstanceStatus, isClosedLog, isFinalInstance, type LogState } from '@jobtrail/shared/domain/statuses'
 
 /** What is known when a follower has seen every line that is stored. */
 export type FollowFacts = { state: LogState; status: InstanceStatus; latestAttempt: number }
@@ -9,7 +9,7 @@ export type FollowFacts = { state: LogState; status: InstanceStatus; latestAttem
  */
 export function followDecision({ state, status, latestAttempt }: FollowFacts, attempt: number, isPinned: boolean): 'wait' | 'next' | 'end' {
   if (state === 'open') return 'wait'
-  if (isPinned) return state === 'sealed' || isFinalInstance(status) ? 'end' : 'wait'
+  if (isPinned) return isClosedLog(state) || isFinalInstance(status) ? 'end' : 'wait'
   if (latestAttempt > attempt) return 'next'
   return isFinalInstance(status) ? 'end' : 'wait'
 }

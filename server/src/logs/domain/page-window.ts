@@ -1,4 +1,4 @@
-import type { LogState } from '@jobtrail/shared/domain/statuses'
+import { isClosedLog, type LogState } from '@jobtrail/shared/domain/statuses'
 
 export type PageQuery = { from?: number | undefined; limit: number; order: 'asc' | 'desc' }
 /** Lines [from, to) that a page may show, to be read from the end in descending order. */
@@ -23,9 +23,9 @@ export function pageWindow({ from, limit, order }: PageQuery, total: number, isF
 
 /**
  * The `from` of the following page. `reached`: ascending the line after the last one that was looked at, descending that line itself. Null at line 0 in descending
- * order, and at the end of a sealed log: there will never be more.
+ * order, and at the end of a sealed log or an expired one: there will never be more.
  */
 export function nextLine(order: 'asc' | 'desc', reached: number, total: number, state: LogState): number | null {
   if (order === 'desc') return reached > 0 ? reached - 1 : null
-  return state === 'sealed' && reached >= total ? null : reached
+  return isClosedLog(state) && reached >= total ? null : reached
 }

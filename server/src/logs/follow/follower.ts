@@ -4,6 +4,7 @@ import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { followDecision } from '../domain/follow-decision.js'
 import { resolveLine } from '../domain/page-window.js'
 import { namedEvent, textFrom } from '../domain/sse.js'
+import { completenessOf } from '../log-streams.service.js'
 import type { FollowHub } from './follow-hub.js'
 import type { CaughtUp, StreamFeed } from './stream-feed.js'
 
@@ -99,6 +100,7 @@ export class Follower {
   }
 }
 
-function endOf({ key, head }: StreamFeed, { view: { prefix, ...completeness }, facts }: CaughtUp): FollowEnd {
-  return { ...completeness, total: Math.max(head, prefix.lines), task: key.task, attempt: key.attempt, status: facts.status }
+function endOf({ key, head }: StreamFeed, { view, facts }: CaughtUp): FollowEnd {
+  const { total, ...completeness } = completenessOf(view)
+  return { ...completeness, total: Math.max(head, total), task: key.task, attempt: key.attempt, status: facts.status }
 }

@@ -4,6 +4,7 @@ import type { LogLines, LogState } from '@jobtrail/shared/protocol/console'
 import { linesFrom } from '../domain/block-lines.js'
 import { followDecision } from '../domain/follow-decision.js'
 import { resolveLine } from '../domain/page-window.js'
+import { completenessOf } from '../log-streams.service.js'
 import type { FollowHub } from './follow-hub.js'
 import type { CaughtUp, StreamFeed } from './stream-feed.js'
 
@@ -85,12 +86,13 @@ export class SocketFollower {
   }
 
   /** True when this was the end. */
-  private async tell({ key, head }: StreamFeed, { view: { prefix, ...completeness }, facts }: CaughtUp): Promise<boolean> {
+  private async tell({ key, head }: StreamFeed, { view, facts }: CaughtUp): Promise<boolean> {
+    const { total, ...completeness } = completenessOf(view)
     const decision = followDecision(facts, key.attempt, this.options.isPinned)
     await this.sink.state({
       ...completeness,
       follow: this.options.follow,
-      total: Math.max(head, prefix.lines),
+      total: Math.max(head, total),
       task: key.task,
       attempt: key.attempt,
       status: facts.status,

@@ -41,6 +41,8 @@ export class StreamFeed {
   /** A signal came, or nobody has looked yet. */
   private isDirty = true
   private isClosed = false
+  /** Chunks that are still there are being removed. */
+  private isExpired = false
 
   constructor(
     readonly key: AttemptKey,
@@ -56,7 +58,8 @@ export class StreamFeed {
 
   /** To be awaited before anything else. */
   async open(): Promise<void> {
-    const { prefix } = await this.services.streams.view(this.key)
+    const { prefix, state } = await this.services.streams.view(this.key)
+    this.isExpired = state === 'expired'
     this.prefix = prefix
     this.watermarkChunks = prefix.chunks
     this.schedule()
@@ -190,7 +193,7 @@ export class StreamFeed {
   }
 
   private async advance(): Promise<void> {
-    const chunks = await this.services.store.read(this.key, { from: this.head, maxChunks: READ_CHUNKS, maxBytes: READ_BYTES })
+    const chunks = this.isExpired ? [] : await this.services.store.read(this.key, { from: this.head, maxChunks: READ_CHUNKS, maxBytes: READ_BYTES })
     const following = followingOn(chunks, this.head)
     if (following.length === 0) {
       await this.lookAround()
@@ -216,9 +219,10 @@ export class StreamFeed {
     this.pollMs = Math.min(IDLE_POLL_MS, this.pollMs * 2)
     const record = await this.services.streams.record(this.key)
     const stored = record?.state ?? 'open'
+    this.isExpired = stored === 'expired'
     // Of an open stream with lines the instance need not be asked: its attempt exists, and more may come.
     if (stored === 'open' && this.head > 0) return
-    if (record?.totals !== undefined && record.totals.lines > this.head) {
+    if (stored === 'sealed' && record?.totals !== undefined && record.totals.lines > this.head) {
       // Sealed since the chunks were read.
       this.pollMs = ACTIVE_POLL_MS
       return

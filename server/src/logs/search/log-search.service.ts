@@ -8,6 +8,7 @@ import { Principal } from '../../auth/principal.js'
 import { isOnSide, lineView } from '../domain/line-view.js'
 import { nextLine } from '../domain/page-window.js'
 import { LogReader } from '../log-reader.service.js'
+import { completenessOf } from '../log-streams.service.js'
 import { ChunkLines } from './chunk-lines.js'
 import { ContextLines } from './context-lines.js'
 import { type LineMatcher, lineMatcher } from './line-matcher.js'
@@ -29,10 +30,10 @@ export class LogSearchService {
     const matcher = lineMatcher(query)
     const selected = await this.reader.select(principal, instanceId, query)
     const { key } = selected
-    const { prefix, ...completeness } = await this.reader.view(selected)
-    const total = prefix.lines
+    const view = await this.reader.view(selected)
+    const total = view.prefix.lines
     const { matches, reached } = await this.scan(key, total, query, matcher)
-    return { ...completeness, total, task: key.task, attempt: key.attempt, matches, next: nextLine('asc', reached, total, completeness.state) }
+    return { ...completenessOf(view), task: key.task, attempt: key.attempt, matches, next: nextLine('asc', reached, total, view.state) }
   }
 
   private async scan(key: AttemptKey, total: number, query: LogSearchQuery, matcher: LineMatcher): Promise<Found> {

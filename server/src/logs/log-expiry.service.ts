@@ -1,0 +1,60 @@
+import { Injectable } from '@nestjs/common'
+import type { ClientSession } from 'mongodb'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { isClosedLog } from '@jobtrail/shared/domain/statuses'
+import { Clock } from '../platform/clock.js'
+import { Metrics } from '../platform/metrics.js'
+import { mapBounded } from './domain/map-bounded.js'
+import { LogStore } from './log-store.js'
+import { LogStreamsRepository, type StreamRecord } from './log-streams.repository.js'
+import { LogStreamsService } from './log-streams.service.js'
+
+const STREAMS_AT_A_TIME = 8
+
+/** Removes logs whose time is over. What a log had stays known until its run is removed too. */
+@Injectable()
+export class LogExpiry {
+  constructor(
+    private readonly store: LogStore,
+    private readonly repository: LogStreamsRepository,
+    private readonly streams: LogStreamsService,
+    private readonly clock: Clock,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /** Those of the streams that a worker may still deliver lines of. */
+  async unsealedAmong(keys: readonly AttemptKey[]): Promise<AttemptKey[]> {
+    const records = await this.repository.findMany(keys)
+    return keys.filter((_, i) => !isClosed(records[i]))
+  }
+
+  /**
+   * Removes the lines of these streams. First each stream that has lines is said to be expired, for good; then the chunks go. So a crash between
+   * the two leaves nothing that is half shown, and whoever does it again removes the rest. A stream without lines stays as it is: nothing of it is removed.
+   */
+  async expire(keys: readonly AttemptKey[]): Promise<void> {
+    const records = await this.repository.findMany(keys)
+    const at = this.clock.date()
+    const unsealed = keys.filter((_, i) => !isClosed(records[i]))
+    const views = await mapBounded(unsealed, STREAMS_AT_A_TIME, async (key) => ({ key, totals: (await this.streams.view(key)).prefix }))
+    const stored = views.filter(({ totals }) => totals.lines > 0)
+    if (stored.length > 0) await this.repository.expireUnsealed(stored, at)
+    // All of them: one of the others may have been sealed meanwhile.
+    await this.repository.expireSealed(keys, at)
+    await this.store.drop(keys.filter((_, i) => !isEmpty(records[i])))
+    const sealed = records.flatMap((record) => (record?.state === 'sealed' && record.totals !== undefined && record.totals.lines > 0 ? [record.totals] : []))
+    for (const totals of [...sealed, ...stored.map((each) => each.totals)]) {
+      this.metrics.expiredLogs.inc()
+      this.metrics.expiredLines.inc(totals.lines)
+      this.metrics.expiredBytes.inc(totals.bytes)
+    }
+  }
+
+  /** In the transaction that removes the instances: nothing is known of their logs any more. */
+  forget(keys: readonly AttemptKey[], session: ClientSession): Promise<void> {
+    return this.repository.delete(keys, session)
+  }
+}
+
+const isEmpty = (record: StreamRecord | undefined): boolean => record?.state === 'sealed' && record.totals?.lines === 0
+const isClosed = (record: StreamRecord | undefined): boolean => record !== undefined && isClosedLog(record.state)

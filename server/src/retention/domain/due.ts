@@ -1,0 +1,20 @@
+import type { Retention } from '@jobtrail/shared/api/auth'
+import { type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+
+export const DAY_MS = 86_400_000
+
+/** What is to be removed of a run now: all of it, its logs only, or nothing yet. Counted from its end, whenever it was made. */
+export function dueOf(run: { status: InstanceStatus; finishedAt: Date | null }, { runsDays, logsDays }: Retention, now: number): 'run' | 'logs' | 'nothing' {
+  if (!isFinalInstance(run.status) || run.finishedAt === null) return 'nothing'
+  const age = now - run.finishedAt.getTime()
+  if (runsDays !== null && age > runsDays * DAY_MS) return 'run'
+  return logsDays !== null && age > logsDays * DAY_MS ? 'logs' : 'nothing'
+}
+
+/** How far the walks over a namespace's runs have come: the greatest ID that each has passed; empty before the first. */
+export type Progress = { runs: string; logs: string }
+
+/** Whether a run that is still there would be forgotten unless it is looked at again: no walk that something is left to do for will come by it. */
+export function isToRevisit(id: string, areLogsDone: boolean, { runsDays, logsDays }: Retention, passed: Progress): boolean {
+  return (runsDays !== null && id <= passed.runs) || (logsDays !== null && !areLogsDone && id <= passed.logs)
+}

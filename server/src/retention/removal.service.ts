@@ -1,0 +1,64 @@
+import { Injectable } from '@nestjs/common'
+import type { Retention } from '@jobtrail/shared/api/auth'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { AttemptsRepository } from '../instances/attempts.repository.js'
+import { InstancesRepository, type RunEnd } from '../instances/instances.repository.js'
+import { LogExpiry } from '../logs/log-expiry.service.js'
+import { Clock } from '../platform/clock.js'
+import { Metrics } from '../platform/metrics.js'
+import { Mongo } from '../platform/mongo.js'
+import { DAY_MS, dueOf } from './domain/due.js'
+
+/** A log that was never sealed is kept so much longer: the worker that has the rest of it in its spool may come back. */
+const UNSEALED_GRACE_MS = 7 * DAY_MS
+
+/** IDs of runs of which something was removed, now or by another server at the same time. */
+export type Removed = { runs: Set<string>; logs: Set<string> }
+
+/**
+ * Removes what is due of some runs. Logs go first, and each is said to be expired before its lines go; then a run goes with its attempts and what was known of its logs, in one
+ * transaction. Doing it again, after a crash or on two servers at once, removes the same.
+ */
+@Injectable()
+export class Removal {
+  constructor(
+    private readonly mongo: Mongo,
+    private readonly instances: InstancesRepository,
+    private readonly attempts: AttemptsRepository,
+    private readonly logs: LogExpiry,
+    private readonly clock: Clock,
+    private readonly metrics: Metrics,
+  ) {}
+
+  async removeDue(runs: readonly RunEnd[], retention: Retention): Promise<Removed> {
+    const now = this.clock.now()
+    const due = runs.filter((run) => dueOf(run, retention, now) !== 'nothing')
+    const keys = due.flatMap((run) => keysOf(run))
+    const unsealed = new Set((await this.logs.unsealedAmong(keys)).map(({ instanceId }) => instanceId))
+    const whatIsDue = (run: RunEnd): ReturnType<typeof dueOf> => dueOf(run, retention, unsealed.has(run._id) ? now - UNSEALED_GRACE_MS : now)
+    const logs = new Set(due.filter((run) => whatIsDue(run) !== 'nothing').map(({ _id }) => _id))
+    await this.logs.expire(keys.filter(({ instanceId }) => logs.has(instanceId)))
+    const old = due.filter((run) => whatIsDue(run) === 'run')
+    return { runs: new Set(await this.removeRuns(old, new Date(now - (retention.runsDays ?? 0) * DAY_MS))), logs }
+  }
+
+  /** All but those that began anew meanwhile. */
+  private async removeRuns(runs: readonly RunEnd[], endedBefore: Date): Promise<string[]> {
+    if (runs.length === 0) return []
+    const ids = runs.map(({ _id }) => _id)
+    const gone = await this.mongo.transaction(async (session) => {
+      const removed = new Set(await this.instances.deleteEnded(ids, endedBefore, session))
+      const keys = runs.filter(({ _id }) => removed.has(_id)).flatMap((run) => [...keysOf(run), unclaimedOf(run)])
+      await this.attempts.delete(keys, session)
+      await this.logs.forget(keys, session)
+      return [...removed]
+    })
+    this.metrics.removedRuns.inc(gone.length)
+    return gone
+  }
+}
+
+/** Its attempts are numbered from 1: this costs no look-up, let alone one by range for each run. */
+const keysOf = ({ _id, attempt }: RunEnd): AttemptKey[] => Array.from({ length: attempt }, (_, i) => ({ instanceId: _id, task: 0, attempt: i + 1 }))
+/** One that a server made and did not live to claim. */
+const unclaimedOf = ({ _id, attempt }: RunEnd): AttemptKey => ({ instanceId: _id, task: 0, attempt: attempt + 1 })

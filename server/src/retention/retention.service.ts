@@ -1,0 +1,149 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
+import { Interval } from '@nestjs/schedule'
+import type { Retention } from '@jobtrail/shared/api/auth'
+import { NamespacesService } from '../auth/namespaces/namespaces.service.js'
+import { CONFIG, type Config } from '../config/config.js'
+import { idAt } from '../instances/domain/instance-id.js'
+import { InstancesRepository, type RunEnd } from '../instances/instances.repository.js'
+import { RevisitsRepository } from '../instances/revisits.repository.js'
+import { Clock } from '../platform/clock.js'
+import { Logger } from '../platform/logging.js'
+import { Shutdown } from '../platform/shutdown.js'
+import { DAY_MS, isToRevisit, type Progress } from './domain/due.js'
+import { Removal } from './removal.service.js'
+import { RetentionLock } from './retention-lock.js'
+import { RetentionProgressRepository } from './retention-progress.repository.js'
+
+const TICK_MS = 1_000
+/** So much of each tick at most, and what is begun: retention never takes more than about half of one server's time. */
+const WORK_MS = 500
+/** Runs of one step. */
+const PAGE = 250
+const REVISIT_MS = DAY_MS
+const FAILURE_PAUSE_MS = 10_000
+
+type Task = { namespace: string; retention: Retention }
+
+/**
+ * Removes runs and logs that are kept long enough. One server at a time walks over the runs of each namespace in the order of their IDs, which is that of their making, once for
+ * logs and once for runs, and remembers how far it has come: nothing is looked through twice. What was not due when it came by is noted and looked at again each day.
+ * Without Redis nothing is removed: this can wait.
+ */
+@Injectable()
+export class RetentionService implements OnModuleInit {
+  private current: Promise<void> | undefined
+  private isStopped = false
+  private nextAt = 0
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly namespaces: NamespacesService,
+    private readonly instances: InstancesRepository,
+    private readonly revisits: RevisitsRepository,
+    private readonly progress: RetentionProgressRepository,
+    private readonly removal: Removal,
+    private readonly lock: RetentionLock,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+    private readonly shutdown: Shutdown,
+  ) {}
+
+  onModuleInit(): void {
+    this.shutdown.register('take', 'retention', async () => {
+      this.isStopped = true
+      await this.current
+      await this.lock.release().catch((err: unknown) => this.logger.debug('The lock of retention was not released; it runs out by itself', { err }))
+    })
+  }
+
+  @Interval('retention', TICK_MS)
+  async tick(): Promise<void> {
+    if (this.isStopped || this.current !== undefined || performance.now() < this.nextAt) return
+    this.current = this.work()
+    await this.current
+    this.current = undefined
+  }
+
+  /** Never rejects. */
+  private async work(): Promise<void> {
+    try {
+      if ((await this.lock.take()) !== 'ours') return
+      const isMore = await this.sweep()
+      if (!isMore) this.nextAt = performance.now() + this.config.retentionSweepMs
+    } catch (err) {
+      this.nextAt = performance.now() + FAILURE_PAUSE_MS * (0.5 + Math.random())
+      this.logger.warn('Removing old runs and logs was cut short; it goes on later', { err })
+    }
+  }
+
+  /** A step of each namespace in turn, until nothing is due or the time is over; true when something is left. */
+  private async sweep(): Promise<boolean> {
+    const endAt = performance.now() + WORK_MS
+    let tasks: Task[] = inAnyOrder(await this.namespaces.retentions())
+    while (tasks.length > 0) {
+      const left: Task[] = []
+      for (const task of tasks) {
+        if (this.isStopped || performance.now() >= endAt) return true
+        if (await this.tryStep(task)) left.push(task)
+      }
+      tasks = left
+    }
+    return false
+  }
+
+  /** What is wrong with one namespace must not keep the others from being looked at. */
+  private async tryStep(task: Task): Promise<boolean> {
+    try {
+      return await this.step(task)
+    } catch (err) {
+      this.logger.warn('Removing old runs and logs of a namespace was cut short; the next sweep goes on', { namespace: task.namespace, err })
+      return false
+    }
+  }
+
+  /** True when there is more to do of the namespace. */
+  private async step({ namespace, retention }: Task): Promise<boolean> {
+    const passed = await this.progress.find(namespace)
+    const isMoreOfRuns = await this.walk(namespace, 'runs', retention.runsDays, retention, passed)
+    const isMoreOfLogs = await this.walk(namespace, 'logs', retention.logsDays, retention, passed)
+    return (await this.revisit(namespace, retention, passed)) || isMoreOfRuns || isMoreOfLogs
+  }
+
+  /** The next page of a walk: as far as runs were made that can have ended long enough ago. */
+  private async walk(namespace: string, walk: keyof Progress, days: number | null, retention: Retention, passed: Progress): Promise<boolean> {
+    if (days === null) return false
+    const runs = await this.instances.findEnds(namespace, passed[walk], idAt(this.clock.now() - days * DAY_MS), PAGE)
+    const last = runs.at(-1)
+    if (last === undefined) return false
+    passed[walk] = last._id
+    await this.handle(namespace, runs, retention, passed)
+    await this.progress.advance(namespace, walk, last._id)
+    return runs.length === PAGE
+  }
+
+  private async revisit(namespace: string, retention: Retention, passed: Progress): Promise<boolean> {
+    const ids = await this.revisits.findDue(namespace, this.clock.date(), PAGE)
+    if (ids.length === 0) return false
+    const runs = await this.instances.findEndsById(ids)
+    const again = new Set(await this.handle(namespace, runs, retention, passed))
+    await this.revisits.forget(ids.filter((id) => !again.has(id)))
+    return ids.length === PAGE
+  }
+
+  /** Removes what is due and notes what is to be looked at again; the IDs of those. */
+  private async handle(namespace: string, runs: readonly RunEnd[], retention: Retention, passed: Progress): Promise<string[]> {
+    const removed = await this.removal.removeDue(runs, retention)
+    if (removed.logs.size > 0) this.logger.info('Removed what was kept long enough', { namespace, runs: removed.runs.size, logs: removed.logs.size })
+    const again = runs.map(({ _id }) => _id).filter((id) => !removed.runs.has(id) && isToRevisit(id, removed.logs.has(id), retention, passed))
+    await this.revisits.note(namespace, again, new Date(this.clock.now() + REVISIT_MS))
+    return again
+  }
+}
+
+/** So that no namespace is always the last one, for which the time does not suffice. */
+function inAnyOrder<T>(items: readonly T[]): T[] {
+  return items
+    .map((item) => ({ item, place: Math.random() }))
+    .toSorted((a, b) => a.place - b.place)
+    .map(({ item }) => item)
+}

@@ -1,0 +1,275 @@
+import { ApiClient } from '@jobtrail/deploy/api-client'
+import { waitFor } from '@jobtrail/deploy/wait'
+import { AuditPage, NamespaceView, type Retention } from '@jobtrail/shared/api/auth'
+import { LogSearchPage } from '@jobtrail/shared/api/logs'
+import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
+import { Redis } from 'ioredis'
+import type { Db } from 'mongodb'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { useCluster } from '../support/cluster.js'
+import { createAndRun, getInstance, logPage, rawLog, shellJob, uniqueName, waitForEnd, waitForSealed } from '../support/factories.js'
+import { LogFollower } from '../support/follow.js'
+import { readMetric } from '../support/metrics.js'
+import { copyAsOld, countStored } from '../support/old-runs.js'
+import { ProtocolWorker } from '../support/protocol-worker.js'
+
+const cluster = useCluster({ servers: 2, workers: 1, serverEnv: { JOBTRAIL_RETENTION_SWEEP_MS: '500' } })
+const NOTHING = { instances: 0, attempts: 0, streams: 0, chunks: 0 }
+const LINES = 3
+
+let api: ApiClient
+let db: Db
+let redis: Redis
+/** A run that ended well, and one that failed; both wrote LINES lines. */
+let succeeded = ''
+let failed = ''
+beforeAll(async () => {
+  api = await cluster().api()
+  db = await cluster().database()
+  redis = new Redis(cluster().redisUrl)
+  succeeded = (await createAndRun(api, shellJob('echo one; echo two; echo three'))).instanceId
+  failed = (await createAndRun(api, shellJob('echo one; echo two; echo three; exit 1'))).instanceId
+  for (const id of [succeeded, failed]) await waitForSealed(api, id)
+})
+
+afterAll(() => redis.disconnect())
+
+async function newNamespace(retention?: Retention): Promise<string> {
+  const name = uniqueName('ns')
+  await api.post('/api/namespaces', { name })
+  if (retention !== undefined) await api.patch(`/api/namespaces/${name}`, { revision: 1, retention })
+  return name
+}
+
+const keep = (runsDays: number | null, logsDays: number | null = null): Retention => ({ runsDays, logsDays })
+const until = (what: string, check: () => Promise<boolean>): Promise<true> =>
+  waitFor(async () => (await check()) || undefined, { timeoutMs: 100_000, what, intervalMs: 100 })
+const untilGone = (ids: readonly string[]): Promise<true> => until('the old runs are gone', async () => (await countStored(db, ids))['instances'] === 0)
+const untilExpired = (id: string): Promise<true> => until('the log has expired', async () => (await getInstance(api, id)).log.state === 'expired')
+const lockKey = (): string => `${cluster().keyPrefix}:retention-lock`
+
+describe('how long a namespace keeps things', () => {
+  test('is for ever unless somebody says otherwise, which is checked and recorded', async () => {
+    const name = uniqueName('ns')
+    expect(await api.post('/api/namespaces', { name }, NamespaceView)).toMatchObject({ retention: keep(null), revision: 1 })
+    const change = (body: unknown): Promise<NamespaceView> => api.patch(`/api/namespaces/${name}`, body, NamespaceView)
+    expect(await change({ revision: 1, retention: { runsDays: 90, logsDays: 0 } })).toMatchObject({ retention: keep(90), revision: 2 })
+    await expect(change({ revision: 1, retention: keep(30) })).rejects.toMatchObject({
+      status: 409,
+      code: 'STALE_REVISION',
+      body: { current: { revision: 2 } },
+    })
+    for (const [retention, path] of [
+      [keep(30, 31), 'retention.logsDays'],
+      [keep(-1), 'retention.runsDays'],
+      [{ runsDays: 30 }, 'retention.logsDays'],
+      [{ ...keep(30), years: 1 }, 'retention'],
+    ] as const)
+      await expect(change({ revision: 2, retention })).rejects.toMatchObject({ status: 400, body: { errors: [{ path: expect.stringContaining(path) }] } })
+    const [record] = (await api.get(`/api/audit?namespace=${name}&action=namespace.change`, AuditPage)).items
+    expect(record).toMatchObject({ actor: 'admin', target: { id: name }, details: { revision: 2, retention: { from: keep(null), to: keep(90) } } })
+  })
+
+  test('is said by its admins only, and unknown to strangers', async () => {
+    const name = await newNamespace()
+    const as = async (grants: Record<string, string>): Promise<ApiClient> => {
+      const username = uniqueName('user')
+      await api.post('/api/users', { username, password: 'a-long-password', grants })
+      return ApiClient.login(cluster().url, username, 'a-long-password')
+    }
+    const change = async (grants: Record<string, string>): Promise<unknown> =>
+      (await as(grants)).patch(`/api/namespaces/${name}`, { revision: 1, retention: keep(7) })
+    await expect(change({ [name]: 'operator' })).rejects.toMatchObject({ status: 403 })
+    await expect(change({ default: 'admin' })).rejects.toMatchObject({ status: 404 })
+    await expect(change({ [name]: 'admin' })).resolves.toMatchObject({ retention: keep(7) })
+  })
+})
+
+describe('what is kept long enough', () => {
+  test('goes with all that belongs to it; what is younger, active, or of another namespace stays', async () => {
+    const [other, namespace] = [await newNamespace(), await newNamespace()]
+    const copy = (madeAgo: number, more: object = {}): Promise<string[]> => copyAsOld(db, succeeded, 2, { namespace, madeAgo, ...more })
+    const old = await copy(31)
+    const kept = [
+      ...(await copy(29)),
+      // Made long ago, but ended a moment ago; or not at all.
+      ...(await copy(40, { endedAgo: 1 })),
+      ...(await copy(40, { change: { status: 'WAITING', finishedAt: null, queued: false, dueAt: new Date(Date.now() + 3_600_000) } })),
+      // The worker may come back with the rest of the log.
+      ...(await copy(36, { changeStream: { state: 'interrupted' } })),
+      ...(await copyAsOld(db, succeeded, 2, { namespace: other, madeAgo: 400 })),
+    ]
+    const interruptedForLong = await copy(38, { changeStream: { state: 'interrupted' } })
+    const before = await countStored(db, kept)
+    await api.patch(`/api/namespaces/${namespace}`, { revision: 1, retention: keep(30) })
+    await untilGone([...old, ...interruptedForLong])
+    expect(await countStored(db, [...old, ...interruptedForLong])).toEqual(NOTHING)
+    await expect(getInstance(api, old[0] ?? '')).rejects.toMatchObject({ status: 404 })
+    // By then the walk has come by all of them.
+    await until('the walk is over', async () => (await db.collection('retention_progress').countDocuments({ _id: namespace as never })) === 1)
+    expect(await countStored(db, kept)).toEqual(before)
+    expect((await rawLog(api, kept[0] ?? '')).toString()).toBe('one\ntwo\nthree\n')
+  })
+
+  test('a log that expired says on every server and in every way that it had lines, and how many', async () => {
+    const namespace = await newNamespace(keep(null, 30))
+    const [id = ''] = await copyAsOld(db, succeeded, 1, { namespace, madeAgo: 31 })
+    await untilExpired(id)
+    const { log, attempts } = await getInstance(api, id)
+    expect(log).toEqual({ state: 'expired', lines: LINES, bytes: 14, expiredAt: expect.any(String) })
+    expect(attempts[0]?.log).toEqual(log)
+    await until('its chunks are gone', async () => (await countStored(db, [id]))['chunks'] === 0)
+    const said = { state: 'expired', total: LINES, expiredAt: log.expiredAt }
+    for (const { url } of cluster().servers) {
+      const server = await cluster().api(url)
+      for (const query of ['', 'from=-10', 'from=2', 'order=desc', 'stream=stderr']) {
+        expect(await logPage(server, id, query), query).toMatchObject({ ...said, lines: [], next: null })
+      }
+      expect(await server.get(`/api/instances/${id}/logs/search?q=one`, LogSearchPage)).toMatchObject({ ...said, matches: [], next: null })
+      const follower = new LogFollower([server], id)
+      await follower.done
+      expect(follower.end).toMatchObject(said)
+      expect(follower.lines).toEqual([])
+      const gone = { status: 410, code: 'LOG_EXPIRED', body: { detail: expect.stringContaining(`had ${LINES} lines`) } }
+      await expect(rawLog(server, id)).rejects.toMatchObject(gone)
+      await expect(rawLog(server, id, 'timestamps=true')).rejects.toMatchObject(gone)
+      await expect(server.get(`/api/instances/${id}/logs/verify`)).rejects.toMatchObject(gone)
+      expect((await server.raw('HEAD', `/api/instances/${id}/logs/raw`)).status).toBe(410)
+    }
+    expect(await countStored(db, [id])).toMatchObject({ instances: 1, attempts: 1, streams: 1 })
+  })
+
+  test('a run without a line keeps its log, which is complete: nothing of it was removed', async () => {
+    const { instanceId } = await createAndRun(api, shellJob('true'))
+    await waitForSealed(api, instanceId)
+    const namespace = await newNamespace(keep(null, 30))
+    const [silent = ''] = await copyAsOld(db, instanceId, 1, { namespace, madeAgo: 32 })
+    const [loud = ''] = await copyAsOld(db, succeeded, 1, { namespace, madeAgo: 31 })
+    await untilExpired(loud)
+    expect((await getInstance(api, silent)).log).toEqual({ state: 'sealed', lines: 0, bytes: 0 })
+  })
+
+  test('a run that is retried after retention has come by keeps its new log, while the old one stays removed', async () => {
+    const namespace = await newNamespace(keep(null, 30))
+    // Of the namespace of the worker by its route, so that it can run again.
+    const [id = ''] = await copyAsOld(db, failed, 1, { namespace, madeAgo: 31 })
+    await untilExpired(id)
+    await api.post(`/api/instances/${id}/retry`)
+    const again = await waitForEnd(api, id)
+    expect(again).toMatchObject({ status: 'FAILED', attempt: 2 })
+    const { log, attempts } = await waitForSealed(api, id)
+    expect(log).toMatchObject({ state: 'sealed', lines: LINES })
+    expect(attempts.map((each) => each.log.state)).toEqual(['expired', 'sealed'])
+    expect(await logPage(api, id, 'attempt=1')).toMatchObject({ state: 'expired', total: LINES, lines: [] })
+    expect((await logPage(api, id)).lines.map(({ text }) => text)).toEqual(['one', 'two', 'three'])
+    // Once the new end is old enough too, it goes, though the walk was there long ago.
+    await db.collection<{ _id: string }>('instances').updateOne({ _id: id }, { $set: { finishedAt: new Date(0) } })
+    await db.collection<{ _id: string }>('retention_revisits').updateOne({ _id: id }, { $set: { at: new Date(0) } })
+    await untilExpired(id)
+  })
+
+  test('a worker that comes back with lines of a log that expired, or of a run that is gone, may forget them', async () => {
+    const worker = new ProtocolWorker(await cluster().createWorkerToken(), uniqueName('late'))
+    await worker.connect(cluster().url)
+    const namespace = await newNamespace(keep(null, 30))
+    const more = { namespace, madeAgo: 40, changeAttempt: { workerId: worker.workerId }, changeStream: { state: 'interrupted', totals: undefined } }
+    const [instanceId = ''] = await copyAsOld(db, succeeded, 1, more)
+    const key = { instanceId, task: 0, attempt: 1 }
+    const builder = new ChunkBuilder(key)
+    for (const text of ['one', 'two', 'three', 'four']) builder.add(Buffer.from(text), 0, Date.now())
+    const chunk = builder.close()
+    if (chunk === undefined) throw new Error('no chunk')
+    const { header } = chunk
+    const totals = { chunks: 1, lines: header.count, bytes: header.bytes, digest: header.digest }
+    await untilExpired(instanceId)
+    expect(await worker.resume(key)).toMatchObject({ state: 'sealed' })
+    expect(await worker.log([chunk])).toEqual(['dup'])
+    expect(await worker.seal(key, totals)).toMatchObject({ state: 'sealed' })
+    expect((await getInstance(api, instanceId)).log).toMatchObject({ state: 'expired', lines: LINES })
+    expect((await countStored(db, [instanceId]))['chunks']).toBe(0)
+    await api.patch(`/api/namespaces/${namespace}`, { revision: 2, retention: keep(30) })
+    await untilGone([instanceId])
+    await worker.connect(cluster().url)
+    expect(await worker.resume(key)).toMatchObject({ state: 'unknown' })
+    worker.disconnect()
+  })
+})
+
+describe('the sweep', () => {
+  test('removes by ranges of IDs, whatever else is stored, also when all servers do it at once', async () => {
+    const namespace = await newNamespace()
+    const bystanders = await copyAsOld(db, succeeded, 1_500, { namespace: await newNamespace(), madeAgo: 50 })
+    const old = await copyAsOld(db, failed, 1_500, { namespace, madeAgo: 40 })
+    const removedBefore = await totalOf('jobtrail_retention_runs_removed_total')
+    await db.createCollection('system.profile', { capped: true, size: 64 * 1024 * 1024 })
+    await db.command({ profile: 1, slowms: 0, filter: { appName: { $in: ['server-0', 'server-1'] } } })
+    await api.patch(`/api/namespaces/${namespace}`, { revision: 1, retention: keep(30, 20) })
+    await waitFor(
+      async () => {
+        // Nobody holds the lock for long: both go over the same runs at the same time.
+        await redis.del(lockKey())
+        return (await countStored(db, old))['instances'] === 0 || undefined
+      },
+      { timeoutMs: 100_000, what: 'the old runs are gone', intervalMs: 20 },
+    )
+    await db.command({ profile: 0 })
+    expect(await countStored(db, old)).toEqual(NOTHING)
+    expect(await countStored(db, bystanders)).toEqual({ instances: 1_500, attempts: 1_500, streams: 1_500, chunks: 1_500 })
+    expect(await totalOf('jobtrail_retention_runs_removed_total')).toBeGreaterThanOrEqual(removedBefore + old.length)
+    const profile = await db
+      .collection('system.profile')
+      .find({ ns: /\.(instances|attempts|log_streams|log_chunks)$/, docsExamined: { $gt: 1_000 } })
+      .toArray()
+    expect(profile.map(({ ns, command, planSummary, docsExamined }) => ({ ns, command, planSummary, docsExamined }))).toEqual([])
+    const walks = await db.collection('system.profile').find({ 'command.filter.namespace': namespace, 'command.find': 'instances' }).toArray()
+    expect(walks.length).toBeGreaterThan(0)
+    for (const walk of walks) expect(walk).toMatchObject({ planSummary: expect.stringMatching(/^IXSCAN/), docsExamined: walk['nreturned'] })
+  })
+
+  test('is taken over when its server is killed in the middle, and nothing is half shown meanwhile', async () => {
+    const namespace = await newNamespace()
+    const old = await copyAsOld(db, failed, 3_000, { namespace, madeAgo: 40 })
+    await api.patch(`/api/namespaces/${namespace}`, { revision: 1, retention: keep(30) })
+    const left = await waitFor(
+      async () => {
+        const { instances = 0 } = await countStored(db, old)
+        return instances < old.length ? instances : undefined
+      },
+      { timeoutMs: 60_000, what: 'removing has begun', intervalMs: 5 },
+    )
+    expect(left).toBeGreaterThan(0)
+    const holder = String(await redis.get(lockKey())).split(' ')[0]
+    const victim = cluster().servers.find(({ name }) => name === holder)
+    if (victim === undefined) throw new Error(`nobody holds the lock: ${holder}`)
+    await victim.kill()
+    const survivor = cluster().servers.find((server) => server !== victim)
+    const reader = await cluster().api(survivor?.url)
+    // Every tenth of those that are left: a run with its attempt, and a log that is whole or says that it is removed.
+    const still = await db
+      .collection<{ _id: string }>('instances')
+      .find({ namespace }, { projection: { _id: 1 } })
+      .toArray()
+    for (const { _id } of still.filter((_, i) => i % 10 === 0)) {
+      const shown = await reader.get<{ attempts: unknown[] }>(`/api/instances/${_id}`).catch(ifGone)
+      if (shown === undefined) continue
+      expect(shown.attempts).toHaveLength(1)
+      const page = await logPage(reader, _id).catch(ifGone)
+      if (page !== undefined)
+        expect([page.state, page.lines.length, page.total]).toEqual(page.state === 'expired' ? ['expired', 0, LINES] : ['sealed', LINES, LINES])
+    }
+    await untilGone(old)
+    expect(await countStored(db, old)).toEqual(NOTHING)
+    await victim.start()
+  })
+})
+
+const ifGone = (error: unknown): undefined => {
+  if (typeof error === 'object' && error !== null && 'status' in error && error.status === 404) return undefined
+  throw error
+}
+
+/** Over all servers. */
+async function totalOf(metric: string): Promise<number> {
+  const values = await Promise.all(cluster().servers.map(({ url }) => readMetric(url, metric)))
+  return values.reduce((sum, value) => sum + value, 0)
+}
