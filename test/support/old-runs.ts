@@ -34,7 +34,7 @@ export async function copyAsOld(db: Db, instanceId: string, count: number, age: 
   const instance = await db.collection<{ _id: string }>('instances').findOne({ _id: instanceId })
   if (instance === null) throw new Error(`no instance ${instanceId}`)
   const parts = ['attempts', 'log_streams', 'log_chunks'] as const
-  const originals = await Promise.all(parts.map((name) => db.collection<Document>(name).find({ '_id.instance': instanceId }).toArray()))
+  const originals = await Promise.all(parts.map((name) => db.collection(name).find({ '_id.instance': instanceId }).toArray()))
   const endedAt = new Date(Date.now() - endedAgo * DAY_MS)
   const ids = Array.from({ length: count }, () => idOf(madeAgo)).toSorted()
   const copies = ids.map((_id) => ({ ...instance, namespace, createdAt: new Date(Date.now() - madeAgo * DAY_MS), finishedAt: endedAt, ...change, _id }))
