@@ -3,6 +3,7 @@ import type { Db } from 'mongodb'
 import { bullmqCeiling } from '../ceilings.js'
 import type { Cluster } from '../../support/cluster.js'
 import type { Bench } from '../harness/bench.js'
+import { type ClusterCpu, clusterCpu } from '../harness/cluster-cpu.js'
 import { HttpClient, inParallel } from '../harness/http-client.js'
 import { programPath } from '../harness/program.js'
 import { type Figure, figure, type Row } from '../harness/row.js'
@@ -29,6 +30,8 @@ type Trigger = (http: HttpClient, jobId: string, count: number) => Promise<strin
 interface NoopRun {
   perSecond: number
   ceiling: number
+  /** Of one instance, in seconds. */
+  cpu: ClusterCpu
 }
 
 async function measure(bench: Bench, what: string, full: number, trigger: Trigger): Promise<Figure[]> {
@@ -37,15 +40,22 @@ async function measure(bench: Bench, what: string, full: number, trigger: Trigge
     const jobId = await defineJob(cluster, { name: 'noop', trigger: { kind: 'manual' }, processor: { kind: 'handler', handler: 'noop' } })
     const database = await cluster.database()
     await succeed(cluster, database, jobId, Math.min(2_000, count), trigger)
-    return bench.repeat(what, async (): Promise<NoopRun> => ({
-      perSecond: await succeed(cluster, database, jobId, count, trigger),
-      ceiling: await bullmqCeiling(bench),
-    }))
+    return bench.repeat(what, async (): Promise<NoopRun> => {
+      const before = clusterCpu(bench, cluster)
+      const perSecond = await succeed(cluster, database, jobId, count, trigger)
+      const after = clusterCpu(bench, cluster)
+      const per = (part: keyof ClusterCpu): number => (after[part] - before[part]) / count
+      const cpu = { servers: per('servers'), worker: per('worker'), mongod: per('mongod'), redis: per('redis'), balancer: per('balancer') }
+      return { perSecond, cpu, ceiling: await bullmqCeiling(bench) }
+    })
   })
   return [
     figure(runs, 'first call to all SUCCEEDED stored', 'instances/s', ({ perSecond }) => perSecond, { atLeast: 2_000 }),
     figure(runs, 'bare BullMQ, one Worker', 'jobs/s', ({ ceiling }) => ceiling),
     figure(runs, 'share of bare BullMQ', '%', ({ perSecond, ceiling }) => (100 * perSecond) / ceiling, { atLeast: 20 }),
+    ...(['servers', 'worker', 'mongod', 'redis', 'balancer'] as const).map((part) =>
+      figure(runs, `CPU of an instance: ${part}`, 'µs', ({ cpu }) => 1_000_000 * cpu[part]),
+    ),
   ]
 }
 
