@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common'
-import { Queue, Worker } from 'bullmq'
+import { type Job, Queue, Worker } from 'bullmq'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { CONFIG, type Config } from '../config/config.js'
 import { Clock } from '../platform/clock.js'
@@ -8,6 +8,7 @@ import { Logger } from '../platform/logging.js'
 import { RedisConnections } from '../platform/redis.js'
 import { SignalBus } from '../platform/signals.js'
 import { withTimeout } from '../platform/timeout.js'
+import { groupQueued, jobIdOf, QueuedAttempts } from './domain/queued-attempts.js'
 
 /** An attempt that waits to be placed; `dueAt` in ms since the epoch, `priority` as jobs have it (higher first). */
 export type QueuedAttempt = { key: AttemptKey; route: string; priority: number; dueAt: number }
@@ -18,7 +19,10 @@ const ANSWER_TIMEOUT_MS = 5_000
 /** An instance due later than this is not queued yet: the sweep queues it in time. */
 export const QUEUE_AHEAD_MS = 5_000
 
-/** The BullMQ queues, one per route. A job in them means "place this attempt"; adding it twice does nothing, since its ID is the attempt's key. */
+/**
+ * The BullMQ queues, one per route. A job in them means "place these attempts": of many that are queued at once some share one, because the calls for a BullMQ job cost as much
+ * as all else of a short run. An attempt may be in two of them; which of them places it is decided by the attempt's unique key in MongoDB.
+ */
 @Injectable()
 export class AttemptQueue implements OnApplicationShutdown {
   private readonly queues = new Map<string, Queue>()
@@ -35,13 +39,16 @@ export class AttemptQueue implements OnApplicationShutdown {
     await Promise.allSettled([...this.queues.values()].map((queue) => queue.close()))
   }
 
-  /** Queues attempts and tells all servers. Rejects when Redis does not answer in time: they stay WAITING in MongoDB, and the sweep queues them later. */
-  async add(attempts: readonly QueuedAttempt[]): Promise<void> {
+  /**
+   * Queues attempts and tells all servers. Rejects when Redis does not answer in time: they stay WAITING in MongoDB, and the sweep queues them later. Unless `areNew`,
+   * each has a BullMQ job of its own, named by its key: adding that again does nothing, so attempts that may be queued already do not pile up.
+   */
+  async add(attempts: readonly QueuedAttempt[], areNew: boolean): Promise<void> {
     if (!this.redis.isReady) throw new Error('Redis is away; the sweep will queue the attempts when it is back')
     const byRoute = groupBy(attempts, ({ route }) => route)
     const now = this.clock.now()
     await Promise.all(
-      [...byRoute].map(([route, list]) => withTimeout(this.addToRoute(route, list, now), ANSWER_TIMEOUT_MS, 'Redis did not take attempts in time')),
+      [...byRoute].map(([route, list]) => withTimeout(this.addToRoute(route, list, now, areNew), ANSWER_TIMEOUT_MS, 'Redis did not take attempts in time')),
     )
     for (const { route, dueAt } of attempts) {
       const at = Math.max(dueAt, now)
@@ -49,17 +56,19 @@ export class AttemptQueue implements OnApplicationShutdown {
     }
   }
 
-  /** How many attempts of a route wait in Redis. */
-  async depth(route: string): Promise<number> {
-    const counts = await withTimeout(
-      this.queue(route).getJobCounts('waiting', 'prioritized', 'delayed'),
-      ANSWER_TIMEOUT_MS,
-      'Redis did not count attempts in time',
-    )
-    return Object.values(counts).reduce((sum, count) => sum + count, 0)
+  /** Gives a job of a route back with those of its attempts that found no slot, to come first again, and tells all servers. */
+  async putBack(route: string, job: Job<unknown, string>, token: string, rest: readonly AttemptKey[]): Promise<void> {
+    await Promise.all([job.updateData(queuedData(rest)), job.moveToWait(token)])
+    const at = this.clock.now()
+    this.signals.send('work', `${route} ${at}`, { route, at })
   }
 
-  /** Takes attempts of a route, one `getNextJob({block: false})` each; runs nothing by itself. Whoever opens it closes it. */
+  /** Lets a job come again in `delayMs` with those of its attempts that could not be placed now. */
+  async postpone(job: Job<unknown, string>, token: string, attempts: readonly AttemptKey[], delayMs: number): Promise<void> {
+    await Promise.all([job.updateData(queuedData(attempts)), job.moveToDelayed(Date.now() + delayMs, token)])
+  }
+
+  /** Takes jobs of a route by `getNextJob({block: false})`; runs nothing by itself. Whoever opens it closes it. */
   openConsumer(route: string): Worker<unknown, string> {
     const consumer = new Worker<unknown, string>(bullName(route), null, {
       connection: this.redis.queues,
@@ -78,13 +87,22 @@ export class AttemptQueue implements OnApplicationShutdown {
     return consumer
   }
 
-  private async addToRoute(route: string, attempts: QueuedAttempt[], now: number): Promise<void> {
+  private async addToRoute(route: string, attempts: QueuedAttempt[], now: number, areNew: boolean): Promise<void> {
+    const groups = areNew ? groupQueued(attempts) : attempts.map((attempt) => [attempt])
     await this.queue(route).addBulk(
-      attempts.map(({ key, priority, dueAt }) => ({
-        name: 'place',
-        data: { instanceId: key.instanceId, task: key.task, attempt: key.attempt },
-        opts: { jobId: attemptKeyString(key), priority: bullPriority(priority), delay: Math.max(0, dueAt - now), removeOnComplete: true, removeOnFail: true },
-      })),
+      groups.flatMap((group) => {
+        const [first] = group
+        if (first === undefined) return []
+        const keys = group.map(({ key }) => key)
+        const delay = Math.max(0, first.dueAt - now)
+        return [
+          {
+            name: 'place',
+            data: queuedData(keys),
+            opts: { jobId: jobIdOf(keys), priority: bullPriority(first.priority), delay, removeOnComplete: true, removeOnFail: true },
+          },
+        ]
+      }),
     )
   }
 
@@ -101,3 +119,5 @@ export class AttemptQueue implements OnApplicationShutdown {
 
 /** Braces are a Redis Cluster hash tag: all keys of a queue live on one node, queues spread over all. */
 const bullName = (route: string): string => `{${route}}`
+
+const queuedData = (keys: readonly AttemptKey[]): QueuedAttempts => ({ attempts: keys.map(attemptKeyString) })

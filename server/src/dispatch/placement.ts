@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import type { Job } from 'bullmq'
-import { AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { type Assignment, RunReply } from '@jobtrail/shared/protocol/worker'
 import { CONFIG, type Config } from '../config/config.js'
 import { type AttemptDocument, attemptId, AttemptsRepository } from '../instances/attempts.repository.js'
@@ -13,14 +13,17 @@ import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import type { WorkerConnection } from '../workers/worker-registry.js'
 import { askWorker } from '../workers/ask-worker.js'
+import { AttemptQueue } from './attempt-queue.js'
 import { PermitsRepository } from './permits.repository.js'
 import { Settlement } from './settlement.js'
 
-/** A BullMQ job taken from a route, and the slot that was reserved for it before. */
-export type Fetched = { job: Job<unknown, string>; token: string; worker: WorkerConnection }
-type Candidate = Fetched & { key: AttemptKey; instance: InstanceDocument }
+/** An attempt to place, and the slot that was reserved for it. */
+type Reserved = { key: AttemptKey; worker: WorkerConnection }
+/** A BullMQ job taken from a route. `rest`: those of its attempts for which no slot was free. */
+export type Fetched = { route: string; job: Job<unknown, string>; token: string; placements: readonly Reserved[]; rest: readonly AttemptKey[] }
+type Candidate = Reserved & { instance: InstanceDocument }
 
-/** What becomes of the BullMQ job: it has done its work, or it comes again later. Of a `held` instance there will be another once a permit is free. */
+/** Placed, or nothing is left to place; or it has to come again later. Of a `held` instance there will be another BullMQ job once a permit is free. */
 type Outcome = 'done' | 'later' | { held: InstanceDocument }
 const LATER_MS = 1_000
 
@@ -30,7 +33,7 @@ const LATER_MS = 1_000
  */
 @Injectable()
 export class Placement {
-  private readonly batches = new Batcher<Fetched, Outcome>({ write: (items) => this.placeBatch(items), maxItems: 500, maxInFlight: 2 })
+  private readonly batches = new Batcher<Reserved, Outcome>({ write: (items) => this.placeBatch(items), maxItems: 500, maxInFlight: 2 })
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -39,28 +42,36 @@ export class Placement {
     private readonly permits: PermitsRepository,
     private readonly jobs: JobsService,
     private readonly settlement: Settlement,
+    private readonly queue: AttemptQueue,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
     private readonly logger: Logger,
   ) {}
 
-  /** Places one attempt and ends its BullMQ job. Never rejects. The reserved slot is held or given back in any case. */
-  async place(fetched: Fetched): Promise<void> {
-    let outcome: Outcome = 'later'
+  /** Places the attempts of a BullMQ job and ends it, or gives it back with those that are left. Never rejects. Reserved slots are held or given back in any case. */
+  async place({ route, job, token, placements, rest }: Fetched): Promise<void> {
+    const outcomes = await Promise.all(placements.map((each) => this.placeOne(each)))
+    const later = placements.filter((_, i) => outcomes[i] === 'later').map(({ key }) => key)
     try {
-      outcome = await this.batches.add(fetched)
-    } catch (err) {
-      fetched.worker.release()
-      this.logger.warn('Could not place an attempt; it comes again', { bullJob: fetched.job.id, err })
-    }
-    try {
-      if (outcome === 'later') await fetched.job.moveToDelayed(Date.now() + LATER_MS, fetched.token)
-      else await fetched.job.moveToCompleted('', fetched.token, false)
-      // Only now: as long as this BullMQ job is there, another for the same attempt is not taken.
-      if (typeof outcome === 'object') await this.settlement.useFreePermits(outcome.held)
+      if (later.length > 0) await this.queue.postpone(job, token, [...later, ...rest], LATER_MS)
+      else if (rest.length > 0) await this.queue.putBack(route, job, token, rest)
+      else await job.moveToCompleted('', token, false)
+      // Only now: as long as this BullMQ job is there, another of the same name is not taken.
+      const held = new Map(outcomes.flatMap((outcome) => (typeof outcome === 'object' ? [[outcome.held.jobId, outcome.held]] : [])))
+      for (const instance of held.values()) await this.settlement.useFreePermits(instance)
     } catch (err) {
       // Redis is away or was emptied: the job stalls and comes again, or is gone; the sweep finds an instance that still waits.
-      this.logger.debug('Could not end a BullMQ job', { bullJob: fetched.job.id, err })
+      this.logger.debug('Could not end a BullMQ job', { bullJob: job.id, err })
+    }
+  }
+
+  private async placeOne(reserved: Reserved): Promise<Outcome> {
+    try {
+      return await this.batches.add(reserved)
+    } catch (err) {
+      reserved.worker.release()
+      this.logger.warn('Could not place an attempt; it comes again', { attempt: attemptKeyString(reserved.key), err })
+      return 'later'
     }
   }
 
@@ -68,33 +79,29 @@ export class Placement {
     return this.batches.idle()
   }
 
-  private async placeBatch(items: Fetched[]): Promise<Outcome[]> {
-    const outcomes = new Map<Fetched, Outcome>()
+  private async placeBatch(items: Reserved[]): Promise<Outcome[]> {
+    const outcomes = new Map<AttemptKey, Outcome>()
     const candidates = await this.admit(items, outcomes)
     const placed = await this.claim(candidates)
     await this.hand(placed, outcomes)
-    const placedJobs = new Map(placed.map((each) => [each.job, each]))
-    for (const item of items) if (!placedJobs.has(item.job)) item.worker.release()
-    return items.map((item) => outcomes.get(placedJobs.get(item.job) ?? item) ?? 'done')
+    const isPlaced = new Set(placed.map(({ key }) => key))
+    for (const { key, worker } of items) if (!isPlaced.has(key)) worker.release()
+    return items.map(({ key }) => outcomes.get(key) ?? 'done')
   }
 
   /** Those that still wait for this attempt and may run now. */
-  private async admit(items: Fetched[], outcomes: Map<Fetched, Outcome>): Promise<Candidate[]> {
-    const keyed = items.flatMap((item) => {
-      const key = AttemptKey.safeParse(item.job.data)
-      if (!key.success) this.logger.error('Dropped a BullMQ job that is not ours', { bullJob: item.job.id })
-      return key.success ? [{ item, key: key.data }] : []
-    })
-    const found = new Map((await this.instances.findMany(keyed.map(({ key }) => key.instanceId))).map((instance) => [instance._id, instance]))
+  private async admit(items: Reserved[], outcomes: Map<AttemptKey, Outcome>): Promise<Candidate[]> {
+    const found = new Map((await this.instances.findMany(items.map(({ key }) => key.instanceId))).map((instance) => [instance._id, instance]))
     const candidates: Candidate[] = []
     const held: InstanceDocument[] = []
-    for (const { item, key } of keyed) {
+    for (const item of items) {
+      const { key } = item
       const instance = found.get(key.instanceId)
       if (instance === undefined || instance.status !== 'WAITING' || instance.attempt !== key.attempt - 1) continue
       if (instance.maxConcurrent > 0 && !(await this.permits.acquire(instance.jobId, instance._id, instance.maxConcurrent, this.clock.date()))) {
         held.push(instance)
-        outcomes.set(item, { held: instance })
-      } else candidates.push({ ...item, key, instance })
+        outcomes.set(key, { held: instance })
+      } else candidates.push({ ...item, instance })
     }
     if (held.length > 0)
       await this.instances.hold(
@@ -141,7 +148,7 @@ export class Placement {
   }
 
   /** Gives attempts to their workers, one message a worker. */
-  private async hand(placed: Candidate[], outcomes: Map<Fetched, Outcome>): Promise<void> {
+  private async hand(placed: Candidate[], outcomes: Map<AttemptKey, Outcome>): Promise<void> {
     const byWorker = groupBy(placed, ({ worker }) => worker)
     for (const { worker, key } of placed) worker.hold(key)
     await Promise.all(
@@ -150,7 +157,7 @@ export class Placement {
         if (refused.length === 0) return
         for (const candidate of refused) {
           worker.letGo(candidate.key)
-          outcomes.set(candidate, 'later')
+          outcomes.set(candidate.key, 'later')
         }
         try {
           await this.attempts.deleteUnsent(refused.map(({ key }) => attemptId(key)))

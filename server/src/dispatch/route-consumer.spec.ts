@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import type { Job, Worker } from 'bullmq'
 import { describe, expect, it } from 'vitest'
 import { Logger } from '../platform/logging.js'
@@ -14,11 +16,19 @@ class FakeQueue {
   readonly asked: number[] = []
   private waiting: (() => void)[] = []
 
-  constructor(public jobs: number) {}
+  /** `size`: attempts in a job. */
+  constructor(
+    public jobs: number,
+    private readonly size = 1,
+  ) {}
 
   getNextJob(): Promise<Job<unknown, string> | undefined> {
-    const job = this.jobs > 0 ? ({ id: String(this.jobs--) } as Job<unknown, string>) : undefined
+    const job = this.jobs > 0 ? ({ id: String(this.jobs--), data: { attempts: this.keys() } } as Job<unknown, string>) : undefined
     return new Promise((resolve) => this.waiting.push(() => resolve(job)))
+  }
+
+  private keys(): string[] {
+    return Array.from({ length: this.size }, (_, i) => attemptKeyString({ instanceId: randomUUID(), task: 0, attempt: i + 1 }))
   }
 
   /** Answers all calls of one round; false when there were none. */
@@ -89,6 +99,25 @@ describe('a route', () => {
     consume(queue).wake()
     await queue.answerAll()
     expect(worker.freeSlots).toBe(3)
+  })
+
+  it('is asked for no more jobs than the free slots can hold', async () => {
+    const { placed, consume } = setUp(100)
+    const queue = new FakeQueue(10, 25)
+    consume(queue).wake()
+    await queue.answerAll()
+    expect(queue.asked).toEqual([1, 3])
+    expect(placed.map(({ placements, rest }) => [placements.length, rest.length])).toEqual(Array.from({ length: 4 }, () => [25, 0]))
+  })
+
+  it('places as many attempts of a job as there are free slots, and leaves the rest', async () => {
+    const { worker, placed, consume } = setUp(8)
+    const queue = new FakeQueue(1, 25)
+    consume(queue).wake()
+    await queue.answerAll()
+    expect(placed.map(({ placements, rest }) => [placements.length, rest.length])).toEqual([[8, 17]])
+    expect(new Set([...(placed[0]?.placements.map(({ key }) => key.instanceId) ?? []), ...(placed[0]?.rest.map(({ instanceId }) => instanceId) ?? [])]).size).toBe(25)
+    expect(worker.freeSlots).toBe(0)
   })
 
   it('that finds every slot reserved is served once another gives some back', async () => {

@@ -1,26 +1,32 @@
 import { randomUUID } from 'node:crypto'
-import type { Worker } from 'bullmq'
+import type { Job, Worker } from 'bullmq'
 import { Logger } from '../platform/logging.js'
 import { withTimeout } from '../platform/timeout.js'
-import type { WorkerRegistry } from '../workers/worker-registry.js'
-import type { Route } from './domain/route.js'
-import type { Fetched, Placement } from './placement.js'
+import type { WorkerConnection, WorkerRegistry } from '../workers/worker-registry.js'
+import { MAX_GROUP, parseQueued } from './domain/queued-attempts.js'
+import { type Route, routeName } from './domain/route.js'
+import type { Placement } from './placement.js'
 
 const FETCH_TIMEOUT_MS = 10_000
 const MAX_FETCH = 128
+const MAX_SLOTS = 500
 /** Signals that lie further ahead are left to the poll. */
 const MAX_TIMER_MS = 10_000
 const MAX_TIMERS = 4_096
 const ERROR_PAUSE_MS = 500
 
+type Taken = { job: Job<unknown, string>; token: string }
+
 /**
- * Takes attempts of one route while workers connected to this server have free slots for it: a slot is reserved first, then an attempt fetched, so capacity is
+ * Takes attempts of one route while workers connected to this server have free slots for it: slots are reserved first, then attempts fetched, so capacity is
  * the back-pressure and nothing sits on a server that cannot run it. BullMQ's own blocking wait is not used: it would keep a slot reserved, or fetch without one.
  */
 export class RouteConsumer {
   private pumping: Promise<void> | undefined
-  /** How many attempts the next call asks for, if so many slots are free. */
+  /** How many BullMQ jobs the next round asks for, if slots are free for what they held last time. */
   private wanted = 1
+  /** Attempts in a BullMQ job, as of the last that came. */
+  private size = 1
   private isPumpWanted = false
   private isClosed = false
   private readonly timers = new Map<number, NodeJS.Timeout>()
@@ -29,13 +35,17 @@ export class RouteConsumer {
 
   private readonly wakeNow = (): void => this.wake()
 
+  private readonly routeText: string
+
   constructor(
     private readonly route: Route,
     private readonly bull: Worker<unknown, string>,
     private readonly registry: WorkerRegistry,
     private readonly placement: Placement,
     private readonly logger: Logger,
-  ) {}
+  ) {
+    this.routeText = routeName(route)
+  }
 
   /** Something may be there to take, in `delayMs`. */
   wake(delayMs = 0): void {
@@ -90,44 +100,55 @@ export class RouteConsumer {
    */
   private async drain(): Promise<void> {
     while (!this.isClosed) {
-      const reserved = this.registry.reserve(this.route, this.wanted)
+      const reserved = this.registry.reserve(this.route, Math.min(MAX_SLOTS, Math.max(MAX_GROUP, this.wanted * this.size)))
       if (reserved.length === 0) {
         this.registry.onceReturned(this.wakeNow)
         return
       }
-      const fetched = await this.fetch(reserved)
-      for (const each of fetched) void this.placement.place(each)
-      if (fetched.length < reserved.length) {
-        this.wanted = Math.max(1, fetched.length)
-        this.registry.slotsReturned()
+      const asked = Math.min(this.wanted, Math.ceil(reserved.length / this.size))
+      const taken = await this.fetch(asked, reserved)
+      this.give(taken, reserved)
+      if (taken.length < asked) {
+        this.wanted = Math.max(1, taken.length)
         return
       }
-      if (reserved.length === this.wanted) this.wanted = Math.min(MAX_FETCH, this.wanted * 4)
+      if (asked === this.wanted) this.wanted = Math.min(MAX_FETCH, this.wanted * 4)
     }
   }
 
-  private async fetch(reserved: Fetched['worker'][]): Promise<Fetched[]> {
-    const fetches = reserved.map(async (worker): Promise<Fetched | undefined> => {
+  /** Hands jobs to the placement, each with slots for its attempts as far as there are; gives back the slots that are left. */
+  private give(taken: readonly Taken[], reserved: WorkerConnection[]): void {
+    for (const { job, token } of taken) {
+      const keys = parseQueued(job.data)
+      if (keys === undefined) this.logger.error('Dropped a BullMQ job that is not ours', { bullJob: job.id })
+      else this.size = keys.length
+      const attempts = (keys ?? []).slice(0, reserved.length)
+      const workers = reserved.splice(0, attempts.length)
+      const placements = workers.flatMap((worker, i) => attempts.slice(i, i + 1).map((key) => ({ key, worker })))
+      void this.placement.place({ route: this.routeText, job, token, placements, rest: keys?.slice(attempts.length) ?? [] })
+    }
+    if (reserved.length === 0) return
+    for (const worker of reserved) worker.release()
+    this.registry.slotsReturned()
+  }
+
+  /** Up to `count` jobs. When it rejects, the reserved slots are given back. */
+  private async fetch(count: number, reserved: readonly WorkerConnection[]): Promise<Taken[]> {
+    const fetches = Array.from({ length: count }, async (): Promise<Taken | undefined> => {
       const token = `${this.id}:${this.fetches++}`
       const job = await this.bull.getNextJob(token, { block: false })
-      return job === undefined ? undefined : { job, token, worker }
+      return job === undefined ? undefined : { job, token }
     })
-    let results: PromiseSettledResult<Fetched | undefined>[]
     try {
-      results = await withTimeout(Promise.allSettled(fetches), FETCH_TIMEOUT_MS, 'Redis did not answer in time')
+      const results = await withTimeout(Promise.allSettled(fetches), FETCH_TIMEOUT_MS, 'Redis did not answer in time')
+      const taken = results.flatMap((result) => (result.status === 'fulfilled' && result.value !== undefined ? [result.value] : []))
+      const failure = results.find((result) => result.status === 'rejected')
+      if (failure !== undefined && taken.length === 0) throw failure.reason
+      return taken
     } catch (error) {
       // What comes after all stalls in BullMQ and is given out again.
       for (const worker of reserved) worker.release()
       throw error
     }
-    const fetched: Fetched[] = []
-    let failure: PromiseRejectedResult | undefined
-    results.forEach((result, i) => {
-      if (result.status === 'fulfilled' && result.value !== undefined) fetched.push(result.value)
-      else reserved[i]?.release()
-      if (result.status === 'rejected') failure = result
-    })
-    if (failure !== undefined && fetched.length === 0) throw failure.reason
-    return fetched
   }
 }

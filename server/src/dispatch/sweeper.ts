@@ -3,7 +3,7 @@ import { Interval } from '@nestjs/schedule'
 import { isFinalAttempt, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { CONFIG, type Config } from '../config/config.js'
 import { attemptId, AttemptsRepository } from '../instances/attempts.repository.js'
-import { type InstanceDocument, InstancesRepository } from '../instances/instances.repository.js'
+import { type InstanceDocument, type InstancePlace, InstancesRepository } from '../instances/instances.repository.js'
 import { InstancesService } from '../instances/instances.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
@@ -32,8 +32,8 @@ export class Sweeper implements OnApplicationBootstrap {
   private isRunning = false
   private isStopped = false
   private round = 0
-  private overdueAfter = ''
-  private runningAfter = ''
+  private overdueAfter: InstancePlace | undefined
+  private runningAfter: InstancePlace | undefined
   private permitsAfter = NO_PERMIT
   private redisEpoch: string | undefined
   private healthySince: number | undefined
@@ -101,9 +101,9 @@ export class Sweeper implements OnApplicationBootstrap {
     const epoch = await this.readRedisEpoch()
     if (this.redisEpoch !== undefined && epoch !== this.redisEpoch) {
       this.logger.warn('Redis was restarted or emptied: queueing all waiting instances again')
-      this.overdueAfter = ''
+      this.overdueAfter = undefined
       do await this.requeuePage(QUEUE_AHEAD_MS)
-      while (this.overdueAfter !== '')
+      while (this.overdueAfter !== undefined)
     }
     this.redisEpoch = epoch
   }
@@ -120,7 +120,7 @@ export class Sweeper implements OnApplicationBootstrap {
   private async requeuePage(aheadMs: number): Promise<InstanceDocument[]> {
     const page = await this.repository.findOverdue(new Date(this.clock.now() + aheadMs), this.overdueAfter, PAGE)
     if (page.length > 0) await this.instances.enqueue(page)
-    this.overdueAfter = page.length < PAGE ? '' : (page.at(-1)?._id ?? '')
+    this.overdueAfter = page.length < PAGE ? undefined : page.at(-1)
     return page
   }
 
@@ -143,7 +143,7 @@ export class Sweeper implements OnApplicationBootstrap {
   /** RUNNING instances whose attempt has ended (a server died before it settled them) or was never made. */
   private async settleStuck(): Promise<void> {
     const page = await this.repository.findRunning(this.runningAfter, PAGE)
-    this.runningAfter = page.length < PAGE ? '' : (page.at(-1)?._id ?? '')
+    this.runningAfter = page.length < PAGE ? undefined : page.at(-1)
     const found = await this.attempts.findMany(page.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt })))
     const attempts = new Map(found.map((attempt) => [attempt._id.instance, attempt]))
     const now = performance.now()
@@ -164,7 +164,7 @@ export class Sweeper implements OnApplicationBootstrap {
       if (attempt === undefined) await this.repository.unclaim([{ instanceId: instance._id, attempt: instance.attempt }], this.clock.date())
       else await this.leases.conclude(attempt)
     }
-    if (this.runningAfter !== '') return
+    if (this.runningAfter !== undefined) return
     // A whole round came by without these: they are not RUNNING any more.
     for (const [id, since] of this.suspects) if (since < this.roundStartedAt - SETTLE_GRACE_MS) this.suspects.delete(id)
     this.roundStartedAt = performance.now()

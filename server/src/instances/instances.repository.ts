@@ -40,6 +40,9 @@ export type InstanceDocument = {
   result: unknown
 }
 
+/** Where a page of instances ends. */
+export type InstancePlace = Pick<InstanceDocument, 'namespace' | '_id'>
+
 /** What a list of jobs shows of a run. */
 export type StripDocument = Pick<InstanceDocument, '_id' | 'status' | 'createdAt' | 'dueAt' | 'startedAt' | 'finishedAt'>
 
@@ -53,6 +56,7 @@ export type Settlement = { instanceId: string; attempt: number } & (
 )
 
 const CANCEL_BATCH = 1_000
+const COUNT_LIMIT = 10_000
 const UNFINISHED: InstanceStatus[] = ['WAITING', 'RUNNING']
 const FINAL = INSTANCE_STATUSES.filter(isFinalInstance)
 const END = { status: 1, finishedAt: 1, attempt: 1 } as const
@@ -70,8 +74,10 @@ export class InstancesRepository implements OnModuleInit {
       { key: { jobId: 1, scheduledFor: 1 }, unique: true, partialFilterExpression: { scheduledFor: { $exists: true } } },
       { key: { jobId: 1, idempotencyKey: 1 }, unique: true, partialFilterExpression: { idempotencyKey: { $exists: true } } },
       { key: { jobId: 1, _id: -1 } },
-      { key: { namespace: 1, status: 1, _id: -1 } },
-      { key: { status: 1, queued: 1, dueAt: 1 }, partialFilterExpression: { status: { $in: UNFINISHED } } },
+      // In this order it serves both the lists of a namespace and the sweeps over all of them: each index with the status in it is rewritten at each step of a run.
+      { key: { status: 1, namespace: 1, _id: -1 } },
+      { key: { status: 1, route: 1, priority: -1, _id: 1 }, partialFilterExpression: { status: 'WAITING' } },
+      { key: { dueAt: 1 }, partialFilterExpression: { queued: false } },
       { key: { jobId: 1, priority: -1, _id: 1 }, name: 'held', partialFilterExpression: { heldAt: { $type: 'date' } } },
     ])
   }
@@ -293,19 +299,21 @@ export class InstancesRepository implements OnModuleInit {
       .toArray()
   }
 
-  /** WAITING and due before `until`, from `after` on by ID: what BullMQ may have lost. */
-  findOverdue(until: Date, after: string, limit: number): Promise<InstanceDocument[]> {
-    return this.collection
-      .find({ status: 'WAITING', queued: true, dueAt: { $lte: until }, _id: { $gt: after } })
-      .sort({ _id: 1 })
-      .limit(limit)
-      .toArray()
+  /** WAITING and due before `until`, after `after` in the order of namespace and, newest first, ID: what BullMQ may have lost. */
+  findOverdue(until: Date, after: InstancePlace | undefined, limit: number): Promise<InstanceDocument[]> {
+    return this.pageOf('WAITING', { queued: true, dueAt: { $lte: until } }, after, limit)
   }
 
-  findRunning(after: string, limit: number): Promise<InstanceDocument[]> {
+  findRunning(after: InstancePlace | undefined, limit: number): Promise<InstanceDocument[]> {
+    return this.pageOf('RUNNING', {}, after, limit)
+  }
+
+  /** A page in the order of the index, so that no more is read than is given, however many there are. */
+  private pageOf(status: InstanceStatus, filter: Filter<InstanceDocument>, after: InstancePlace | undefined, limit: number): Promise<InstanceDocument[]> {
+    const rest = after === undefined ? {} : { $or: [{ namespace: after.namespace, _id: { $lt: after._id } }, { namespace: { $gt: after.namespace } }] }
     return this.collection
-      .find({ status: 'RUNNING', _id: { $gt: after } })
-      .sort({ _id: 1 })
+      .find({ status, ...filter, ...rest })
+      .sort({ namespace: 1, _id: -1 })
       .limit(limit)
       .toArray()
   }
@@ -314,7 +322,7 @@ export class InstancesRepository implements OnModuleInit {
     await this.collection.updateMany({ _id: { $in: ids }, status: 'WAITING' }, { $set: { queued: true } })
   }
 
-  /** Place in the queue of its route, from 1. */
+  /** Place in the queue of its route, from 1; counted up to a bound. */
   async position(instance: InstanceDocument): Promise<number> {
     const ahead = await this.collection.countDocuments(
       {
@@ -324,7 +332,7 @@ export class InstancesRepository implements OnModuleInit {
         $or: [{ priority: { $gt: instance.priority } }, { priority: instance.priority, _id: { $lt: instance._id } }],
         dueAt: { $lte: new Date() },
       },
-      { limit: 100_000 },
+      { limit: COUNT_LIMIT },
     )
     return ahead + 1
   }
@@ -334,6 +342,11 @@ export class InstancesRepository implements OnModuleInit {
       .aggregate<{ _id: string; count: number }>([{ $match: { status: { $in: UNFINISHED } } }, { $group: { _id: '$status', count: { $sum: 1 } } }])
       .toArray()
     return Object.fromEntries(groups.map(({ _id, count }) => [_id, count]))
+  }
+
+  /** How many instances of a route wait, counted up to a bound. */
+  countWaiting(route: string): Promise<number> {
+    return this.collection.countDocuments({ status: 'WAITING', route }, { limit: COUNT_LIMIT })
   }
 
   /** Routes that something waits on. */

@@ -164,8 +164,8 @@ export class InstancesService {
     return this.detail(principal, id)
   }
 
-  /** Gives instances to BullMQ; false when that failed, which is logged, not thrown: the sweep does it again. */
-  async enqueue(instances: readonly InstanceDocument[]): Promise<boolean> {
+  /** Gives instances to BullMQ; false when that failed, which is logged, not thrown: the sweep does it again. `areNew`: none was given to it before. */
+  async enqueue(instances: readonly InstanceDocument[], { areNew } = { areNew: false }): Promise<boolean> {
     try {
       await this.queue.add(
         instances.map(({ _id, attempt, route, priority, dueAt }) => ({
@@ -174,6 +174,7 @@ export class InstancesService {
           priority,
           dueAt: dueAt.getTime(),
         })),
+        areNew,
       )
       return true
     } catch (err) {
@@ -201,7 +202,7 @@ export class InstancesService {
     const existing = await this.findExisting([...duplicates].map((i) => documents[i]).filter((each) => each !== undefined))
     for (const document of made) this.metrics.instancesCreated.inc({ cause: document.cause.kind })
     const due = made.filter((document) => document.queued)
-    if (due.length > 0) await this.enqueue(due)
+    if (due.length > 0) await this.enqueue(due, { areNew: true })
     const created = documents.map((document, i) =>
       duplicates.has(i) ? { instanceId: existing.get(document._id) ?? document._id, created: false } : { instanceId: document._id, created: true },
     )
