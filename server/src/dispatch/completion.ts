@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import type { AttemptEnd } from '@jobtrail/shared/protocol/worker'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { type AttemptDocument, type AttemptEnding, attemptId, attemptKeyOf, AttemptsRepository } from '../instances/attempts.repository.js'
+import { type AttemptDocument, type AttemptEnding, attemptId, attemptKeyOf, AttemptsRepository, storedTotals } from '../instances/attempts.repository.js'
 import { InstancesRepository } from '../instances/instances.repository.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Batcher } from '../platform/batcher.js'
@@ -101,6 +101,6 @@ function ending(end: AttemptEnd, now: Date): AttemptEnding {
     signal: end.signal,
     error: end.error,
     result: end.result ?? null,
-    logTotals: end.log,
+    logTotals: storedTotals(end, end.log),
   }
 }

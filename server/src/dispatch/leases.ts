@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { CONFIG, type Config } from '../config/config.js'
-import { type AttemptDocument, attemptId, attemptKeyOf, AttemptsRepository } from '../instances/attempts.repository.js'
+import { announcedTotals, type AttemptDocument, attemptId, attemptKeyOf, AttemptsRepository } from '../instances/attempts.repository.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
@@ -89,7 +89,7 @@ export class Leases {
     const { status, startedAt, finishedAt, error, result, logTotals } = attempt
     const key = attemptKeyOf(attempt._id)
     if (status === 'LOST') await this.streams.interrupt(key, error ?? 'The worker is lost')
-    else if (logTotals !== null) await this.streams.attemptsEnded([{ ...key, totals: logTotals }])
+    else if (logTotals !== null) await this.streams.attemptsEnded([{ ...key, totals: announcedTotals(key, logTotals) }])
     await this.settlement.settle([{ key, status, startedAt, finishedAt: finishedAt ?? this.clock.date(), error, result }])
   }
 }

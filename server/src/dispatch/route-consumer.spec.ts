@@ -116,7 +116,9 @@ describe('a route', () => {
     consume(queue).wake()
     await queue.answerAll()
     expect(placed.map(({ placements, rest }) => [placements.length, rest.length])).toEqual([[8, 17]])
-    expect(new Set([...(placed[0]?.placements.map(({ key }) => key.instanceId) ?? []), ...(placed[0]?.rest.map(({ instanceId }) => instanceId) ?? [])]).size).toBe(25)
+    expect(
+      new Set([...(placed[0]?.placements.map(({ key }) => key.instanceId) ?? []), ...(placed[0]?.rest.map(({ instanceId }) => instanceId) ?? [])]).size,
+    ).toBe(25)
     expect(worker.freeSlots).toBe(0)
   })
 

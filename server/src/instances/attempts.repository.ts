@@ -1,14 +1,25 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import type { AnyBulkWriteOperation, ClientSession, Collection } from 'mongodb'
+import type { ClientSession, Collection } from 'mongodb'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { type AttemptStatus, LEASED_ATTEMPT_STATUSES } from '@jobtrail/shared/domain/statuses'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
+import { genesisDigest } from '@jobtrail/shared/log/codec'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
+import { type Change, updateAlike } from '../platform/update-alike.js'
 
 /** Field order is part of the key: {@link attemptId} is the only place that makes one. */
 export type AttemptId = { instance: string; task: number; attempt: number }
 export const attemptId = (key: AttemptKey): AttemptId => ({ instance: key.instanceId, task: key.task, attempt: key.attempt })
 export const attemptKeyOf = (id: AttemptId): AttemptKey => ({ instanceId: id.instance, task: id.task, attempt: id.attempt })
+
+/** What the worker said of the log at the end. Of a log without lines the digest follows from the key and is left out, so that such ends are alike and written together. */
+export type LogTotals = Omit<StreamTotals, 'digest'> & { digest?: string }
+
+export function storedTotals(key: AttemptKey, { digest, ...sums }: StreamTotals): LogTotals {
+  return sums.lines === 0 && digest === genesisDigest(key) ? sums : { ...sums, digest }
+}
+
+export const announcedTotals = (key: AttemptKey, { digest, ...sums }: LogTotals): StreamTotals => ({ ...sums, digest: digest ?? genesisDigest(key) })
 
 /** One try, as stored. The worker named in it holds the lease until `leaseExpiresAt` (null once it has ended). */
 export type AttemptDocument = {
@@ -27,8 +38,8 @@ export type AttemptDocument = {
   error: string | null
   result: unknown
   progress: { percent: number | null; message: string | null } | null
-  /** What the worker said of the log at the end, so that a lost seal is noticed. */
-  logTotals: StreamTotals | null
+  /** So that a lost seal is noticed. */
+  logTotals: LogTotals | null
 }
 
 /** The end of an attempt as it is written. */
@@ -107,9 +118,7 @@ export class AttemptsRepository implements OnModuleInit {
   /** Starts of attempts that are still this worker's; the number that matched. */
   async markRunning(starts: { id: AttemptId; startedAt: Date }[], workerId: string): Promise<number> {
     const { matchedCount } = await this.bulk(
-      starts.map(({ id, startedAt }) => ({
-        updateMany: { filter: { _id: id, workerId, status: leased }, update: { $set: { status: 'RUNNING', startedAt } } },
-      })),
+      starts.map(({ id, startedAt }) => ({ id, filter: { workerId, status: leased }, update: { $set: { status: 'RUNNING', startedAt } } })),
     )
     return matchedCount
   }
@@ -117,9 +126,7 @@ export class AttemptsRepository implements OnModuleInit {
   /** Ends of attempts that are still this worker's; the number that matched. */
   async finish(ends: { id: AttemptId; workerId: string; ending: AttemptEnding }[]): Promise<number> {
     const { matchedCount } = await this.bulk(
-      ends.map(({ id, workerId, ending }) => ({
-        updateMany: { filter: { _id: id, workerId, status: leased }, update: { $set: { ...ending, leaseExpiresAt: null } } },
-      })),
+      ends.map(({ id, workerId, ending }) => ({ id, filter: { workerId, status: leased }, update: { $set: { ...ending, leaseExpiresAt: null } } })),
     )
     return matchedCount
   }
@@ -142,12 +149,11 @@ export class AttemptsRepository implements OnModuleInit {
   }
 
   async setProgress(updates: { id: AttemptId; progress: NonNullable<AttemptDocument['progress']> }[], workerId: string): Promise<void> {
-    await this.bulk(updates.map(({ id, progress }) => ({ updateMany: { filter: { _id: id, workerId, status: leased }, update: { $set: { progress } } } })))
+    await this.bulk(updates.map(({ id, progress }) => ({ id, filter: { workerId, status: leased }, update: { $set: { progress } } })))
   }
 
-  /** Each operation names one document; `updateMany` for the reason given in the instances' repository. */
-  private async bulk(operations: AnyBulkWriteOperation<AttemptDocument>[]): Promise<{ matchedCount: number }> {
-    if (operations.length === 0) return { matchedCount: 0 }
-    return this.collection.bulkWrite(operations, { ordered: false })
+  private async bulk(changes: Change<AttemptDocument>[]): Promise<{ matchedCount: number }> {
+    if (changes.length === 0) return { matchedCount: 0 }
+    return this.collection.bulkWrite(updateAlike(changes), { ordered: false })
   }
 }

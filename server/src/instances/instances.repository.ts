@@ -1,9 +1,9 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import type { AnyBulkWriteOperation, ClientSession, Collection, Filter } from 'mongodb'
+import type { ClientSession, Collection, Filter } from 'mongodb'
 import type { InstanceCause } from '@jobtrail/shared/api/instances'
 import { INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
-import { groupBy } from '../platform/group-by.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
+import { type Change, updateAlike } from '../platform/update-alike.js'
 
 /** One run of a job, as stored. `_id` is a UUIDv7: its order is that of creation. */
 export type InstanceDocument = {
@@ -171,11 +171,10 @@ export class InstancesRepository implements OnModuleInit {
   /** WAITING(attempt - 1) → RUNNING(attempt) for each; the number that changed. */
   async claim(claims: { instanceId: string; attempt: number }[]): Promise<number> {
     const { modifiedCount } = await this.bulk(
-      [...groupBy(claims, ({ attempt }) => attempt)].map(([attempt, list]) => ({
-        updateMany: {
-          filter: { _id: { $in: list.map(({ instanceId }) => instanceId) }, status: 'WAITING' as const, attempt: attempt - 1 },
-          update: { $set: { status: 'RUNNING' as const, attempt, heldAt: null } },
-        },
+      claims.map(({ instanceId, attempt }) => ({
+        id: instanceId,
+        filter: { status: 'WAITING', attempt: attempt - 1 },
+        update: { $set: { status: 'RUNNING', attempt, heldAt: null } },
       })),
     )
     return modifiedCount
@@ -183,26 +182,21 @@ export class InstancesRepository implements OnModuleInit {
 
   /** Takes claims back: the attempts were never given to a worker. An instance that a user cancelled meanwhile is CANCELLED, as a waiting one is. */
   async unclaim(claims: { instanceId: string; attempt: number }[], at: Date): Promise<void> {
-    const claimed = claims.map(({ instanceId, attempt }) => ({ filter: { _id: instanceId, status: 'RUNNING' as const, attempt }, attempt: attempt - 1 }))
+    const claimed = (cancelRequestedAt: null | { $ne: null }, set: { status: InstanceStatus; finishedAt?: Date }): Change<InstanceDocument>[] =>
+      claims.map(({ instanceId, attempt }) => ({
+        id: instanceId,
+        filter: { status: 'RUNNING', attempt, cancelRequestedAt },
+        update: { $set: { ...set, attempt: attempt - 1 } },
+      }))
     // In this order: a cancel between the two finds it WAITING, and ends it.
-    await this.bulk(
-      claimed.map(({ filter, attempt }) => ({
-        updateMany: { filter: { ...filter, cancelRequestedAt: null }, update: { $set: { status: 'WAITING', attempt } } },
-      })),
-    )
-    await this.bulk(
-      claimed.map(({ filter, attempt }) => ({
-        updateMany: { filter: { ...filter, cancelRequestedAt: { $ne: null } }, update: { $set: { status: 'CANCELLED', attempt, finishedAt: at } } },
-      })),
-    )
+    await this.bulk(claimed(null, { status: 'WAITING' }))
+    await this.bulk(claimed({ $ne: null }, { status: 'CANCELLED', finishedAt: at }))
   }
 
   /** The first attempt's start is the instance's. */
   async markStarted(starts: { instanceId: string; attempt: number; startedAt: Date }[]): Promise<void> {
     await this.bulk(
-      starts.map(({ instanceId, attempt, startedAt }) => ({
-        updateMany: { filter: { _id: instanceId, attempt, startedAt: null }, update: { $set: { startedAt } } },
-      })),
+      starts.map(({ instanceId, attempt, startedAt }) => ({ id: instanceId, filter: { attempt, startedAt: null }, update: { $set: { startedAt } } })),
     )
   }
 
@@ -222,25 +216,22 @@ export class InstancesRepository implements OnModuleInit {
   /** Applies what follows from ended attempts; harmless when it was applied before, since attempt and status are in the filter. */
   async settle(settlements: Settlement[]): Promise<void> {
     await this.bulk(
-      settlements.map((settlement) => {
-        const filter = { _id: settlement.instanceId, attempt: { $lte: settlement.attempt }, status: { $in: UNFINISHED } }
+      settlements.map((settlement): Change<InstanceDocument> => {
+        const { instanceId, attempt, error } = settlement
+        const id = instanceId
+        // An instance that is WAITING at this attempt already has its retry.
+        const filter: Filter<InstanceDocument> = { attempt: { $lte: attempt }, status: { $in: UNFINISHED }, $nor: [{ status: 'WAITING', attempt }] }
         if (settlement.kind === 'retry') {
-          const { dueAt, queued, retriesUsed, unstartedLosses, error, attempt } = settlement
-          // An instance that is WAITING at this attempt already has its retry; one that a user cancelled gets none.
+          const { dueAt, queued, retriesUsed, unstartedLosses } = settlement
+          // One that a user cancelled gets none.
           return {
-            updateMany: {
-              filter: { ...filter, cancelRequestedAt: null, $nor: [{ status: 'WAITING' as const, attempt }] },
-              update: { $set: { status: 'WAITING' as const, attempt, dueAt, queued, retriesUsed, unstartedLosses, error } },
-            },
+            id,
+            filter: { ...filter, cancelRequestedAt: null },
+            update: { $set: { status: 'WAITING', attempt, dueAt, queued, retriesUsed, unstartedLosses, error } },
           }
         }
-        const { status, startedAt, finishedAt, error, result, attempt } = settlement
-        return {
-          updateMany: {
-            filter: { ...filter, $nor: [{ status: 'WAITING' as const, attempt }] },
-            update: { $set: { status, attempt, finishedAt, error, result, ...(startedAt !== null && attempt === 1 ? { startedAt } : {}) } },
-          },
-        }
+        const { status, startedAt, finishedAt, result } = settlement
+        return { id, filter, update: { $set: { status, attempt, finishedAt, error, result, ...(startedAt !== null && attempt === 1 ? { startedAt } : {}) } } }
       }),
     )
   }
@@ -354,12 +345,8 @@ export class InstancesRepository implements OnModuleInit {
     return this.collection.distinct('route', { status: 'WAITING' })
   }
 
-  /**
-   * As `updateMany`, because a command with one of those is not retried by the driver: for retryable updates mongod keeps a record of each document,
-   * which costs as much as the update. Whoever calls does it again himself.
-   */
-  private async bulk(operations: AnyBulkWriteOperation<InstanceDocument>[]): Promise<{ modifiedCount: number }> {
-    if (operations.length === 0) return { modifiedCount: 0 }
-    return this.collection.bulkWrite(operations, { ordered: false })
+  private async bulk(changes: Change<InstanceDocument>[]): Promise<{ modifiedCount: number }> {
+    if (changes.length === 0) return { modifiedCount: 0 }
+    return this.collection.bulkWrite(updateAlike(changes), { ordered: false })
   }
 }
