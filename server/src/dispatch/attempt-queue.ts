@@ -94,12 +94,13 @@ export class AttemptQueue implements OnApplicationShutdown {
         const [first] = group
         if (first === undefined) return []
         const keys = group.map(({ key }) => key)
+        // Counted from `timestamp`, so that it is due at the very time at which consumers will look for it.
         const delay = Math.max(0, first.dueAt - now)
         return [
           {
             name: 'place',
             data: queuedData(keys),
-            opts: { jobId: jobIdOf(keys), priority: bullPriority(first.priority), delay, removeOnComplete: true, removeOnFail: true },
+            opts: { jobId: jobIdOf(keys), priority: bullPriority(first.priority), timestamp: now, delay, removeOnComplete: true, removeOnFail: true },
           },
         ]
       }),

@@ -14,6 +14,8 @@ const MAX_SLOTS = 500
 const MAX_TIMER_MS = 10_000
 const MAX_TIMERS = 4_096
 const ERROR_PAUSE_MS = 500
+/** BullMQ goes by the wall clock of each server, signals by the time of the cluster: what was not there yet when it was due is looked for again after so long. */
+const LOOK_AGAIN_MS = [5, 20, 80]
 
 type Taken = { job: Job<unknown, string>; token: string }
 
@@ -32,6 +34,8 @@ export class RouteConsumer {
   private readonly timers = new Map<number, NodeJS.Timeout>()
   private readonly id = randomUUID()
   private fetches = 0
+  /** Jobs so far. */
+  private taken = 0
 
   private readonly wakeNow = (): void => this.wake()
 
@@ -56,11 +60,10 @@ export class RouteConsumer {
     }
     const at = Math.ceil((performance.now() + delayMs) / 2)
     if (delayMs > MAX_TIMER_MS || this.timers.size >= MAX_TIMERS || this.timers.has(at)) return
-    const fire = (): void => {
-      this.timers.delete(at)
-      this.startPump()
-    }
-    this.timers.set(at, setTimeout(fire, delayMs))
+    this.timers.set(
+      at,
+      setTimeout(() => void this.takeDue(at), delayMs),
+    )
   }
 
   /** Resolves when nothing is fetched any more; what was is in the hands of the placement by then. */
@@ -70,6 +73,19 @@ export class RouteConsumer {
     this.timers.clear()
     await this.pumping
     await this.bull.close()
+  }
+
+  /** Something should be there now. */
+  private async takeDue(at: number): Promise<void> {
+    for (const pauseMs of LOOK_AGAIN_MS) {
+      const before = this.taken
+      this.startPump()
+      await this.pumping
+      if (this.taken > before || this.isClosed) break
+      await new Promise((resolve) => setTimeout(resolve, pauseMs))
+    }
+    this.timers.delete(at)
+    this.wake()
   }
 
   private startPump(): void {
@@ -107,6 +123,7 @@ export class RouteConsumer {
       }
       const asked = Math.min(this.wanted, Math.ceil(reserved.length / this.size))
       const taken = await this.fetch(asked, reserved)
+      this.taken += taken.length
       this.give(taken, reserved)
       if (taken.length < asked) {
         this.wanted = Math.max(1, taken.length)

@@ -125,10 +125,10 @@ export class WorkersGateway implements OnApplicationBootstrap {
       results: await Promise.all(attempts.map((each) => this.completion.started(each, connection.id, each.startedAt))),
     }))
     this.handle(session, 'finished', async ({ attempts }, connection): Promise<AttemptReply> => {
-      const results = await Promise.all(attempts.map((end) => this.completion.finished(end, connection.id)))
+      // The worker has these slots free already: what is next need not wait until the ends are written.
       for (const end of attempts) connection.letGo(end)
       this.registry.capacityChanged()
-      return { results }
+      return { results: await Promise.all(attempts.map((end) => this.completion.finished(end, connection.id))) }
     })
     this.handle(session, 'progress', (message, connection) => this.progress(message, connection))
     this.handle(session, 'resume', (message) => this.resume(session, message))
