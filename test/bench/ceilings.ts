@@ -71,9 +71,18 @@ export async function searchCeiling(database: Db, instanceId: string, word: stri
   return { ms: performance.now() - startedAt, matches }
 }
 
-/** No-op jobs a second of one bare BullMQ Worker in a process of its own, with the jobs added beforehand. */
-export async function bullmqCeiling(bench: Bench): Promise<number> {
+/**
+ * No-op jobs a second of one bare BullMQ Worker in a process of its own. `run`: jobs that were added before. `addedAndRun`: from the first add to the last completed, with another
+ * process that adds: the same work as that of instances which are triggered, run and stored.
+ */
+export interface BullmqCeiling {
+  run: number
+  addedAndRun: number
+}
+
+export async function bullmqCeiling(bench: Bench): Promise<BullmqCeiling> {
   const args = [programPath('bullmq-worker'), bench.redis.url, String(bench.scaled(BULLMQ_JOBS)), String(BULLMQ_CONCURRENCY)]
   const { stdout } = await runCommand(process.execPath, args, { timeoutMs: 120_000 })
-  return (JSON.parse(stdout) as { jobsPerSecond: number }).jobsPerSecond
+  const { jobsPerSecond, addedJobsPerSecond } = JSON.parse(stdout) as { jobsPerSecond: number; addedJobsPerSecond: number }
+  return { run: jobsPerSecond, addedAndRun: addedJobsPerSecond }
 }

@@ -16,6 +16,7 @@ export type QueuedAttempt = { key: AttemptKey; route: string; priority: number; 
 /** BullMQ: 1 is first, 2^21 last. */
 const bullPriority = (priority: number): number => 1_001 - priority
 const ANSWER_TIMEOUT_MS = 5_000
+const MAX_OPEN_QUEUES = 500
 /** An instance due later than this is not queued yet: the sweep queues it in time. */
 export const QUEUE_AHEAD_MS = 5_000
 
@@ -25,6 +26,7 @@ export const QUEUE_AHEAD_MS = 5_000
  */
 @Injectable()
 export class AttemptQueue implements OnApplicationShutdown {
+  /** By route, the one used last at the end. */
   private readonly queues = new Map<string, Queue>()
 
   constructor(
@@ -107,12 +109,15 @@ export class AttemptQueue implements OnApplicationShutdown {
     )
   }
 
+  /** Routes come and go; the queues used last are kept open. */
   private queue(route: string): Queue {
-    let queue = this.queues.get(route)
-    if (queue === undefined) {
-      queue = new Queue(bullName(route), { connection: this.redis.queues, prefix: this.config.keyPrefix, skipVersionCheck: true })
-      queue.on('error', (err) => this.logger.warn('BullMQ queue failed', { route, err }))
-      this.queues.set(route, queue)
+    const queue = this.queues.get(route) ?? new Queue(bullName(route), { connection: this.redis.queues, prefix: this.config.keyPrefix, skipVersionCheck: true })
+    if (!this.queues.delete(route)) queue.on('error', (err) => this.logger.warn('BullMQ queue failed', { route, err }))
+    this.queues.set(route, queue)
+    const [oldest] = this.queues
+    if (oldest !== undefined && this.queues.size > MAX_OPEN_QUEUES) {
+      this.queues.delete(oldest[0])
+      oldest[1].close().catch((err: unknown) => this.logger.warn('Could not close a BullMQ queue', { route: oldest[0], err }))
     }
     return queue
   }

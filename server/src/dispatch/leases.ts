@@ -10,6 +10,7 @@ import { Settlement } from './settlement.js'
 
 /** An attempt given to a worker this recently may still be on its way there: its absence from a heartbeat means nothing. */
 const ON_ITS_WAY_MS = 15_000
+const LOSE_AT_A_TIME = 32
 
 /** Who holds which attempt: leases are renewed by heartbeat, and end by loss of the worker or of the worker's memory of the attempt. */
 @Injectable()
@@ -48,7 +49,7 @@ export class Leases {
       workerId,
       new Date(receivedAt + this.config.leaseMs),
     )
-    for (const attempt of forgotten) await this.lose(attempt, isConnect ? 'The worker restarted or never received it' : 'The worker does not know it any more')
+    await this.loseAll(forgotten, () => (isConnect ? 'The worker restarted or never received it' : 'The worker does not know it any more'))
     return {
       stop: await this.notTheirs(
         workerId,
@@ -70,9 +71,14 @@ export class Leases {
   async expire(limit: number): Promise<number> {
     const now = this.clock.date()
     const expired = await this.attempts.findExpired(now, limit)
-    for (const attempt of expired)
-      await this.lose(attempt, `The worker ${attempt.workerName} was silent for longer than its lease of ${this.config.leaseMs} ms`, now)
+    await this.loseAll(expired, ({ workerName }) => `The worker ${workerName} was silent for longer than its lease of ${this.config.leaseMs} ms`, now)
     return expired.length
+  }
+
+  /** A worker may have held thousands. */
+  private async loseAll(attempts: readonly AttemptDocument[], reason: (attempt: AttemptDocument) => string, leaseBefore?: Date): Promise<void> {
+    for (let from = 0; from < attempts.length; from += LOSE_AT_A_TIME)
+      await Promise.all(attempts.slice(from, from + LOSE_AT_A_TIME).map((attempt) => this.lose(attempt, reason(attempt), leaseBefore)))
   }
 
   private async lose(attempt: AttemptDocument, error: string, leaseBefore?: Date): Promise<void> {
