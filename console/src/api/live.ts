@@ -11,7 +11,7 @@ export type LogFollowing = {
   query: Omit<z.input<typeof LogFollow>, 'follow' | 'from'>
   /** The line that is wanted next: asked at each connect, so that following goes on there. */
   next: () => number
-  lines: (lines: LogLineView[], total: number) => void
+  lines: (lines: LogLineView[]) => void
   state: (state: LogState) => void
 }
 
@@ -73,7 +73,7 @@ class Live {
       if (!socket.active) setTimeout(() => socket.connect(), 1_000)
     })
     socket.on('log.lines', ({ follow, lines, total }, ack) => {
-      this.follows.get(follow)?.lines(lines, total)
+      this.follows.get(follow)?.lines(lines)
       // A log that is written faster than anybody reads comes in ten pieces a second; what is passed over is fetched when it is looked at.
       if (lines.length >= CROWD_LINES && (lines.at(-1)?.n ?? 0) + 1 < total) setTimeout(ack, CROWD_PAUSE_MS)
       else ack()

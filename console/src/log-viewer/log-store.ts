@@ -140,8 +140,8 @@ export class LogStore {
   private take({ state, total, reason, gaps, lines }: LogPage): void {
     // Its lines were removed, perhaps while somebody looked at them: there is nothing to ask for any more.
     if (state === 'expired') this.status = { state, total: 0 }
-    // An answer may be older than what came live.
-    else if (!isOver(this.status.state)) this.setStatus({ state, total, reason, gaps })
+    // Where the log is followed, what comes live says how far it is: an answer may be older, and of a fast log it is ahead.
+    else if (!isOver(this.status.state) && this.stopFollowing === undefined) this.setStatus({ state, total, reason, gaps })
     this.isReady = true
     this.put(lines)
     if (!isOver(state)) this.follow()
@@ -152,10 +152,13 @@ export class LogStore {
     this.stopFollowing ??= live.follow({
       query: { instanceId, task, ...(this.isPinned ? { attempt } : {}), maxBehind: MAX_BEHIND },
       next: () => this.status.total,
-      lines: (lines, total) => {
+      lines: (lines) => {
+        const last = lines.at(-1)
+        if (last === undefined) return
         // Those of another attempt are for whoever shows that.
-        if (lines[0] !== undefined && lines[0].attempt !== attempt) return this.another(lines[0].attempt)
-        this.setStatus({ ...this.status, total })
+        if (last.attempt !== attempt) return this.another(last.attempt)
+        // The log ends here at what has come: of a fast one there is always more, and whoever follows it would look at lines that are still on their way.
+        this.setStatus({ ...this.status, total: last.n + 1 })
         this.put(lines)
       },
       state: (state) => this.takeState(state),
