@@ -15,6 +15,8 @@ export type FollowOptions = { follow: number; from: number; isPinned: boolean; m
 /** Small blocks of a lively log go together, up to so many lines or characters. */
 const MAX_LINES = 1_000
 const MAX_CHARS = 512 * 1024
+/** After a message of so many lines, more may be stored than the feed knows of: it reads on only as fast as its followers take. */
+const CROWD_LINES = 500
 
 /** One console that follows a log: the next lines leave when it has taken those before. */
 export class SocketFollower {
@@ -46,7 +48,9 @@ export class SocketFollower {
     let at = resolveLine(this.options.from, feed.head)
     let isAligned = at === 0
     let seen: CaughtUp | undefined
+    let isCrowded = false
     for (;;) {
+      if (isCrowded && this.options.maxBehind !== undefined) await feed.lookAhead()
       const start = this.skipTo(at, feed.head)
       if (start !== at) isAligned = false
       at = start
@@ -56,6 +60,7 @@ export class SocketFollower {
         const lines = linesFrom(next, at)
         at = await this.gather(feed, lines, next.end)
         isAligned = true
+        isCrowded = lines.length >= CROWD_LINES
         await this.sink.lines({ follow: this.options.follow, total: feed.head, lines })
         continue
       }

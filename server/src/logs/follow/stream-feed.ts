@@ -32,6 +32,7 @@ export class StreamFeed {
   private readonly window: BlockWindow
   private readonly waiters = new Set<() => void>()
   private loading: Promise<SseBlock> | undefined
+  private looking: Promise<void> | undefined
   private prefix: Prefix
   private watermarkChunks = 0
   private caughtUp: CaughtUp | undefined
@@ -84,6 +85,14 @@ export class StreamFeed {
   refresh(): void {
     this.caughtUp = undefined
     this.signal()
+  }
+
+  /** Moves `head` to where the stream ends by now, without reading what is between: for those who pass over what they are far behind of. One look at a time. */
+  lookAhead(): Promise<void> {
+    this.looking ??= this.findHead().finally(() => {
+      this.looking = undefined
+    })
+    return this.looking
   }
 
   /**
@@ -154,6 +163,13 @@ export class StreamFeed {
       if (!this.isClosed) this.window.add(block)
     }
     return blocks
+  }
+
+  private async findHead(): Promise<void> {
+    const { prefix } = await this.services.streams.view(this.key)
+    if (prefix.lines <= this.head) return
+    this.prefix = prefix
+    this.wake()
   }
 
   private schedule(): void {
