@@ -5,7 +5,7 @@ import { useLiveState } from './use-log-store'
 
 const LOOK = {
   connecting: { color: 'default', icon: <LoadingOutlined /> },
-  connected: { color: 'green', icon: <ApiOutlined /> },
+  connected: { color: 'success', icon: <ApiOutlined /> },
   lost: { color: 'warning', icon: <LoadingOutlined /> },
   refused: { color: 'error', icon: <DisconnectOutlined /> },
 } as const

@@ -1,0 +1,64 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import type { AxeResults } from 'axe-core'
+import type { Page } from 'playwright-core'
+import { beforeAll, expect, it } from 'vitest'
+import { picturesOf } from '../screenshots/pictures.js'
+import { makeSampleData, type SampleData } from '../screenshots/sample-data.js'
+import { openPage, useBrowser } from '../support/browser.js'
+import { useCluster } from '../support/cluster.js'
+
+const PHONE = { width: 390, height: 844 }
+
+const cluster = useCluster({ servers: 2, workers: 1 })
+const browser = useBrowser()
+let data: SampleData
+let axe: string
+
+beforeAll(async () => {
+  data = await makeSampleData(await cluster().api())
+  axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+}, 120_000)
+
+/** What axe finds that keeps somebody from using the page, a line for each place. */
+async function seriousFindings(page: Page): Promise<string[]> {
+  // Evaluated by the debugger, which the page's Content-Security-Policy does not concern.
+  await page.evaluate(axe)
+  const { violations } = await page.evaluate((): Promise<AxeResults> => {
+    const { axe: loaded } = window as unknown as { axe: { run: (options: object) => Promise<AxeResults> } }
+    return loaded.run({ resultTypes: ['violations'] })
+  })
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) => nodes.map(({ html, any, all }) => `${id}: ${html.slice(0, 200)} (${[...any, ...all][0]?.message ?? ''})`))
+}
+
+/** Things that move, or fade in, have the colours of a moment. */
+async function untilStill(page: Page): Promise<void> {
+  await page.waitForFunction(() =>
+    document.getAnimations().every(({ playState, effect }) => playState !== 'running' || effect?.getTiming().iterations === Number.POSITIVE_INFINITY),
+  )
+}
+
+// The pages are the same for every cluster; only the IDs in their paths are not known yet.
+const NAMES = picturesOf({ editedJobId: '', liveInstanceId: '', largeInstanceId: '', failedInstanceId: '', waitingInstanceId: '' }).map(({ name }) => name)
+
+it.each(NAMES)('the page %s has no serious finding of axe, in light and in dark, and does not scroll sideways on a phone', async (name) => {
+  const picture = picturesOf(data).find((each) => each.name === name)
+  if (picture === undefined) throw new Error(`there is no page ${name}`)
+  const page = await openPage(browser(), picture.isSignedOut === true ? {} : { token: (await cluster().api()).token ?? '' })
+  await page.goto(`${cluster().url}${picture.path}`)
+  await picture.prepare(page)
+  await untilStill(page)
+  expect(await seriousFindings(page)).toEqual([])
+
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await page.waitForFunction(() => document.documentElement.style.colorScheme === 'dark')
+  await untilStill(page)
+  expect(await seriousFindings(page)).toEqual([])
+
+  if (picture.onPhone !== true) return
+  await page.setViewportSize(PHONE)
+  await untilStill(page)
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(PHONE.width)
+})
