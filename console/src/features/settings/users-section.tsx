@@ -27,7 +27,7 @@ function useColumns(edit: (user: UserView) => void): ColumnsType<UserView> {
       render: (_, { grants }) => (
         <Flex wrap gap={4}>
           {Object.entries(grants).map(([namespace, role]) => (
-            <Tag key={namespace} color={role === 'admin' ? 'volcano' : role === 'operator' ? 'blue' : 'default'}>
+            <Tag key={namespace} color={role === 'admin' ? 'warning' : role === 'operator' ? 'blue' : 'default'}>
               {`${namespace === ALL_NAMESPACES ? t('allNamespaces') : namespace}: ${common(`role.${role}`)}`}
             </Tag>
           ))}
