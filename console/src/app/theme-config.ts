@@ -6,7 +6,7 @@ const LIGHT: NonNullable<ThemeConfig['token']> = {
   colorInfo: '#0f5fd3',
   colorLink: '#0f5fd3',
   colorSuccess: '#237804',
-  colorWarning: '#ad6800',
+  colorWarning: '#945800',
   colorError: '#cf1322',
   // Dark seeds would make muddy backgrounds of their own.
   colorSuccessBg: '#f3fbec',
