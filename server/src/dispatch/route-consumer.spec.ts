@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import type { Job, Worker } from 'bullmq'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Logger } from '../platform/logging.js'
 import { WorkerConnection, WorkerRegistry, type WorkerSocket } from '../workers/worker-registry.js'
 import { parseRoute } from './domain/route.js'
@@ -91,6 +91,46 @@ describe('a route', () => {
     consumer.wake()
     await queue.answerAll()
     expect(queue.asked).toEqual([1])
+  })
+
+  it('is asked, when something is due, for as many as came at the last due time', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    try {
+      const { consume } = setUp(500)
+      const queue = new FakeQueue(20)
+      const consumer = consume(queue)
+      consumer.wake(1_000)
+      vi.advanceTimersByTime(1_000)
+      await queue.answerAll()
+      expect(queue.asked).toEqual([1, 4, 16])
+      queue.asked.length = 0
+      queue.jobs = 20
+      consumer.wake(1_000)
+      vi.advanceTimersByTime(1_000)
+      await queue.answerAll()
+      expect(queue.asked[0]).toBe(20)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('is asked again for what was due and not there yet', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    try {
+      const { placed, consume } = setUp(500)
+      const queue = new FakeQueue(0)
+      consume(queue).wake(1_000)
+      vi.advanceTimersByTime(1_000)
+      await queue.answerAll()
+      expect(placed).toHaveLength(0)
+      queue.jobs = 1
+      vi.advanceTimersByTime(5)
+      await settled()
+      await queue.answerAll()
+      expect(placed).toHaveLength(1)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   it('gives back the slots that it reserved in vain', async () => {

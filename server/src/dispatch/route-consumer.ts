@@ -14,8 +14,8 @@ const MAX_SLOTS = 500
 const MAX_TIMER_MS = 10_000
 const MAX_TIMERS = 4_096
 const ERROR_PAUSE_MS = 500
-/** BullMQ goes by the wall clock of each server, signals by the time of the cluster: what was not there yet when it was due is looked for again after so long. */
-const LOOK_AGAIN_MS = [5, 20, 80]
+/** BullMQ goes by the wall clock of each server, signals by the time of the cluster: what was not there yet when it was due is looked for again after these pauses. */
+const LOOKS_MS = [0, 5, 20, 80]
 
 type Taken = { job: Job<unknown, string>; token: string }
 
@@ -27,6 +27,8 @@ export class RouteConsumer {
   private pumping: Promise<void> | undefined
   /** How many BullMQ jobs the next round asks for, if slots are free for what they held last time. */
   private wanted = 1
+  /** The same for a round at a time for which something was announced: as many as came at the last such time, because schedules repeat themselves. */
+  private wantedWhenDue = 1
   /** Attempts in a BullMQ job, as of the last that came. */
   private size = 1
   private isPumpWanted = false
@@ -77,15 +79,16 @@ export class RouteConsumer {
 
   /** Something should be there now. */
   private async takeDue(at: number): Promise<void> {
-    for (const pauseMs of LOOK_AGAIN_MS) {
-      const before = this.taken
+    const before = this.taken
+    for (const pauseMs of LOOKS_MS) {
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs))
+      this.wanted = Math.max(this.wanted, this.wantedWhenDue)
       this.startPump()
       await this.pumping
       if (this.taken > before || this.isClosed) break
-      await new Promise((resolve) => setTimeout(resolve, pauseMs))
     }
+    this.wantedWhenDue = Math.min(MAX_FETCH, Math.max(1, this.taken - before))
     this.timers.delete(at)
-    this.wake()
   }
 
   private startPump(): void {
