@@ -59,8 +59,10 @@ describe('cron expressions', () => {
   it.each([
     ['30 2 * *', 'UTC', 'expression', /has 4 fields/],
     ['0 0 30 2 *', 'UTC', 'expression', /never fires/],
-    ['61 * * * *', 'UTC', 'expression', /minute/],
-    ['nonsense a b c d', 'UTC', 'expression', /illegal characters/],
+    ['61 * * * *', 'UTC', 'expression', /^the field minute cannot be "61": write \*, or values of 0-59/],
+    ['* * 32 * *', 'UTC', 'expression', /^the field day cannot be "32": write \*, or values of 1-31/],
+    ['0 5-1 * * * *', 'UTC', 'expression', /^the field minute cannot be "5-1"/],
+    ['nonsense a b c d', 'UTC', 'expression', /^the field minute cannot be "nonsense"/],
     ['* * * * *', 'Mars/Olympus', 'timeZone', /IANA/],
   ])('%s in %s is refused with the field and the reason', (expression, timeZone, field, message) => {
     expect(cronProblem(expression, timeZone)).toEqual({ field, message: expect.stringMatching(message) as string })

@@ -17,8 +17,32 @@ export function cronProblem(expression: string, timeZone: string): { field: 'exp
   try {
     if (cronOf(expression).nextWall(0) === undefined) return { field: 'expression', message: 'never fires' }
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    return { field: 'expression', message: message.replace(/^CronPattern: /, '') }
+    return { field: 'expression', message: wrongField(expression) ?? (error instanceof Error ? error.message : String(error)) }
+  }
+  return undefined
+}
+
+/** What may be in each field, beside `*`, lists, ranges and steps. */
+const CRON_FIELDS = [
+  ['second', '0-59'],
+  ['minute', '0-59'],
+  ['hour', '0-23'],
+  ['day', '1-31, L'],
+  ['month', '1-12, JAN-DEC'],
+  ['weekday', '0-7, SUN-SAT'],
+] as const
+
+/** Names the first field that is wrong by itself: croner's own messages count days and months from 0, and are not made for users. */
+function wrongField(expression: string): string | undefined {
+  const parts = expression.trim().split(/\s+/)
+  const names = CRON_FIELDS.slice(-parts.length)
+  for (const [index, [name, allowed]] of names.entries()) {
+    const part = parts[index] ?? ''
+    try {
+      parse(names.map((_, at) => (at === index ? part : '*')).join(' '))
+    } catch {
+      return `the field ${name} cannot be "${part}": write *, or values of ${allowed}, lists as 1,3, ranges as 1-5, steps as */10`
+    }
   }
   return undefined
 }

@@ -10,6 +10,7 @@ describe('the words for a problem', () => {
   it.each([
     [{ ...draft, name: 'a b' }, 'name'],
     [{ ...draft, trigger: { kind: 'cron', expression: '* * *', timeZone: 'UTC' } }, 'cronFields'],
+    [{ ...draft, trigger: { kind: 'cron', expression: '* * 32 * *', timeZone: 'UTC' } }, 'cronField'],
     [{ ...draft, trigger: { kind: 'cron', expression: '0 0 30 2 *', timeZone: 'UTC' } }, 'neverFires'],
     [{ ...draft, trigger: { kind: 'cron', expression: '* * * * *', timeZone: 'Mars' } }, 'timeZone'],
     [{ ...draft, trigger: { kind: 'interval', everyMs: 5 } }, 'atLeast'],
@@ -24,6 +25,6 @@ describe('the words for a problem', () => {
   })
 
   it('are the message itself where it says something particular', () => {
-    expect(problemWords('CronPattern: minute out of range')).toBeUndefined()
+    expect(problemWords('the disk is full')).toBeUndefined()
   })
 })

@@ -4,6 +4,7 @@ export type ProblemWords = { key: string; values: Record<string, string> }
 const PATTERNS: readonly [RegExp, string][] = [
   [/^must be letters, digits, dot, dash or underscore/, 'name'],
   [/^has (?<count>\d+) fields; write 5/, 'cronFields'],
+  [/^the field (?<field>\w+) cannot be "(?<part>.*)": write \*, or values of (?<allowed>.*), lists/, 'cronField'],
   [/^never fires$/, 'neverFires'],
   [/^"(?<zone>.*)" is not an IANA time zone/, 'timeZone'],
   [/^give either script or command$/, 'scriptOrCommand'],
