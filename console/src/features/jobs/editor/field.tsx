@@ -1,10 +1,12 @@
 import { Form } from 'antd'
-import { createContext, type ReactNode, useContext, useId } from 'react'
+import { createContext, type ReactNode, useContext, useId, useState } from 'react'
 import { useProblemText } from '../use-problem-text'
 import { errorAt, type FieldErrors } from '../logic/field-path'
 
 /** What is wrong with which field; read by each {@link Field}. */
 export const FieldErrorsContext = createContext<FieldErrors>({})
+/** What would be wrong if the job was saved as it is. A field tells it once it has been left, so that nobody is corrected while typing. */
+export const DraftProblemsContext = createContext<FieldErrors>({})
 export const useFieldError = (path: string): string | undefined => errorAt(useContext(FieldErrorsContext), path)
 
 type ControlProps = { id: string; status: 'error' | ''; 'aria-invalid': boolean; 'aria-describedby': string | undefined }
@@ -14,11 +16,15 @@ type Props = { path: string; label: string; hint?: ReactNode; children: (control
 export function Field({ path, label, hint, children, style }: Props) {
   const id = useId()
   const problemText = useProblemText()
-  const error = useFieldError(path)
+  const [wasLeft, setWasLeft] = useState(false)
+  const problem = errorAt(useContext(DraftProblemsContext), path)
+  const error = useFieldError(path) ?? (wasLeft ? problem : undefined)
   const describedBy = error !== undefined || hint !== undefined ? `${id}-about` : undefined
   return (
     <Form.Item label={label} htmlFor={id} validateStatus={error === undefined ? '' : 'error'} style={{ marginBottom: 16, ...style }}>
-      {children({ id, status: error === undefined ? '' : 'error', 'aria-invalid': error !== undefined, 'aria-describedby': describedBy })}
+      <div onBlur={() => setWasLeft(true)}>
+        {children({ id, status: error === undefined ? '' : 'error', 'aria-invalid': error !== undefined, 'aria-describedby': describedBy })}
+      </div>
       {describedBy !== undefined && (
         <div id={`${id}-about`} style={{ marginTop: 4, fontSize: 13 }}>
           {error !== undefined && (

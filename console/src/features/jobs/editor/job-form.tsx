@@ -2,7 +2,7 @@ import type { UseQueryResult } from '@tanstack/react-query'
 import { ConfigProvider, Form, theme } from 'antd'
 import { useMemo } from 'react'
 import type { WorkerPage } from '@jobtrail/shared/api/cluster'
-import { FieldErrorsContext } from './field'
+import { DraftProblemsContext, FieldErrorsContext } from './field'
 import { GeneralSection } from './general-section'
 import { LogSection } from './log-section'
 import { ParamsSection } from './params-section'
@@ -16,7 +16,7 @@ import type { JobEditor } from './use-job-editor'
 type Props = { editor: JobEditor; workers: UseQueryResult<WorkerPage>; isReadOnly: boolean }
 
 /** The definition as a form: one part for each thing that one thinks about. */
-export function JobForm({ editor: { draft, errors, setMember }, workers, isReadOnly }: Props) {
+export function JobForm({ editor: { draft, errors, problems, setMember }, workers, isReadOnly }: Props) {
   const { token } = theme.useToken()
   // Nothing can be changed, but everything is to be read.
   const readable = useMemo(() => ({ token: { colorTextDisabled: token.colorText, colorBgContainerDisabled: token.colorBgContainer } }), [token])
@@ -24,18 +24,20 @@ export function JobForm({ editor: { draft, errors, setMember }, workers, isReadO
   const handlers = useMemo(() => [...new Set(items.flatMap((worker) => worker.handlers))].toSorted(), [items])
   return (
     <FieldErrorsContext value={errors}>
-      <ConfigProvider componentDisabled={isReadOnly} theme={isReadOnly ? readable : undefined}>
-        <Form layout="vertical" component="div">
-          <GeneralSection draft={draft} set={setMember} />
-          <TriggerSection draft={draft} set={setMember} />
-          <ProcessorSection draft={draft} set={setMember} handlers={handlers} isReadOnly={isReadOnly} />
-          <ParamsSection draft={draft} set={setMember} isReadOnly={isReadOnly} />
-          <RoutingSection draft={draft} set={setMember} workers={items} />
-          <PoliciesSection draft={draft} set={setMember} />
-          <SecretsSection draft={draft} set={setMember} isReadOnly={isReadOnly} />
-          <LogSection draft={draft} set={setMember} />
-        </Form>
-      </ConfigProvider>
+      <DraftProblemsContext value={problems}>
+        <ConfigProvider componentDisabled={isReadOnly} theme={isReadOnly ? readable : undefined}>
+          <Form layout="vertical" component="div">
+            <GeneralSection draft={draft} set={setMember} />
+            <TriggerSection draft={draft} set={setMember} />
+            <ProcessorSection draft={draft} set={setMember} handlers={handlers} isReadOnly={isReadOnly} />
+            <ParamsSection draft={draft} set={setMember} isReadOnly={isReadOnly} />
+            <RoutingSection draft={draft} set={setMember} workers={items} />
+            <PoliciesSection draft={draft} set={setMember} />
+            <SecretsSection draft={draft} set={setMember} isReadOnly={isReadOnly} />
+            <LogSection draft={draft} set={setMember} />
+          </Form>
+        </ConfigProvider>
+      </DraftProblemsContext>
     </FieldErrorsContext>
   )
 }
