@@ -45,6 +45,7 @@ export type AttemptDocument = {
 /** The end of an attempt as it is written. */
 export type AttemptEnding = Pick<AttemptDocument, 'status' | 'startedAt' | 'exitCode' | 'signal' | 'error' | 'result' | 'logTotals'> & { finishedAt: Date }
 
+const ATTEMPTS_LOOKED_AT = 50
 const leased = { $in: [...LEASED_ATTEMPT_STATUSES] }
 
 @Injectable()
@@ -96,6 +97,16 @@ export class AttemptsRepository implements OnModuleInit {
   /** In the transaction that removes their instances. Keys of which there is nothing do no harm. */
   async delete(keys: readonly AttemptKey[], session: ClientSession): Promise<void> {
     await this.collection.deleteMany({ _id: { $in: keys.map(attemptId) } }, { session })
+  }
+
+  /** Those of the instances that have an attempt which the worker was given, among the last attempts of each. By keys: it costs the same however many attempts are stored. */
+  async givenTo(workerId: string, instances: readonly { _id: string; attempt: number }[]): Promise<Set<string>> {
+    const ids = instances.flatMap(({ _id: instanceId, attempt: latest }) =>
+      Array.from({ length: Math.min(latest, ATTEMPTS_LOOKED_AT) }, (_, i) => attemptId({ instanceId, task: 0, attempt: latest - i })),
+    )
+    if (ids.length === 0) return new Set()
+    const found = await this.collection.find({ _id: { $in: ids }, workerId }, { projection: { _id: 1 } }).toArray()
+    return new Set(found.map(({ _id }) => _id.instance))
   }
 
   /** Attempts whose lease a worker holds. */

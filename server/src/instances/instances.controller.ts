@@ -5,17 +5,21 @@ import { InstanceDetail, InstancePage, InstanceQuery, RunStripQuery, RunStrips }
 import { CurrentPrincipal } from '../auth/current-principal.js'
 import { Principal } from '../auth/principal.js'
 import { Answers } from '../platform/http/openapi.js'
+import { InstanceListService } from './instance-list.service.js'
 import { InstancesService } from './instances.service.js'
 
 @ApiTags('instances')
 @Controller('api/instances')
 export class InstancesController {
-  constructor(private readonly instances: InstancesService) {}
+  constructor(
+    private readonly instances: InstancesService,
+    private readonly lists: InstanceListService,
+  ) {}
 
   @Get()
   @Answers(InstancePage)
   list(@CurrentPrincipal() principal: Principal, @Query({ schema: InstanceQuery }) query: InstanceQuery): Promise<InstancePage> {
-    return this.instances.list(principal, query)
+    return this.lists.list(principal, query)
   }
 
   @Get('strips')

@@ -4,6 +4,7 @@ import { QueueModule } from '../dispatch/queue.module.js'
 import { LogStorageModule } from '../logs/log-storage.module.js'
 import { WorkersModule } from '../workers/workers.module.js'
 import { AttemptsRepository } from './attempts.repository.js'
+import { InstanceListService } from './instance-list.service.js'
 import { InstancesController } from './instances.controller.js'
 import { InstancesRepository } from './instances.repository.js'
 import { InstancesService } from './instances.service.js'
@@ -12,7 +13,7 @@ import { RevisitsRepository } from './revisits.repository.js'
 @Module({
   imports: [QueueModule, LogStorageModule, WorkersModule, AuditModule],
   controllers: [InstancesController],
-  providers: [InstancesRepository, AttemptsRepository, RevisitsRepository, InstancesService],
+  providers: [InstancesRepository, AttemptsRepository, RevisitsRepository, InstancesService, InstanceListService],
   exports: [InstancesRepository, AttemptsRepository, RevisitsRepository, InstancesService],
 })
 export class InstancesModule {}

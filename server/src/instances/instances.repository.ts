@@ -136,10 +136,10 @@ export class InstancesRepository implements OnModuleInit {
     return ids.filter((id) => !kept.has(id))
   }
 
-  /** Newest first. */
-  list(filter: Filter<InstanceDocument>, limit: number): Promise<InstanceDocument[]> {
+  /** Newest first, without params, and without results unless they are asked for. */
+  list(filter: Filter<InstanceDocument>, limit: number, { withResult = false }: { withResult?: boolean } = {}): Promise<InstanceDocument[]> {
     return this.collection
-      .find(filter, { projection: { params: 0, result: 0 } })
+      .find(filter, { projection: withResult ? { params: 0 } : { params: 0, result: 0 } })
       .sort({ _id: -1 })
       .limit(limit)
       .toArray()

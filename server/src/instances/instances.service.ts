@@ -1,10 +1,9 @@
 import { Injectable } from '@nestjs/common'
 import { v7 as uuidv7 } from 'uuid'
-import { z } from 'zod'
-import { STRIP_LENGTH, type InstanceDetail, type InstancePage, type InstanceQuery, type RunStripQuery, type RunStrips } from '@jobtrail/shared/api/instances'
+import { STRIP_LENGTH, type InstanceDetail, type RunStripQuery, type RunStrips } from '@jobtrail/shared/api/instances'
 import type { Role } from '@jobtrail/shared/api/auth'
 import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
-import { canRetryInstance, INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import { canRetryInstance, INSTANCE_STATUSES, isFinalInstance, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import { AuditService } from '../audit/audit.service.js'
 import { Principal } from '../auth/principal.js'
 import { AttemptQueue, QUEUE_AHEAD_MS } from '../dispatch/attempt-queue.js'
@@ -12,13 +11,11 @@ import { parseRoute, routeName } from '../dispatch/domain/route.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
-import { decodeCursor, encodeCursor } from '../platform/http/cursor.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { SignalBus } from '../platform/signals.js'
 import { WorkerDirectory } from '../workers/worker-directory.js'
 import { attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
-import { idAt } from './domain/instance-id.js'
 import type { NewInstance } from './domain/new-instance.js'
 import { waitingReason } from './domain/waiting-reason.js'
 import { attemptView, instanceView, stripRun } from './instance-views.js'
@@ -70,33 +67,20 @@ export class InstancesService {
     return document === null ? undefined : { id, namespace: document.namespace, status: document.status, attempt: document.attempt }
   }
 
-  async list(principal: Principal, query: InstanceQuery): Promise<InstancePage> {
-    const bounds = {
-      ...(query.from === undefined ? {} : { $gte: idAt(query.from) }),
-      ...(query.to === undefined ? {} : { $lt: idAt(query.to) }),
-    }
-    const before = query.cursor === undefined ? [] : [{ _id: { $lt: decodeCursor(z.uuid(), query.cursor) } }]
-    const documents = await this.repository.list(
-      {
-        $and: [
-          principal.namespaceFilter(query.namespace),
-          ...(query.jobId === undefined ? [] : [{ jobId: query.jobId }]),
-          ...(query.cause === undefined ? [] : [{ 'cause.kind': query.cause }]),
-          ...(query.status === undefined ? [] : [{ status: { $in: query.status } }]),
-          ...(Object.keys(bounds).length === 0 ? [] : [{ _id: bounds }]),
-          ...before,
-        ],
-      },
-      query.limit + 1,
-    )
-    const items = documents.slice(0, query.limit)
-    const last = items.at(-1)
-    return { items: items.map(instanceView), next: documents.length > query.limit && last !== undefined ? encodeCursor(last._id) : null }
-  }
-
   async strips(principal: Principal, { jobIds }: RunStripQuery): Promise<RunStrips> {
     const strips = await this.repository.lastOfJobs([...new Set(jobIds)], principal.namespaceFilter(), STRIP_LENGTH)
     return { items: strips.filter(({ runs }) => runs.length > 0).map(({ jobId, runs }) => ({ jobId, runs: runs.map(stripRun) })) }
+  }
+
+  /** How the last run of each job that has ended did so, among its last ones; jobs without such a run are left out. For those who have checked rights before. */
+  async lastResults(jobIds: string[]): Promise<Map<string, InstanceStatus>> {
+    const jobs = await this.repository.lastOfJobs(jobIds, {}, STRIP_LENGTH)
+    return new Map(
+      jobs.flatMap(({ jobId, runs }) => {
+        const last = runs.find(({ status }) => isFinalInstance(status))
+        return last === undefined ? [] : [[jobId, last.status] as const]
+      }),
+    )
   }
 
   async detail(principal: Principal, id: string): Promise<InstanceDetail> {

@@ -3,10 +3,12 @@ import type { Filter } from 'mongodb'
 import { z } from 'zod'
 import type { JobPage, JobQuery, JobRevisionPage, JobRevisionQuery, JobRevisionView, JobView, PreviewTrigger, TriggerPreview } from '@jobtrail/shared/api/jobs'
 import { NotFoundError } from '@jobtrail/shared/domain/errors'
+import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import { fireTimesBetween, nextFireAfter } from '@jobtrail/shared/domain/next-fire'
 import { Principal } from '../auth/principal.js'
+import { InstancesService } from '../instances/instances.service.js'
 import { Clock } from '../platform/clock.js'
-import { decodeCursor, toPage } from '../platform/http/cursor.js'
+import { decodeCursor, encodeCursor, toPage } from '../platform/http/cursor.js'
 import { type JobDocument, jobRevisionView, jobView } from './domain/job.js'
 import { JobRevisionsRepository } from './job-revisions.repository.js'
 import { JobsRepository } from './jobs.repository.js'
@@ -14,6 +16,12 @@ import { JobsService } from './jobs.service.js'
 
 /** Namespace and name of the last job of a page. */
 const JobCursor = z.tuple([z.string(), z.string()])
+type JobCursor = z.infer<typeof JobCursor>
+const cursorOf = ({ namespace, name }: JobDocument): JobCursor => [namespace, name]
+
+/** Bounds of one call that looks for a last result; its cursor goes on. */
+const BATCH = 100
+const MOST_SEARCHED = 500
 
 const PREVIEW_AHEAD_MS = 10 * 366 * 86_400_000
 
@@ -24,12 +32,33 @@ export class JobQueriesService {
     private readonly jobs: JobsService,
     private readonly repository: JobsRepository,
     private readonly revisionsRepository: JobRevisionsRepository,
+    private readonly instances: InstancesService,
     private readonly clock: Clock,
   ) {}
 
   async list(principal: Principal, query: JobQuery): Promise<JobPage> {
-    const rows = await this.repository.list({ $and: [principal.namespaceFilter(query.namespace), ...conditionsOf(query)] }, query.limit + 1)
-    return toPage(rows, query.limit, jobView, ({ namespace, name }): z.infer<typeof JobCursor> => [namespace, name])
+    const filter = { $and: [principal.namespaceFilter(query.namespace), ...conditionsOf(query)] }
+    const after = query.cursor === undefined ? undefined : decodeCursor(JobCursor, query.cursor)
+    if (query.lastResult !== undefined) return this.searchByResult(filter, query.lastResult, query.limit, after)
+    return toPage(await this.repository.list(behind(filter, after), query.limit + 1), query.limit, jobView, cursorOf)
+  }
+
+  /** The result is not in the job, where each end of a run would have to write it: it is looked up for the jobs that the filter leaves. */
+  private async searchByResult(filter: Filter<JobDocument>, wanted: InstanceStatus, limit: number, cursor: JobCursor | undefined): Promise<JobPage> {
+    const found: JobDocument[] = []
+    let after = cursor
+    for (let searched = 0; searched < MOST_SEARCHED; searched += BATCH) {
+      const batch = await this.repository.list(behind(filter, after), BATCH)
+      const results = await this.instances.lastResults(batch.map(({ _id }) => _id))
+      for (const [i, job] of batch.entries()) {
+        after = cursorOf(job)
+        if (results.get(job._id) !== wanted || found.push(job) < limit) continue
+        const isLast = batch.length < BATCH && i === batch.length - 1
+        return { items: found.map(jobView), next: isLast ? null : encodeCursor(after) }
+      }
+      if (batch.length < BATCH) return { items: found.map(jobView), next: null }
+    }
+    return { items: found.map(jobView), next: encodeCursor(after) }
   }
 
   async get(principal: Principal, id: string): Promise<JobView> {
@@ -60,16 +89,18 @@ export class JobQueriesService {
   }
 }
 
-function conditionsOf({ name, search, group, trigger, enabled, cursor }: JobQuery): Filter<JobDocument>[] {
+function conditionsOf({ name, search, group, trigger, enabled }: JobQuery): Filter<JobDocument>[] {
   const conditions: Filter<JobDocument>[] = []
   if (name !== undefined) conditions.push({ name })
   if (search !== undefined) conditions.push({ name: { $regex: search.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`), $options: 'i' } })
   if (group !== undefined) conditions.push({ 'routing.group': group })
   if (trigger !== undefined) conditions.push({ 'trigger.kind': trigger })
   if (enabled !== undefined) conditions.push({ enabled })
-  if (cursor !== undefined) {
-    const [namespace, after] = decodeCursor(JobCursor, cursor)
-    conditions.push({ $or: [{ namespace: { $gt: namespace } }, { namespace, name: { $gt: after } }] })
-  }
   return conditions
+}
+
+function behind(filter: Filter<JobDocument>, after: JobCursor | undefined): Filter<JobDocument> {
+  if (after === undefined) return filter
+  const [namespace, name] = after
+  return { $and: [filter, { $or: [{ namespace: { $gt: namespace } }, { namespace, name: { $gt: name } }] }] }
 }

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common'
 import { AuthModule } from '../auth/auth.module.js'
+import { InstancesModule } from '../instances/instances.module.js'
 import { JobQueriesService } from './job-queries.service.js'
 import { JobRevisionsRepository } from './job-revisions.repository.js'
 import { JobRevisionsService } from './job-revisions.service.js'
@@ -10,9 +11,9 @@ import { JobsService } from './jobs.service.js'
 import { RemovedJobsRepository } from './removed-jobs.repository.js'
 import { TriggersController } from './triggers.controller.js'
 
-/** Definitions. It knows nothing of instances, so that they may use it. */
+/** Definitions. Instances know nothing of it: a list of jobs may ask how their last runs ended. */
 @Module({
-  imports: [AuthModule],
+  imports: [AuthModule, InstancesModule],
   controllers: [JobsController, TriggersController],
   providers: [JobsRepository, JobRevisionsRepository, JobRevisionsService, JobsService, JobQueriesService, JobScheduleService, RemovedJobsRepository],
   exports: [JobsService, JobScheduleService, RemovedJobsRepository],

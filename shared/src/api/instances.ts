@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { WorkerId } from './cluster.js'
 import { ATTEMPT_STATUSES, INSTANCE_STATUSES, LOG_STATES } from '../domain/statuses.js'
 import { LineRange } from '../log/chunk.js'
 import { Cursor, Id, InputTime, Limit, NamespaceName, pageOf, Timestamp } from './common.js'
@@ -75,10 +76,15 @@ export const InstanceDetail = InstanceView.extend({
   log: LogSummary,
 })
 export type InstanceDetail = z.infer<typeof InstanceDetail>
-export const InstancePage = pageOf(InstanceView)
+/** `searchedTo`: with `workerId` or `text`, the time of creation back to which was looked for this page; null when nothing older is left, and without those two. */
+export const InstancePage = pageOf(InstanceView).extend({ searchedTo: Timestamp.nullable() })
 export type InstancePage = z.infer<typeof InstancePage>
 
-/** Newest first. `from`/`to` bound the time of creation; `status` may be several, separated by commas. */
+/**
+ * Newest first. `from`/`to` bound the time of creation; `status` may be several, separated by commas. `workerId`: a worker that was given an attempt of it. `text`: part of its
+ * error or of its result (as compact JSON), any case. Those two are looked for among what the others leave, some thousand instances a call: a page may hold
+ * fewer than `limit`, even none, and have a `next`.
+ */
 export const InstanceQuery = z.strictObject({
   namespace: NamespaceName.optional(),
   jobId: Id.optional(),
@@ -90,6 +96,8 @@ export const InstanceQuery = z.strictObject({
     .optional(),
   from: InputTime.optional(),
   to: InputTime.optional(),
+  workerId: WorkerId.optional(),
+  text: z.string().min(1).max(200).optional(),
   cursor: Cursor.optional(),
   limit: Limit.default(50),
 })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { cronProblem } from '../domain/next-fire.js'
+import { FINAL_INSTANCE_STATUSES } from '../domain/statuses.js'
 import { Cursor, DurationMs, Id, InputTime, Limit, Name, NamespaceName, pageOf, QueryFlag, Timestamp } from './common.js'
 
 const CronTrigger = z
@@ -142,6 +143,10 @@ export type JobView = z.infer<typeof JobView>
 export const JobPage = pageOf(JobView)
 export type JobPage = z.infer<typeof JobPage>
 
+/**
+ * By namespace and name. `lastResult`: how the last run that has ended did so, among the last 30 of the job; it is looked for among what the other filters leave, some
+ * hundred jobs a call: a page may hold fewer than `limit`, even none, and have a `next`.
+ */
 export const JobQuery = z.strictObject({
   namespace: NamespaceName.optional(),
   name: z.string().max(63).optional(),
@@ -150,6 +155,7 @@ export const JobQuery = z.strictObject({
   group: Name.optional(),
   trigger: z.enum(['cron', 'interval', 'once', 'manual']).optional(),
   enabled: QueryFlag.optional(),
+  lastResult: z.enum(FINAL_INSTANCE_STATUSES).optional(),
   cursor: Cursor.optional(),
   limit: Limit.default(50),
 })

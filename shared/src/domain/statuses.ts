@@ -48,6 +48,7 @@ export const isClosedLog = (state: LogState): boolean => state === 'sealed' || s
 /** Attempt statuses in which a worker holds a lease. */
 export const LEASED_ATTEMPT_STATUSES: readonly AttemptStatus[] = ['DISPATCHED', 'RUNNING']
 
+export const FINAL_INSTANCE_STATUSES = ['SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const satisfies readonly InstanceStatus[]
 export const isFinalInstance = (status: InstanceStatus): boolean => status !== 'WAITING' && status !== 'RUNNING'
 export const isLeasedAttempt = (status: AttemptStatus): boolean => LEASED_ATTEMPT_STATUSES.includes(status)
 export const isFinalAttempt = (status: AttemptStatus): boolean => !isLeasedAttempt(status)
