@@ -1,6 +1,6 @@
 import { InboxOutlined } from '@ant-design/icons'
 import { useQueryClient } from '@tanstack/react-query'
-import { Alert, Button, Modal, Table, Tag, Typography, Upload } from 'antd'
+import { Alert, Button, Table, Tag, Typography, Upload } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { createJob, refreshJobs } from '../../api/jobs'
@@ -8,6 +8,7 @@ import { messageOf } from '../../api/problem'
 import { createOf } from './logic/job-draft'
 import { type ImportedJob, importOf } from './logic/transfer'
 import { useProblemText } from './use-problem-text'
+import { Dialog } from '../../ui/dialog'
 
 type Row = ImportedJob & { key: number; outcome?: 'created' | { failed: string } }
 const MAX_BYTES = 5_000_000
@@ -53,8 +54,7 @@ export function ImportDialog({ namespace, close }: { namespace: string; close: (
     await refreshJobs(client)
   }
   return (
-    <Modal
-      open
+    <Dialog
       width={720}
       title={t('import.title', { namespace })}
       onCancel={close}
@@ -92,7 +92,7 @@ export function ImportDialog({ namespace, close }: { namespace: string; close: (
           ]}
         />
       )}
-    </Modal>
+    </Dialog>
   )
 }
 

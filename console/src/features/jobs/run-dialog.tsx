@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { Alert, App, Form, InputNumber, Modal, Select, Space } from 'antd'
+import { Alert, App, Form, InputNumber, Select, Space } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useNavigate } from 'react-router'
@@ -11,6 +11,7 @@ import { exactDuration } from './logic/exact-duration'
 import { CodeEditor } from './editor/code-editor'
 import { errorsOfIssues, errorsOfProblem } from './logic/field-path'
 import { parseObject } from './logic/json-object'
+import { Dialog } from '../../ui/dialog'
 
 const UNITS = { s: 1_000, m: 60_000, h: 3_600_000 } as const
 type Unit = keyof typeof UNITS
@@ -63,8 +64,7 @@ export function RunDialog({
     }
   }
   return (
-    <Modal
-      open
+    <Dialog
       width={640}
       title={t('run.title', { name: job.name })}
       okText={delay > 0 ? t('run.later', { delay: exactDuration(delay * UNITS[unit]) }) : t('run.now')}
@@ -101,6 +101,6 @@ export function RunDialog({
           </Space.Compact>
         </Form.Item>
       </Form>
-    </Modal>
+    </Dialog>
   )
 }

@@ -1,6 +1,6 @@
 import { PlusOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
-import { Button, Form, Input, Modal, Select, Table, Tag } from 'antd'
+import { Button, Form, Input, Select, Table, Tag } from 'antd'
 import type { ColumnsType } from 'antd/es/table'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -14,6 +14,7 @@ import { EmptyState, ErrorState } from '../../ui/states'
 import { SectionFrame } from './section-frame'
 import { RevokeToken, TokenState } from './token-parts'
 import { TokenShownOnce } from './token-shown-once'
+import { Dialog } from '../../ui/dialog'
 
 const DAYS = [7, 30, 90, 365] as const
 const DAY_MS = 86_400_000
@@ -35,8 +36,7 @@ function NewApiToken({ namespace, onClose, onMade }: { namespace: string; onClos
     if (body !== undefined) create.mutate(body, { onSuccess: onMade, onError: (error) => showFieldErrors(form, error) })
   }
   return (
-    <Modal
-      open
+    <Dialog
       title={t('token.newApi', { namespace })}
       okText={common('actions.create')}
       onOk={() => form.submit()}
@@ -67,7 +67,7 @@ function NewApiToken({ namespace, onClose, onMade }: { namespace: string; onClos
           <Select options={[...DAYS.map((days) => ({ value: days, label: t('token.days', { count: days }) })), { value: 0, label: t('token.never') }]} />
         </Form.Item>
       </Form>
-    </Modal>
+    </Dialog>
   )
 }
 

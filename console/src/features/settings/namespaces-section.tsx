@@ -1,6 +1,6 @@
 import { PlusOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
-import { Button, Form, Input, Modal, Table, Tag } from 'antd'
+import { Button, Form, Input, Table, Tag } from 'antd'
 import type { ColumnsType } from 'antd/es/table'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -13,6 +13,7 @@ import { forgetErrors, FormProblem, parseForm, showFieldErrors } from '../../ui/
 import { Time } from '../../ui/relative-time'
 import { ErrorState } from '../../ui/states'
 import { SectionFrame } from './section-frame'
+import { Dialog } from '../../ui/dialog'
 
 function NewNamespace({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation('settings')
@@ -24,7 +25,7 @@ function NewNamespace({ onClose }: { onClose: () => void }) {
     if (body !== undefined) create.mutate(body, { onSuccess: onClose, onError: (error) => showFieldErrors(form, error) })
   }
   return (
-    <Modal open title={t('ns.new')} okText={common('actions.create')} onOk={() => form.submit()} onCancel={onClose} confirmLoading={create.isPending}>
+    <Dialog title={t('ns.new')} okText={common('actions.create')} onOk={() => form.submit()} onCancel={onClose} confirmLoading={create.isPending}>
       <FormProblem error={create.error} />
       <Form name="namespace" form={form} layout="vertical" onFinish={save} onValuesChange={forgetErrors(form)} initialValues={{ name: '', description: '' }}>
         <Form.Item label={t('ns.name')} name="name" required>
@@ -34,7 +35,7 @@ function NewNamespace({ onClose }: { onClose: () => void }) {
           <Input.TextArea autoSize={{ minRows: 2 }} />
         </Form.Item>
       </Form>
-    </Modal>
+    </Dialog>
   )
 }
 

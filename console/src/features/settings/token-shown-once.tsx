@@ -1,13 +1,13 @@
-import { Alert, Modal, Typography } from 'antd'
+import { Alert, Typography } from 'antd'
 import { useTranslation } from 'react-i18next'
+import { Dialog } from '../../ui/dialog'
 
 /** The only time that a new token is seen. */
 export function TokenShownOnce({ name, token, hint, onClose }: { name: string; token: string; hint?: string; onClose: () => void }) {
   const { t } = useTranslation('settings')
   const { t: common } = useTranslation()
   return (
-    <Modal
-      open
+    <Dialog
       title={t('token.made', { name })}
       okText={t('token.kept')}
       onOk={onClose}
@@ -35,6 +35,6 @@ export function TokenShownOnce({ name, token, hint, onClose }: { name: string; t
           {hint}
         </Typography.Paragraph>
       )}
-    </Modal>
+    </Dialog>
   )
 }

@@ -1,9 +1,10 @@
-import { Form, Input, Modal } from 'antd'
+import { Form, Input } from 'antd'
 import { useTranslation } from 'react-i18next'
 import { ChangeUser, CreateUser, type Grants, type UserView } from '@jobtrail/shared/api/auth'
 import { useChangeUser, useCreateUser } from '../../api/users'
 import { forgetErrors, FormProblem, parseForm, showFieldErrors } from '../../ui/form-problem'
 import { GrantsInput } from './grants-input'
+import { Dialog } from '../../ui/dialog'
 
 type Values = { username: string; password?: string; grants: Grants }
 
@@ -28,8 +29,7 @@ export function UserDialog({ user, onClose }: { user: UserView | 'new'; onClose:
     if (body !== undefined) change.mutate({ id: user.id, change: body }, options)
   }
   return (
-    <Modal
-      open
+    <Dialog
       title={isNew ? t('user.new') : t('user.change', { name: user.username })}
       okText={common(isNew ? 'actions.create' : 'actions.save')}
       onOk={() => form.submit()}
@@ -63,6 +63,6 @@ export function UserDialog({ user, onClose }: { user: UserView | 'new'; onClose:
           <GrantsInput />
         </Form.Item>
       </Form>
-    </Modal>
+    </Dialog>
   )
 }

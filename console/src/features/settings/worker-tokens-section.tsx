@@ -1,6 +1,6 @@
 import { PlusOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
-import { Button, Form, Input, Modal, Table } from 'antd'
+import { Button, Form, Input, Table } from 'antd'
 import type { ColumnsType } from 'antd/es/table'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -13,6 +13,7 @@ import { EmptyState, ErrorState } from '../../ui/states'
 import { SectionFrame } from './section-frame'
 import { RevokeToken, TokenState } from './token-parts'
 import { TokenShownOnce } from './token-shown-once'
+import { Dialog } from '../../ui/dialog'
 
 type Values = { name: string; group?: string }
 
@@ -26,8 +27,7 @@ function NewWorkerToken({ namespace, onClose, onMade }: { namespace: string; onC
     if (body !== undefined) create.mutate(body, { onSuccess: onMade, onError: (error) => showFieldErrors(form, error) })
   }
   return (
-    <Modal
-      open
+    <Dialog
       title={t('token.newWorker', { namespace })}
       okText={common('actions.create')}
       onOk={() => form.submit()}
@@ -50,7 +50,7 @@ function NewWorkerToken({ namespace, onClose, onMade }: { namespace: string; onC
           <Input autoComplete="off" spellCheck={false} />
         </Form.Item>
       </Form>
-    </Modal>
+    </Dialog>
   )
 }
 

@@ -1,8 +1,9 @@
-import { App, Button, Modal, Progress, Typography } from 'antd'
+import { App, Button, Progress, Typography } from 'antd'
 import { type ReactNode, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { messageOf } from '../../../api/problem'
 import { type BulkItem, type BulkState, runBulk } from './run-bulk'
+import { Dialog } from '../../../ui/dialog'
 
 export type BulkTask = {
   /** "Cancel 12 runs" */
@@ -64,8 +65,7 @@ function BulkDialog({ title, state, stop, close }: { title: string; state: BulkS
   const { total, done, failures, isRunning, notStarted } = state
   const isFine = failures.length === 0 && notStarted === 0
   return (
-    <Modal
-      open
+    <Dialog
       title={title}
       closable={!isRunning}
       mask={{ closable: false }}
@@ -95,6 +95,6 @@ function BulkDialog({ title, state, stop, close }: { title: string; state: BulkS
           ))}
         </ul>
       )}
-    </Modal>
+    </Dialog>
   )
 }

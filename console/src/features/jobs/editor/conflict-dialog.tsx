@@ -1,10 +1,11 @@
-import { Modal, Segmented, Typography } from 'antd'
+import { Segmented, Typography } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { JobView } from '@jobtrail/shared/api/jobs'
 import { DiffView } from '../diff-view'
 import { differences, merge, type Side } from '../logic/conflict'
 import { type DefinitionMember, draftOf, type JobDraft } from '../logic/job-draft'
+import { Dialog } from '../../../ui/dialog'
 
 type Props = { base: JobDraft; mine: JobDraft; current: JobView; onMerged: (merged: JobDraft) => void; close: () => void }
 
@@ -15,8 +16,7 @@ export function ConflictDialog({ base, mine, current, onMerged, close }: Props) 
   const found = differences(base, mine, theirs)
   const [choices, setChoices] = useState<Partial<Record<DefinitionMember, Side>>>({})
   return (
-    <Modal
-      open
+    <Dialog
       width={900}
       title={t('conflict.title')}
       okText={t('conflict.take')}
@@ -43,6 +43,6 @@ export function ConflictDialog({ base, mine, current, onMerged, close }: Props) 
         </section>
       ))}
       {found.length === 0 && <p>{t('conflict.none')}</p>}
-    </Modal>
+    </Dialog>
   )
 }
