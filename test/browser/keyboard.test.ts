@@ -92,7 +92,6 @@ it('a job is found and run, and its log read, searched and left, by keyboard alo
   await keyboard.press('Enter')
   await page.getByText('1 of 3').waitFor()
   await log.row(1000).getByText('needle 1000').waitFor()
-  await keyboard.press('Escape')
   await tabTo(page, 'Log text')
   await keyboard.press('n')
   await page.getByText('2 of 3').waitFor()
