@@ -256,6 +256,18 @@ describe('the raw log', () => {
     const onStderr = lines.filter(({ stream }) => stream === 'stderr').map(({ ts, text }) => `${ts} ${text}\n`)
     expect((await rawLog(api, instanceId, 'timestamps=true&stream=stderr')).toString()).toBe(onStderr.join(''))
     expect((await ask('?timestamps=maybe')).status).toBe(400)
+    const jsonl = (some: typeof lines): string => some.map((line) => `${JSON.stringify(line)}\n`).join('')
+    expect((await rawLog(api, instanceId, 'format=jsonl')).toString()).toBe(jsonl(lines))
+    expect((await rawLog(api, instanceId, 'format=jsonl&stream=stderr')).toString()).toBe(jsonl(lines.filter(({ stream }) => stream === 'stderr')))
+    const packed = await plainRequest(new URL(`/api/instances/${instanceId}/logs/raw?format=jsonl`, cluster().url), {
+      headers: { authorization: `Bearer ${api.token ?? ''}`, 'accept-encoding': 'gzip', range: 'bytes=0-9' },
+    })
+    expect(packed).toMatchObject({
+      status: 200,
+      headers: { 'content-encoding': 'gzip', 'content-type': expect.stringContaining('application/x-ndjson') as string },
+    })
+    expect(gunzipSync(packed.body).toString()).toBe(jsonl(lines))
+    expect((await ask('?format=xml')).status).toBe(400)
   })
 
   test('that still grows is what is stored so far, and says that it is open', async () => {

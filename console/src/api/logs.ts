@@ -25,5 +25,5 @@ export const verifyLog = (key: LogKey): Promise<LogVerification> =>
   api.get(`/api/instances/${key.instanceId}/logs/verify`, { query: selection(key) }, LogVerification)
 
 /** The bytes that the process wrote, as a file of the browser's, not in the page's memory. */
-export const rawLog = async (key: LogKey, query: Partial<Pick<RawQuery, 'timestamps' | 'stream'>>): Promise<Blob> =>
+export const rawLog = async (key: LogKey, query: Partial<Pick<RawQuery, 'timestamps' | 'stream' | 'format'>>): Promise<Blob> =>
   (await fetchApi('GET', `/api/instances/${key.instanceId}/logs/raw`, { query: { ...selection(key), ...query } })).blob()

@@ -13,7 +13,7 @@ import { memo, type ReactNode, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { messageOf } from '../api/problem'
 import { fullCount } from './counts'
-import { download, type DownloadKind } from './copy-lines'
+import { type DownloadKind, DOWNLOADS } from './copy-lines'
 import { LiveBadge } from './LiveBadge'
 import { type LineSelection, parseHash } from './logic/line-hash'
 import { STAMPS, type Stamps } from './logic/stamps'
@@ -35,7 +35,7 @@ type Props = {
   onJump: (lines: LineSelection) => void
   onEdge: (edge: 'start' | 'end') => void
   onFoldAll: (isFolded: boolean) => void
-  onSaveShown: () => void
+  onDownload: (kind: DownloadKind) => Promise<void>
   onHelp: () => void
 }
 
@@ -78,22 +78,21 @@ function GoToLine({ total, onJump }: { total: number; onJump: (lines: LineSelect
   )
 }
 
-function Downloads({ store, isFiltered, onSaveShown }: { store: LogStore; isFiltered: boolean; onSaveShown: () => void }) {
+function Downloads({ isFiltered, onDownload }: { isFiltered: boolean; onDownload: (kind: DownloadKind) => Promise<void> }) {
   const { t } = useTranslation('log')
   const { message } = App.useApp()
   const [isBusy, setIsBusy] = useState(false)
   const start = async (kind: DownloadKind): Promise<void> => {
-    if (kind === 'shown') return onSaveShown()
     setIsBusy(true)
     try {
-      await download(store.key, kind, store.status.total)
+      await onDownload(kind)
     } catch (error) {
       void message.error(messageOf(error))
     } finally {
       setIsBusy(false)
     }
   }
-  const kinds: DownloadKind[] = ['log', 'stamped', 'jsonl', ...(isFiltered ? (['shown'] as const) : [])]
+  const kinds = DOWNLOADS.filter((kind) => isFiltered || !kind.startsWith('shown'))
   return (
     <Dropdown
       menu={{ items: kinds.map((kind) => ({ key: kind, label: t(`download.${kind}`) })), onClick: ({ key }) => void start(key as DownloadKind) }}
@@ -119,7 +118,7 @@ export const LogToolbar = memo(function LogToolbar({
   onJump,
   onEdge,
   onFoldAll,
-  onSaveShown,
+  onDownload,
   onHelp,
 }: Props) {
   const { t } = useTranslation('log')
@@ -173,7 +172,7 @@ export const LogToolbar = memo(function LogToolbar({
           {t('tool.follow')}
         </Button>
       )}
-      <Downloads store={store} isFiltered={view.onlyMatches || view.onlyStderr} onSaveShown={onSaveShown} />
+      <Downloads isFiltered={(view.onlyMatches && view.q !== '') || view.onlyStderr} onDownload={onDownload} />
       <Tool label={t(isFull ? 'tool.small' : 'tool.full')} icon={isFull ? <CompressOutlined /> : <ExpandOutlined />} onClick={() => onFull(!isFull)} />
       <Tool label={t('tool.help')} icon={<QuestionCircleOutlined />} onClick={onHelp} />
     </div>

@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next'
 import { messageOf } from '../api/problem'
 import { useIsDark } from '../app/theme'
 import { fullCount } from './counts'
-import { saveText, textOf } from './copy-lines'
+import { download, downloadFound, type DownloadKind } from './copy-lines'
 import { HelpDialog } from './HelpDialog'
 import { LogRows } from './LogRows'
 import { LogToolbar } from './LogToolbar'
@@ -179,9 +179,12 @@ export function LogViewer({
     ...(isFull ? { Escape: () => onFull(false) } : {}),
   })
   const current = search.index === undefined ? undefined : search.run?.matches.lines[search.index]
-  const saveShown = useStable((): void => {
-    const lines = Array.from({ length: rows.count }, (_, row) => store.pages.get(rows.lineAt(row))).filter((line) => line !== undefined)
-    saveText(store.key, textOf(lines, view.stamps !== 'off'))
+  const save = useStable(async (kind: DownloadKind): Promise<void> => {
+    const format = kind === 'jsonl' || kind === 'shownJsonl' ? 'jsonl' : 'text'
+    if (kind === 'log' || kind === 'stamped' || kind === 'jsonl') return download(store.key, { format, timestamps: kind === 'stamped' })
+    const query = { format, timestamps: view.stamps !== 'off' } as const
+    if (view.q === '') return download(store.key, { ...query, timestamps: query.timestamps && format === 'text', stream: 'stderr' })
+    if (search.run !== undefined && filter !== undefined) await downloadFound(store.key, search.run, filter, query)
   })
   const jumpTo = useStable((lines: LineSelection) => {
     onSelection(lines)
@@ -208,7 +211,7 @@ export function LogViewer({
           onJump={jumpTo}
           onEdge={edge}
           onFoldAll={setAll}
-          onSaveShown={saveShown}
+          onDownload={save}
           onHelp={openHelp}
         />
         <SearchBar

@@ -3,6 +3,7 @@ import { LOG_PAGE_LIMIT } from '@jobtrail/shared/api/logs'
 import { withoutEscapes } from '@jobtrail/shared/log/escapes'
 import { type LogKey, logPage, rawLog } from '../api/logs'
 import type { LineSelection } from './logic/line-hash'
+import type { SearchRun } from './search-run'
 
 export const MAX_COPIED_LINES = 50_000
 
@@ -31,18 +32,23 @@ export async function copyLines(key: LogKey, { from, to }: LineSelection, withTi
   return count
 }
 
-export type DownloadKind = 'log' | 'stamped' | 'jsonl' | 'shown'
+export const DOWNLOADS = ['log', 'stamped', 'jsonl', 'shown', 'shownJsonl'] as const
+export type DownloadKind = (typeof DOWNLOADS)[number]
 
-/** Hands a file to the browser. `shown`: the lines that are in memory for what is shown. */
-export async function download(key: LogKey, kind: Exclude<DownloadKind, 'shown'>, total: number): Promise<void> {
-  if (kind !== 'jsonl') return save(await rawLog(key, kind === 'stamped' ? { timestamps: true } : {}), fileName(key, 'log'))
-  const parts: Blob[] = []
-  // Each part becomes the browser's at once: the text of a long log is never in the page's memory as a whole.
-  for await (const lines of linesOf(key, 0, total)) parts.push(new Blob([lines.map((line) => `${JSON.stringify(line)}\n`).join('')]))
-  save(new Blob(parts, { type: 'application/x-ndjson' }), fileName(key, 'jsonl'))
+/** Hands the whole log to the browser, or one side of it. */
+export async function download(key: LogKey, query: Parameters<typeof rawLog>[1]): Promise<void> {
+  save(await rawLog(key, query), fileName(key, query.format === 'jsonl' ? 'jsonl' : 'log'))
 }
 
-export const saveText = (key: LogKey, text: string): void => save(new Blob([text], { type: 'text/plain' }), fileName(key, 'log'))
+/** Hands what a search found to the browser, with the lines around it as they are shown. */
+export async function downloadFound(key: LogKey, run: SearchRun, context: number, query: { format: 'text' | 'jsonl'; timestamps: boolean }): Promise<void> {
+  const parts: Blob[] = []
+  // Each part becomes the browser's at once: the text of a long log is never in the page's memory as a whole.
+  for await (const lines of run.found(context)) {
+    parts.push(new Blob([query.format === 'jsonl' ? lines.map((line) => `${JSON.stringify(line)}\n`).join('') : textOf(lines, query.timestamps)]))
+  }
+  save(new Blob(parts), fileName(key, query.format === 'jsonl' ? 'jsonl' : 'log'))
+}
 
 const fileName = ({ instanceId, attempt }: LogKey, type: string): string => `${instanceId}${attempt > 1 ? `-attempt-${attempt}` : ''}.${type}`
 

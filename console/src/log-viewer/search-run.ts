@@ -1,4 +1,4 @@
-import { LOG_SEARCH_LIMIT } from '@jobtrail/shared/api/logs'
+import { type LogLineView, LOG_SEARCH_LIMIT } from '@jobtrail/shared/api/logs'
 import { type LogKey, searchLog, type SearchTerms } from '../api/logs'
 import { Matches } from './logic/matches'
 
@@ -6,6 +6,7 @@ import { Matches } from './logic/matches'
 const MAX_MATCHES = LOG_SEARCH_LIMIT
 const LIVE_PAUSE_MS = 1_000
 const CONTEXT_LINES = 150
+const FOUND_AT_ONCE = 500
 
 export type SearchPhase = 'searching' | 'done' | 'failed'
 
@@ -57,9 +58,29 @@ export class SearchRun {
   }
 
   /** Matches from line `n` on with the lines around them. */
-  async around(n: number, context: number): Promise<NonNullable<Awaited<ReturnType<typeof searchLog>>['matches'][number]['line']>[]> {
+  async around(n: number, context: number): Promise<LogLineView[]> {
     const { matches } = await searchLog(this.key, { ...this.terms, from: n, limit: Math.ceil(CONTEXT_LINES / (2 * context + 1)), context }, this.ended.signal)
     return matches.flatMap(({ line, before = [], after = [] }) => [...before, ...(line === undefined ? [] : [line]), ...after])
+  }
+
+  /** Everything that was found up to now with the lines around it, each line once and in order, in parts of bounded size. */
+  async *found(context: number): AsyncGenerator<LogLineView[]> {
+    const last = this.matches.lines.at(-1) ?? -1
+    let after = -1
+    for (let from = 0; from <= last;) {
+      const { matches, next } = await searchLog(this.key, { ...this.terms, from, limit: FOUND_AT_ONCE, context }, this.ended.signal)
+      const lines: LogLineView[] = []
+      for (const { n, line, before = [], after: following = [] } of matches) {
+        if (n > last) break
+        for (const each of [...before, ...(line === undefined ? [] : [line]), ...following]) {
+          if (each.n <= after) continue
+          after = each.n
+          lines.push(each)
+        }
+      }
+      yield lines
+      from = next ?? last + 1
+    }
   }
 
   private async run(): Promise<void> {

@@ -32,7 +32,7 @@ export class LogsController {
   @Get('raw')
   @ApiOperation({
     summary:
-      'The bytes that the process wrote, as far as they are stored: see X-Jobtrail-Log-State and X-Jobtrail-Log-Lines. Ranges of bytes for the plain log',
+      'The bytes that the process wrote, as far as they are stored: see X-Jobtrail-Log-State and X-Jobtrail-Log-Lines. Ranges of bytes for the plain log; with format=jsonl a line of JSON for each line',
   })
   @AnswersText('text/plain', { description: 'The whole log' })
   @AnswersText('text/plain', { status: 206, description: 'The bytes that Range asked for' })

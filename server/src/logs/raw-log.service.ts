@@ -10,7 +10,7 @@ import { joinLines, rawText, unpackBody } from '@jobtrail/shared/log/codec'
 import { Principal } from '../auth/principal.js'
 import { type ByteRange, parseRange } from './domain/byte-range.js'
 import { coalesce } from './domain/coalesce.js'
-import { isoTime, isOnSide } from './domain/line-view.js'
+import { isoTime, isOnSide, lineView } from './domain/line-view.js'
 import { LogReader } from './log-reader.service.js'
 import type { StoredChunk } from './log-store.js'
 import { linesOf } from './logs.service.js'
@@ -31,9 +31,9 @@ export class RawLogService {
     const selected = await this.reader.select(principal, instanceId, query)
     const { key } = selected
     const { state, prefix: totals } = await this.reader.viewOfLines(selected)
-    const isPlain = query.stream === undefined && !query.timestamps
+    const isPlain = query.stream === undefined && query.format === 'text' && !query.timestamps
     response.set({
-      'Content-Type': 'text/plain; charset=utf-8',
+      'Content-Type': query.format === 'jsonl' ? 'application/x-ndjson; charset=utf-8' : 'text/plain; charset=utf-8',
       'Cache-Control': 'no-store',
       Vary: 'Accept-Encoding',
       'X-Jobtrail-Log-State': state,
@@ -82,12 +82,13 @@ export class RawLogService {
     }
   }
 
-  private async *whole(key: AttemptKey, lines: number, { stream, timestamps }: RawQuery): AsyncGenerator<Buffer> {
+  private async *whole(key: AttemptKey, lines: number, { stream, format, timestamps }: RawQuery): AsyncGenerator<Buffer> {
     for await (const chunk of this.reader.chunks(key, 0, lines)) {
-      if (stream === undefined && !timestamps) yield writtenBytes(chunk)
+      if (stream === undefined && format === 'text' && !timestamps) yield writtenBytes(chunk)
       else {
         const wanted = linesOf(chunk).filter(({ flags }) => stream === undefined || isOnSide(flags, stream))
-        yield joinLines(timestamps ? wanted.map((line) => ({ ...line, text: Buffer.concat([Buffer.from(`${isoTime(line.at)} `), line.text]) })) : wanted)
+        if (format === 'jsonl') yield Buffer.from(wanted.map((line) => `${JSON.stringify(lineView(key, line))}\n`).join(''))
+        else yield joinLines(timestamps ? wanted.map((line) => ({ ...line, text: Buffer.concat([Buffer.from(`${isoTime(line.at)} `), line.text]) })) : wanted)
       }
     }
   }

@@ -82,7 +82,8 @@ export type LogMatch = z.infer<typeof LogMatch>
 export const LogSearchPage = z.object({ ...completeness, task: z.int(), attempt: z.int(), matches: z.array(LogMatch), next: z.int().nullable() })
 export type LogSearchPage = z.infer<typeof LogSearchPage>
 
-export const RawQuery = z.strictObject({ ...selection, stream: side, timestamps: QueryFlag.default(false) })
+/** `jsonl`: each line as the JSON of {@link LogLineView} on a line of its own, instead of the bytes that the process wrote; `timestamps` is for `text`. */
+export const RawQuery = z.strictObject({ ...selection, stream: side, format: z.enum(['text', 'jsonl']).default('text'), timestamps: QueryFlag.default(false) })
 export type RawQuery = z.infer<typeof RawQuery>
 
 export const FollowQuery = z.strictObject({ ...selection, from: z.coerce.number().int().default(0) })
