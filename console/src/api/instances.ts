@@ -3,19 +3,24 @@ import { InstanceDetail, InstancePage, type InstanceQuery, RunStrips, STRIPS_LIM
 import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { api } from './client'
 
-export type InstanceFilters = Pick<InstanceQuery, 'jobId' | 'status' | 'cause' | 'from' | 'to'>
+export type InstanceFilters = Pick<InstanceQuery, 'jobId' | 'status' | 'cause' | 'from' | 'to' | 'workerId' | 'text'>
 
 const LIST_REFRESH_MS = 3_000
+/** Of a list that the server has to search for, reading thousands of runs a call. */
+const SEARCH_REFRESH_MS = 15_000
 const STRIPS_REFRESH_MS = 5_000
 const DETAIL_REFRESH_MS = 2_000
 
-/** The newest instances of a filter: one call, however many are shown. */
-export const instancesQuery = (namespace: string, filters: InstanceFilters, limit: number) =>
+/** Whether the server has to look into each run. */
+export const isSearch = ({ workerId, text }: InstanceFilters): boolean => workerId !== undefined || text !== undefined
+
+/** The newest instances of a filter, or those older than a cursor: one call, however many are shown. */
+export const instancesQuery = (namespace: string, filters: InstanceFilters, limit: number, cursor?: string) =>
   queryOptions({
-    queryKey: ['instances', 'list', namespace, filters, limit],
-    queryFn: ({ signal }) => api.get('/api/instances', { query: { namespace, ...filters, limit }, signal }, InstancePage),
+    queryKey: ['instances', 'list', namespace, filters, limit, cursor],
+    queryFn: ({ signal }) => api.get('/api/instances', { query: { namespace, ...filters, limit, cursor }, signal }, InstancePage),
     placeholderData: keepPreviousData,
-    refetchInterval: LIST_REFRESH_MS,
+    refetchInterval: isSearch(filters) ? SEARCH_REFRESH_MS : LIST_REFRESH_MS,
   })
 
 /** One instance, live until it has ended and its log is settled. */

@@ -1,19 +1,22 @@
 import { useQuery } from '@tanstack/react-query'
 import { Button, DatePicker, Select } from 'antd'
 import dayjs from 'dayjs'
-import { useState } from 'react'
+import { useCallback, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { CAUSE_KINDS } from '@jobtrail/shared/api/instances'
 import { INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
+import { workersQuery } from '../../../api/cluster'
 import { jobChoicesQuery, jobQuery } from '../../../api/jobs'
+import { SearchInput } from '../../jobs/search-input'
 import type { UrlPatch } from '../../jobs/use-url-state'
-import { filtersOf, FILTER_NAMES, RANGES, rangeOf, statusesOf } from './instance-filters'
+import { filtersOf, FILTER_NAMES, MAX_TEXT, RANGES, rangeOf, statusesOf } from './instance-filters'
 
 type Props = { namespace: string; search: URLSearchParams; change: (patch: UrlPatch) => void }
 
 export function InstanceFilterBar({ namespace, search, change }: Props) {
   const { t } = useTranslation(['instances', 'common'])
-  const { jobId, from, to } = filtersOf(search, 0)
+  const { jobId, workerId, from, to } = filtersOf(search, 0)
+  const changeText = useCallback((text: string) => change({ text }), [change])
   const isCustom = search.get('range') === 'custom' || (rangeOf(search) === undefined && (from !== undefined || to !== undefined))
   return (
     <div role="search" style={{ display: 'flex', flexWrap: 'wrap', gap: 8, marginBottom: 12 }}>
@@ -38,6 +41,8 @@ export function InstanceFilterBar({ namespace, search, change }: Props) {
         onChange={(cause?: string) => change({ cause })}
         style={{ minWidth: 140 }}
       />
+      <WorkerSelect namespace={namespace} workerId={workerId} onChange={(worker) => change({ worker })} />
+      <SearchInput value={search.get('text') ?? ''} label={t('filter.text')} maxLength={MAX_TEXT} onChange={changeText} width={200} />
       <Select
         allowClear
         aria-label={t('filter.range')}
@@ -62,6 +67,28 @@ export function InstanceFilterBar({ namespace, search, change }: Props) {
         </Button>
       )}
     </div>
+  )
+}
+
+/** The workers of the namespace, also those that have left within a week. */
+function WorkerSelect({ namespace, workerId, onChange }: { namespace: string; workerId: string | undefined; onChange: (id: string | undefined) => void }) {
+  const { t } = useTranslation('instances')
+  const workers = useQuery(workersQuery(namespace))
+  const options = (workers.data?.items ?? []).map(({ id, name }) => ({ value: id, label: name }))
+  if (workerId !== undefined && !options.some(({ value }) => value === workerId)) options.unshift({ value: workerId, label: workerId })
+  return (
+    <Select
+      allowClear
+      showSearch={{ optionFilterProp: 'label' }}
+      aria-label={t('filter.worker')}
+      placeholder={t('filter.worker')}
+      value={workerId}
+      options={options}
+      loading={workers.isPending}
+      onChange={(id?: string) => onChange(id)}
+      popupMatchSelectWidth={false}
+      style={{ minWidth: 140 }}
+    />
   )
 }
 

@@ -3,11 +3,12 @@ import { Alert, Button } from 'antd'
 import { useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useSession } from '../../../app/session'
-import type { InstanceFilters } from '../../../api/instances'
+import { type InstanceFilters, isSearch } from '../../../api/instances'
 import { messageOf } from '../../../api/problem'
 import { EmptyState, ErrorState, LoadingState } from '../../../ui/states'
 import { InstancesBulkBar } from './instances-bulk-bar'
 import { InstancesTable } from './instances-table'
+import { OlderPages } from './older-pages'
 import { useLiveInstances } from './use-live-instances'
 
 type Props = { namespace: string; filters: InstanceFilters; isFiltered: boolean }
@@ -20,7 +21,8 @@ export function LiveInstances({ namespace, filters, isFiltered }: Props) {
   const { rows, waiting, query, showNew, loadMore, isLoadingMore, isCut } = useLiveInstances(namespace, filters, table, selectedIds.length > 0)
   const selected = rows.filter(({ id }) => selectedIds.includes(id))
   if (query.data === undefined) return query.isError ? <ErrorState error={query.error} retry={() => void query.refetch()} /> : <LoadingState />
-  if (rows.length === 0 && query.data.items.length === 0)
+  const { next, searchedTo } = query.data
+  if (rows.length === 0 && query.data.items.length === 0 && next === null)
     return <EmptyState title={t(isFiltered ? 'list.noMatch' : 'list.empty')} text={t(isFiltered ? 'list.noMatchText' : 'list.emptyText')} />
   return (
     <>
@@ -37,12 +39,12 @@ export function LiveInstances({ namespace, filters, isFiltered }: Props) {
         <InstancesTable rows={rows} selected={selectedIds} onSelect={setSelectedIds} canSelect={can(namespace, 'operator')} />
       </div>
       <div style={{ textAlign: 'center', padding: 16 }}>
-        {loadMore !== undefined && (
+        {loadMore !== undefined && !isSearch(filters) && (
           <Button loading={isLoadingMore} onClick={loadMore}>
             {t('common:actions.more')}
           </Button>
         )}
-        {isCut && t('list.cut', { count: rows.length })}
+        {(isCut || isSearch(filters)) && <OlderPages next={next} searchedTo={searchedTo} />}
       </div>
     </>
   )

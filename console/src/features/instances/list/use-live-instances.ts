@@ -4,7 +4,7 @@ import { type InstanceFilters, instancesQuery } from '../../../api/instances'
 import { type LiveRows, liveRows } from './live-rows'
 
 const PAGE = 50
-const MOST = 500
+const MOST = 250
 const TOP_PX = 80
 const NOTHING: LiveRows = { rows: [], waiting: 0 }
 

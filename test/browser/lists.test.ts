@@ -1,0 +1,137 @@
+import { WorkerPage } from '@jobtrail/shared/api/cluster'
+import { RunsCreated } from '@jobtrail/shared/api/jobs'
+import type { Page } from 'playwright-core'
+import { expect, it } from 'vitest'
+import { openPage, useBrowser, watchErrors } from '../support/browser.js'
+import { useCluster } from '../support/cluster.js'
+import { createAndRun, createJob, runJob, shellJob, waitForEnd, waitForInstance } from '../support/factories.js'
+
+const MANY = 400
+/** What the live list grows to. */
+const MOST_LIVE = 250
+
+const cluster = useCluster({ servers: 2, workers: 2 })
+const browser = useBrowser()
+
+const open = async (path: string): Promise<Page> => {
+  const page = await openPage(browser(), { token: (await cluster().api()).token ?? '' })
+  await page.goto(`${cluster().url}${path}`)
+  return page
+}
+/** Rows of runs, without the head. */
+const rowsOf = (page: Page) => page.locator('tr[data-row-key]')
+
+it('runs are found by the text of their result, and by worker; the URL shows the same to others', async () => {
+  const api = await cluster().api()
+  const write = (text: string): string => `echo '{"invoice":"${text}"}' > "$JOBTRAIL_RESULT_FILE"`
+  const wanted = await createAndRun(api, shellJob(write('INV-2041')))
+  const other = await createAndRun(api, shellJob(write('INV-2042')))
+  const { attempts } = await waitForEnd(api, wanted.instanceId)
+  await waitForEnd(api, other.instanceId)
+  const page = await open('/instances')
+  const errors = watchErrors(page)
+  await page.getByRole('link', { name: wanted.job.name }).waitFor()
+  await page.getByRole('textbox', { name: 'Text of result or error' }).fill('inv-2041')
+  await rowsOf(page).filter({ hasText: other.job.name }).waitFor({ state: 'detached' })
+  await page.getByRole('link', { name: wanted.job.name }).waitFor()
+  expect(new URL(page.url()).searchParams.get('text')).toBe('inv-2041')
+
+  const { items } = await api.get('/api/workers', WorkerPage)
+  const ran = items.find(({ id }) => id === attempts[0]?.workerId)
+  const idle = items.find(({ id }) => id !== ran?.id)
+  await page.getByRole('combobox', { name: 'Worker' }).click()
+  await page.getByTitle(idle?.name ?? '', { exact: true }).click()
+  await page.getByText('No run matches').waitFor()
+  const link = page.url()
+  const colleague = await open(link.slice(cluster().url.length))
+  await colleague.getByText('No run matches').waitFor()
+  await colleague.getByRole('combobox', { name: 'Worker' }).click()
+  await colleague.getByTitle(ran?.name ?? '', { exact: true }).click()
+  await colleague.getByRole('link', { name: wanted.job.name }).waitFor()
+  expect(await rowsOf(colleague).count()).toBe(1)
+  expect(errors).toEqual([])
+})
+
+it('new runs wait to be shown while somebody is at a row, and older ones have pages of their own', async () => {
+  const api = await cluster().api()
+  const { id, name } = await createJob(api, shellJob('true'))
+  const body = { runs: Array.from({ length: MANY }, (_unused, index) => ({ params: { index } })) }
+  const { instanceIds } = await api.post(`/api/jobs/${id}/runs/bulk`, body, RunsCreated)
+  await Promise.all([instanceIds[0], instanceIds.at(-1)].map((instanceId) => waitForEnd(api, instanceId ?? '')))
+  const page = await open(`/instances?job=${id}`)
+  await rowsOf(page).nth(49).waitFor()
+  const first = (await rowsOf(page).first().getAttribute('data-row-key')) ?? ''
+  await rowsOf(page).first().hover()
+  const added = await runJob(api, id)
+  await page.getByRole('button', { name: /1 new/ }).waitFor()
+  expect(await rowsOf(page).first().getAttribute('data-row-key')).toBe(first)
+  await page.getByRole('button', { name: /1 new/ }).click()
+  await page.locator(`tr[data-row-key="${added}"]`).waitFor()
+
+  const seen = new Set<string>()
+  const collect = async (): Promise<void> => {
+    for (const key of await rowsOf(page).evaluateAll((rows) => rows.map((row) => row.getAttribute('data-row-key') ?? ''))) seen.add(key)
+  }
+  for (let count = 150; count <= MOST_LIVE; count += 100) {
+    await page.getByRole('button', { name: 'Load more' }).click()
+    await rowsOf(page)
+      .nth(count - 1)
+      .waitFor()
+  }
+  await collect()
+  for (const size of [100, MANY + 1 - MOST_LIVE - 100]) {
+    const last = (await rowsOf(page).last().getAttribute('data-row-key')) ?? ''
+    await page.getByRole('button', { name: 'Older runs' }).click()
+    await page.locator(`tr[data-row-key="${last}"]`).waitFor({ state: 'detached' })
+    await rowsOf(page)
+      .nth(size - 1)
+      .waitFor()
+    await collect()
+  }
+  expect(seen).toEqual(new Set([...instanceIds, added]))
+  await page.getByText('There are no older ones.').waitFor()
+  await page.goBack()
+  await rowsOf(page).nth(99).waitFor()
+  await page.getByRole('button', { name: 'Newest runs' }).click()
+  await page.locator(`tr[data-row-key="${added}"]`).waitFor()
+  await page.getByRole('link', { name }).first().waitFor()
+})
+
+it('many runs are cancelled at once, with progress', async () => {
+  const api = await cluster().api()
+  const { id } = await createJob(api, shellJob('sleep 600'))
+  const { instanceIds } = await api.post(`/api/jobs/${id}/runs/bulk`, { runs: Array.from({ length: 20 }, () => ({})) }, RunsCreated)
+  const page = await open(`/instances?job=${id}`)
+  await rowsOf(page).nth(19).waitFor()
+  await page.getByRole('checkbox', { name: 'Select all' }).check()
+  await page.getByRole('button', { name: 'Cancel 20 runs' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByRole('button', { name: 'Cancel 20 runs' }).click()
+  await dialog.getByRole('progressbar').waitFor()
+  await Promise.all(instanceIds.map((instanceId) => waitForInstance(api, instanceId, 'is cancelled', ({ status }) => status === 'CANCELLED')))
+})
+
+it('a worker is drained from the page and taken back, and a run that waits for it says so', async () => {
+  const api = await cluster().api()
+  const page = await open('/workers')
+  for (const worker of ['worker-0', 'worker-1']) {
+    const row = page.getByRole('row').filter({ hasText: worker })
+    await row.getByRole('button', { name: /^Drain/ }).click()
+    const dialog = page.getByRole('dialog').filter({ hasText: worker, visible: true })
+    await dialog.getByRole('button', { name: /Drain/ }).click()
+    await row.getByText('Draining').waitFor()
+    await dialog.waitFor({ state: 'hidden' })
+  }
+  const { instanceId } = await createAndRun(api, shellJob('true'))
+  const run = await open(`/instances/${instanceId}`)
+  await run
+    .getByText(/draining/i)
+    .first()
+    .waitFor()
+  await page
+    .getByRole('row')
+    .filter({ hasText: 'worker-1' })
+    .getByRole('button', { name: /Undrain|Take back/ })
+    .click()
+  expect((await waitForEnd(api, instanceId)).status).toBe('SUCCEEDED')
+})
