@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { AuditPage, AuditQuery, AuditRecord } from '@jobtrail/shared/api/auth'
 import { Id, Timestamp } from '@jobtrail/shared/api/common'
 import type { Principal } from '../auth/principal.js'
+import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
 import { decodeCursor, toPage } from '../platform/http/cursor.js'
 import { type AuditDocument, AuditRepository } from './audit.repository.js'
@@ -24,6 +25,14 @@ const AuditCursor = z.object({ at: Timestamp, id: Id })
 /** Who changed what, when and from where. */
 @Injectable()
 export class AuditService {
+  /** Of changes without a transaction, such as runs over the API, which may be thousands a second. */
+  private readonly inserts = new Batcher<AuditDocument, undefined>({
+    write: (documents) => this.insertBatch(documents),
+    maxItems: 500,
+    maxInFlight: 2,
+    minBeside: 64,
+  })
+
   constructor(
     private readonly records: AuditRepository,
     private readonly clock: Clock,
@@ -31,7 +40,9 @@ export class AuditService {
 
   /** In the transaction of the change, so that there is neither without the other. Details lose what looks like a secret. */
   async record(entry: AuditEntry, session?: ClientSession): Promise<void> {
-    await this.records.insert([this.toDocument(entry)], session)
+    const document = this.toDocument(entry)
+    if (session === undefined) await this.inserts.add(document)
+    else await this.records.insert([document], session)
   }
 
   /** Many at once, in one write. */
@@ -53,6 +64,11 @@ export class AuditService {
       { after: cursor === undefined ? undefined : { at: new Date(cursor.at), id: cursor.id }, limit: query.limit + 1 },
     )
     return toPage(rows, query.limit, toRecord, (last) => ({ at: last.at.toISOString(), id: last._id }))
+  }
+
+  private async insertBatch(documents: AuditDocument[]): Promise<undefined[]> {
+    await this.records.insert(documents)
+    return documents.map(() => undefined)
   }
 
   private toDocument({ principal, action, namespace, target, details = {} }: AuditEntry): AuditDocument {

@@ -17,8 +17,8 @@ type Verdict = 'ok' | 'fenced'
 /** Takes what workers report of their attempts; whoever is not the attempt's holder (any more) is fenced. */
 @Injectable()
 export class Completion {
-  private readonly starts = new Batcher<Start, Verdict>({ write: (items) => this.writeStarts(items), maxItems: 1_000, maxInFlight: 2 })
-  private readonly ends = new Batcher<End, Verdict>({ write: (items) => this.writeEnds(items), maxItems: 1_000, maxInFlight: 2 })
+  private readonly starts = new Batcher<Start, Verdict>({ write: (items) => this.writeStarts(items), maxItems: 1_000, maxInFlight: 2, minBeside: 64 })
+  private readonly ends = new Batcher<End, Verdict>({ write: (items) => this.writeEnds(items), maxItems: 1_000, maxInFlight: 2, minBeside: 64 })
 
   constructor(
     private readonly attempts: AttemptsRepository,

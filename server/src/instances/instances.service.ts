@@ -31,7 +31,7 @@ const EMPTY_LOG = { state: 'open' as const, lines: 0, bytes: 0 }
 /** Makes, shows, cancels and retries instances. */
 @Injectable()
 export class InstancesService {
-  private readonly inserts = new Batcher<NewInstance[], Created[]>({ write: (lists) => this.insertLists(lists), maxItems: 500, maxInFlight: 2 })
+  private readonly inserts = new Batcher<NewInstance[], Created[]>({ write: (lists) => this.insertLists(lists), maxItems: 500, maxInFlight: 2, minBeside: 64 })
 
   constructor(
     private readonly repository: InstancesRepository,

@@ -26,7 +26,7 @@ import { RemovedJobsRepository } from './removed-jobs.repository.js'
  */
 @Injectable()
 export class JobsService {
-  private readonly loads = new Batcher<string, JobDocument | undefined>({ write: (ids) => this.load(ids), maxItems: 500, maxInFlight: 4 })
+  private readonly loads = new Batcher<string, JobDocument | undefined>({ write: (ids) => this.load(ids), maxItems: 500, maxInFlight: 4, minBeside: 64 })
 
   /** By namespace, which each of them writes to. */
   private readonly creations = new KeyedTurns()

@@ -40,6 +40,27 @@ describe('group commit', () => {
     expect(batcher.queuedWeight).toBe(0)
   })
 
+  test('a small batch waits for the one under way, a larger one begins beside it', async () => {
+    const { batches, write } = heldWriter()
+    const batcher = new Batcher<number, string>({ write, maxItems: 10, maxInFlight: 2, minBeside: 3 })
+    const all = [batcher.add(1)]
+    await turn()
+    all.push(batcher.add(2), batcher.add(3))
+    await turn()
+    expect(batches.map(({ items }) => items)).toEqual([[1]])
+    all.push(batcher.add(4))
+    await turn()
+    expect(batches.map(({ items }) => items)).toEqual([[1], [2, 3, 4]])
+    all.push(batcher.add(5))
+    batches[1]?.end()
+    await turn()
+    expect(batches).toHaveLength(2)
+    batches[0]?.end()
+    await turn()
+    batches[2]?.end()
+    expect(await Promise.all(all)).toEqual(['r1', 'r2', 'r3', 'r4', 'r5'])
+  })
+
   test('a failed batch rejects its items and no others', async () => {
     const { batches, write } = heldWriter()
     const batcher = new Batcher<number, string>({ write, maxItems: 1, maxInFlight: 2 })

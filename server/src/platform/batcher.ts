@@ -4,11 +4,11 @@ export type BatcherOptions<T, R> = {
   maxItems: number
   /** Batches under way at a time. */
   maxInFlight: number
+  /** A batch beside one that is under way begins only when it has so many items (1): smaller ones wait for company, since each write costs about the same. */
+  minBeside?: number
   /** Weight at which a batch is full (bytes, say); without `weigh` each item weighs nothing. */
   maxWeight?: number
   weigh?: (item: T) => number
-  /** Waits this long for company when nothing is under way. 0: until the end of this turn of the event loop. */
-  lingerMs?: number
 }
 
 /**
@@ -49,20 +49,22 @@ export class Batcher<T, R> {
     return new Promise((resolve) => this.idleWaiters.push(resolve))
   }
 
+  private canBegin(): boolean {
+    if (this.inFlight === 0) return this.queue.length > 0
+    return this.inFlight < this.options.maxInFlight && this.queue.length >= (this.options.minBeside ?? 1)
+  }
+
   private schedule(): void {
-    if (this.isScheduled || this.inFlight >= this.options.maxInFlight) return
+    if (this.isScheduled || !this.canBegin()) return
     this.isScheduled = true
-    const run = (): void => {
+    setImmediate(() => {
       this.isScheduled = false
       this.flush()
-    }
-    const lingerMs = this.options.lingerMs ?? 0
-    if (lingerMs === 0 || this.queue.length >= this.options.maxItems) setImmediate(run)
-    else setTimeout(run, lingerMs)
+    })
   }
 
   private flush(): void {
-    while (this.queue.length > 0 && this.inFlight < this.options.maxInFlight) {
+    while (this.canBegin()) {
       let count = 0
       let weight = 0
       for (const entry of this.queue) {

@@ -11,7 +11,7 @@ import { defineJob, waitUntilSucceeded } from '../harness/runs.js'
 
 const SLOTS = 400
 const BULK = { instances: 20_000, perCall: 1_000, calls: 2 }
-const SINGLE = { instances: 8_000, calls: 32 }
+const SINGLE = { instances: 12_000, calls: 64 }
 
 export const noopBulkRow: Row = {
   id: 'noop-bulk',
@@ -21,7 +21,7 @@ export const noopBulkRow: Row = {
 
 export const noopSingleRow: Row = {
   id: 'noop-single',
-  what: 'no-op handler instances, triggered over the API one to a call, until SUCCEEDED is stored',
+  what: 'no-op handler instances, triggered over the API one to a call, 64 calls at a time, until SUCCEEDED is stored',
   measure: (bench) => measure(bench, 'no-op instances one by one', SINGLE.instances, triggerSingly),
 }
 

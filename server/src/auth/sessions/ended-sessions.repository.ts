@@ -16,7 +16,7 @@ export class EndedSessionsRepository implements OnModuleInit {
 
   constructor(private readonly mongo: Mongo) {
     this.ended = mongo.collection('ended_sessions')
-    this.lookups = new Batcher({ maxItems: 500, maxInFlight: 4, write: (ids) => this.haveEnded(ids) })
+    this.lookups = new Batcher({ maxItems: 500, maxInFlight: 4, minBeside: 64, write: (ids) => this.haveEnded(ids) })
   }
 
   async onModuleInit(): Promise<void> {

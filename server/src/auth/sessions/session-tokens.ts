@@ -9,6 +9,8 @@ import { SettingsRepository } from '../settings.repository.js'
 const ISSUER = 'jobtrail'
 const Claims = z.object({ sub: z.uuid(), jti: z.uuid(), ver: z.int(), exp: z.number() })
 
+const MAX_KNOWN = 1_000
+
 /** What a session token says: whose it is, which one, and the version of their sessions that it began under. */
 export type SessionClaims = { userId: string; sessionId: string; version: number; expiresAt: Date }
 
@@ -16,6 +18,8 @@ export type SessionClaims = { userId: string; sessionId: string; version: number
 @Injectable()
 export class SessionTokens implements OnApplicationBootstrap {
   private secret: Uint8Array | undefined
+  /** Tokens whose signature was found right: a pure function of the token and the secret, and dear. Whether a session goes on is asked at each call. */
+  private readonly known = new Map<string, SessionClaims>()
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
@@ -44,11 +48,20 @@ export class SessionTokens implements OnApplicationBootstrap {
 
   /** undefined: not a session of ours, or it has run out. */
   async verify(text: string): Promise<SessionClaims | undefined> {
+    const claims = this.known.get(text) ?? (await this.read(text))
+    return claims === undefined || claims.expiresAt.getTime() <= this.clock.now() ? undefined : claims
+  }
+
+  private async read(text: string): Promise<SessionClaims | undefined> {
     try {
       const { payload } = await jwtVerify(text, this.key(), { algorithms: ['HS256'], issuer: ISSUER, currentDate: this.clock.date() })
-      const claims = Claims.safeParse(payload)
-      if (!claims.success) return undefined
-      return { userId: claims.data.sub, sessionId: claims.data.jti, version: claims.data.ver, expiresAt: new Date(claims.data.exp * 1_000) }
+      const parsed = Claims.safeParse(payload)
+      if (!parsed.success) return undefined
+      const { sub, jti, ver, exp } = parsed.data
+      const claims = { userId: sub, sessionId: jti, version: ver, expiresAt: new Date(exp * 1_000) }
+      if (this.known.size >= MAX_KNOWN) this.known.clear()
+      this.known.set(text, claims)
+      return claims
     } catch (error) {
       // Whatever is wrong with the token, its bearer is told one thing: sign in.
       if (error instanceof errors.JOSEError) return undefined

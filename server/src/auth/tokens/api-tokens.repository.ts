@@ -29,7 +29,7 @@ export class ApiTokensRepository implements OnModuleInit {
 
   constructor(private readonly mongo: Mongo) {
     this.tokens = mongo.collection('api_tokens')
-    this.lookups = new Batcher({ maxItems: 500, maxInFlight: 4, write: (ids) => this.findEach(ids) })
+    this.lookups = new Batcher({ maxItems: 500, maxInFlight: 4, minBeside: 64, write: (ids) => this.findEach(ids) })
   }
 
   async onModuleInit(): Promise<void> {

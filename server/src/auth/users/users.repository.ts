@@ -31,7 +31,7 @@ export class UsersRepository implements OnModuleInit {
 
   constructor(private readonly mongo: Mongo) {
     this.users = mongo.collection('users')
-    this.lookups = new Batcher({ maxItems: 500, maxInFlight: 4, write: (ids) => this.findEach(ids) })
+    this.lookups = new Batcher({ maxItems: 500, maxInFlight: 4, minBeside: 64, write: (ids) => this.findEach(ids) })
   }
 
   async onModuleInit(): Promise<void> {
