@@ -52,3 +52,36 @@ it('keeps what was typed when the session ends in between', async () => {
   const { items } = await (await cluster().api()).get(`/api/jobs?name=${name}`, JobPage)
   expect(items[0]?.processor).toMatchObject({ kind: 'shell', script: expect.stringContaining('echo kept') as string })
 })
+
+it("changes one's own password: here one stays signed in, elsewhere not", async () => {
+  const api = await cluster().api()
+  const username = uniqueName('user')
+  const former = 'former-password'
+  await api.post('/api/users', { username, password: former, grants: { default: 'viewer' } })
+  const elsewhere = await ApiClient.login(cluster().url, username, former)
+
+  const page = await openPage(browser())
+  await signIn(page, cluster().url, { username, password: former })
+  await page.getByRole('button', { name: /Signed in as/ }).click()
+  await page.getByRole('menuitem', { name: /Change password/ }).click()
+  const dialog = page.getByRole('dialog', { name: 'Change password' })
+  const fill = async (current: string, next: string, again: string): Promise<void> => {
+    await dialog.getByLabel('Present password').fill(current)
+    await dialog.getByLabel('New password', { exact: true }).fill(next)
+    await dialog.getByLabel('New password once more').fill(again)
+    await dialog.getByRole('button', { name: 'Save' }).click()
+  }
+  await fill(former, 'short', 'short')
+  await dialog.getByText('must have at least 10 characters').waitFor()
+  await fill(former, 'another-password', 'anotter-password')
+  await dialog.getByText('This is not the same as the new password').waitFor()
+  await fill('not-the-password', 'another-password', 'another-password')
+  await dialog.locator('.ant-form-item-explain').getByText('is not the present password').waitFor()
+  await fill(former, 'another-password', 'another-password')
+  await dialog.waitFor({ state: 'hidden' })
+
+  await page.goto(`${cluster().url}/jobs`)
+  await page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor()
+  await expect(elsewhere.get('/api/auth/me')).rejects.toMatchObject({ status: 401 })
+  await ApiClient.login(cluster().url, username, 'another-password')
+})

@@ -1,11 +1,11 @@
 import type { Locator, Page } from 'playwright-core'
 import { ADMIN_PASSWORD } from './cluster.js'
 
-/** Signs in through the page, as admin. */
-export async function signIn(page: Page, baseUrl: string): Promise<void> {
+/** Signs in through the page. */
+export async function signIn(page: Page, baseUrl: string, { username, password } = { username: 'admin', password: ADMIN_PASSWORD }): Promise<void> {
   await page.goto(baseUrl)
-  await page.getByLabel('User name').fill('admin')
-  await page.getByLabel('Password', { exact: true }).fill(ADMIN_PASSWORD)
+  await page.getByLabel('User name').fill(username)
+  await page.getByLabel('Password', { exact: true }).fill(password)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('navigation', { name: 'Main' }).waitFor()
 }

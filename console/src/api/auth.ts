@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query'
-import { Me, Session } from '@jobtrail/shared/api/auth'
+import { type ChangePassword, Me, Session } from '@jobtrail/shared/api/auth'
 import { api } from './client'
 import { sessionToken } from './session-token'
 
@@ -8,6 +8,12 @@ export const meQuery = queryOptions({ queryKey: ['me'], queryFn: ({ signal }) =>
 /** Signs in; what waits for a session goes on. */
 export async function signIn(username: string, password: string): Promise<void> {
   const { accessToken } = await api.post('/api/auth/login', { body: { username, password } }, Session)
+  sessionToken.set(accessToken)
+}
+
+/** Ends all sessions of the user; this page goes on with the one that is answered. */
+export async function changePassword(change: ChangePassword): Promise<void> {
+  const { accessToken } = await api.post('/api/auth/password', { body: change }, Session)
   sessionToken.set(accessToken)
 }
 

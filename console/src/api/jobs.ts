@@ -5,7 +5,7 @@ import { type ChangeJob, type CreateJob, JobPage, type JobQuery, JobRevisionPage
 import { api } from './client'
 
 /** Filters of the list, all of them the server's. */
-export type JobFilters = Pick<z.infer<typeof JobQuery>, 'search' | 'group' | 'trigger' | 'enabled'>
+export type JobFilters = Pick<z.infer<typeof JobQuery>, 'search' | 'group' | 'trigger' | 'enabled' | 'lastResult'>
 
 const PAGE = 100
 const REFRESH_MS = 5_000

@@ -27,6 +27,13 @@ class Live {
   private last = 0
   state: LiveState = 'connecting'
 
+  constructor() {
+    // Signed in again: with the new token.
+    sessionToken.subscribe(() => {
+      if (this.socket !== undefined && !this.socket.connected && sessionToken.state === 'signed-in') this.socket.connect()
+    })
+  }
+
   subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener)
     return () => this.listeners.delete(listener)
@@ -82,10 +89,6 @@ class Live {
       const parsed = LogState.safeParse(message)
       if (parsed.success) this.follows.get(parsed.data.follow)?.state(parsed.data)
       ack()
-    })
-    // Signed in again: with the new token.
-    sessionToken.subscribe(() => {
-      if (this.socket === socket && !socket.connected && sessionToken.state === 'signed-in') socket.connect()
     })
     return socket
   }

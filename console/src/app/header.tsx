@@ -1,12 +1,13 @@
-import { BulbOutlined, GlobalOutlined, LogoutOutlined, TranslationOutlined, UserOutlined } from '@ant-design/icons'
+import { BulbOutlined, GlobalOutlined, KeyOutlined, LogoutOutlined, TranslationOutlined, UserOutlined } from '@ant-design/icons'
 import { useQueryClient } from '@tanstack/react-query'
 import { Button, Dropdown, Layout, type MenuProps, theme, Tooltip } from 'antd'
-import type { ReactNode } from 'react'
+import { type ReactNode, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useNavigate } from 'react-router'
 import { signOut } from '../api/auth'
 import { currentLanguage, type Language, LANGUAGES, setLanguage } from './i18n'
 import { NamespaceSwitch } from './namespace-switch'
+import { PasswordDialog } from './password-dialog'
 import { useSession } from './session'
 import { THEME_MODES, type ThemeMode, useThemeMode } from './theme'
 import { BROWSER_ZONE, useTimeZone, ZONE_MODES, type ZoneMode } from './time-zone'
@@ -75,22 +76,26 @@ function UserMenu() {
   const { name } = useSession()
   const queries = useQueryClient()
   const navigate = useNavigate()
+  const [isChanging, setIsChanging] = useState(false)
   const leave = async () => {
     // The session is over here, whether the server heard of it or not.
     await signOut().catch(() => undefined)
     queries.clear()
     await navigate('/sign-in')
   }
+  const items: MenuProps['items'] = [
+    { key: 'password', icon: <KeyOutlined />, label: t('password.title'), onClick: () => setIsChanging(true) },
+    { key: 'out', icon: <LogoutOutlined />, label: t('session.signOut'), onClick: () => void leave() },
+  ]
   return (
-    <Dropdown
-      trigger={['click']}
-      placement="bottomRight"
-      menu={{ items: [{ key: 'out', icon: <LogoutOutlined />, label: t('session.signOut') }], onClick: () => void leave() }}
-    >
-      <Button type="text" icon={<UserOutlined />} aria-label={t('session.user', { name })}>
-        <span className="jt-wide">{name}</span>
-      </Button>
-    </Dropdown>
+    <>
+      <Dropdown trigger={['click']} placement="bottomRight" menu={{ items }}>
+        <Button type="text" icon={<UserOutlined />} aria-label={t('session.user', { name })}>
+          <span className="jt-wide">{name}</span>
+        </Button>
+      </Dropdown>
+      {isChanging && <PasswordDialog name={name} onClose={() => setIsChanging(false)} />}
+    </>
   )
 }
 

@@ -6,6 +6,7 @@ import type { RowMap } from './logic/row-map'
 import { LogRow, type RowActions } from './LogRow'
 import type { LogStore } from './log-store'
 import { ROW_HEIGHT, type Scroller } from './use-scroller'
+import type { Borders } from './view-state'
 
 type Props = {
   store: LogStore
@@ -18,13 +19,14 @@ type Props = {
   folded: ReadonlySet<number>
   expanded: ReadonlySet<number>
   selection: LineSelection | undefined
+  borders: Borders
   actions: RowActions
 }
 
 const MAX_HEIGHTS = 5_000
 
 /** The rows that are in view. Their place is set by hand after they are laid out: only then are the heights of wrapped ones known. */
-export function LogRows({ store, scroller, rows, stampOf, matches, current, groups, folded, expanded, selection, actions }: Props) {
+export function LogRows({ store, scroller, rows, stampOf, matches, current, groups, folded, expanded, selection, borders, actions }: Props) {
   const { top, height, scale, isAtEnd, heightOf } = scroller
   const element = useRef<HTMLDivElement>(null)
   const heights = useRef(new Map<number, number>())
@@ -58,6 +60,12 @@ export function LogRows({ store, scroller, rows, stampOf, matches, current, grou
     <div ref={element} role="list" className="lv-rows">
       {Array.from({ length: Math.max(0, to - from) }, (_, i) => {
         const n = rows.lineAt(from + i)
+        if (n < 0 || n >= store.status.total)
+          return (
+            <div key={n < 0 ? 'head' : 'tail'} role="listitem" className="lv-border">
+              {n < 0 ? borders.head : borders.tail}
+            </div>
+          )
         return (
           <LogRow
             // A row that leaves lends its place to one that comes: elements are changed, not made.

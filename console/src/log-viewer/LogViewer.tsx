@@ -22,7 +22,7 @@ import { ROW_HEIGHT, useScroller } from './use-scroller'
 import { useSearch } from './use-search'
 import { useStable } from './use-stable'
 import { useStamps } from './use-stamps'
-import type { ChangeView, ViewState } from './view-state'
+import type { Borders, ChangeView, ViewState } from './view-state'
 import './log-viewer.css'
 
 export type LogViewerProps = {
@@ -46,6 +46,7 @@ export type LogViewerProps = {
   onState: () => void
   /** What an empty log says. */
   emptyText: string
+  borders: Borders
 }
 
 const LOOK_ABOVE = 5
@@ -67,6 +68,7 @@ export function LogViewer({
   onNextAttempt,
   onState,
   emptyText,
+  borders,
 }: LogViewerProps) {
   const { t } = useTranslation('log')
   const isDark = useIsDark()
@@ -76,7 +78,9 @@ export function LogViewer({
   const search = useSearch(store, view)
   const filter = view.onlyMatches && view.q !== '' ? CONTEXT_LINES : view.onlyStderr ? 0 : undefined
   const { groups, byStart, folded, hidden, toggle, setAll, reveal } = useGroups(store, total)
-  const rows = useRows(search.run, search.version, filter, total, hidden)
+  const hasHead = borders.head !== undefined
+  const hasTail = borders.tail !== undefined
+  const rows = useRows({ run: search.run, runVersion: search.version, filter, total, hidden, hasHead, hasTail })
   const [expanded, setExpanded] = useState<ReadonlySet<number>>(new Set())
   const [isFollowing, setIsFollowing] = useState(opensAt === 'end' && selection === undefined)
   const [isHelp, setIsHelp] = useState(false)
@@ -260,12 +264,13 @@ export function LogViewer({
                 folded={folded}
                 expanded={expanded}
                 selection={selection}
+                borders={borders}
                 actions={actions}
               />
             </div>
           </div>
         </div>
-        {store.isReady && rows.count === 0 && (
+        {store.isReady && (filter === undefined ? total : rows.count) === 0 && (
           <p className="lv-empty">{filter === undefined ? emptyText : t(search.run?.phase === 'searching' ? 'search.searching' : 'search.none')}</p>
         )}
         {!isFollowing && news > 0 && state !== 'sealed' && (

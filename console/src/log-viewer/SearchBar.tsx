@@ -31,7 +31,7 @@ function Result({ run, index }: Pick<Props, 'run' | 'index'>) {
     count === 0
       ? t(run.phase === 'done' ? 'search.none' : 'search.searching')
       : index === undefined
-        ? t('search.found', { total })
+        ? t('search.found', { count, total })
         : t('search.nOf', { n: index + 1, total })
   return (
     <span>

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef } from 'react'
 import { PAGE_LINES } from './logic/line-pages'
-import { chosenRows, foldedRows, type Hidden, type RowMap, withContext } from './logic/row-map'
+import { borderedRows, chosenRows, foldedRows, type Hidden, type RowMap, withContext } from './logic/row-map'
 import type { LogStore } from './log-store'
 import type { SearchRun } from './search-run'
 
@@ -8,11 +8,25 @@ import type { SearchRun } from './search-run'
 export const CONTEXT_LINES = 3
 const AHEAD = PAGE_LINES / 4
 
-/** Which lines are shown: all but folded ones, or only what a search found with some lines around (`filter`: how many). */
-export function useRows(run: SearchRun | undefined, runVersion: number, filter: number | undefined, total: number, hidden: Hidden): RowMap {
+type RowsOf = {
+  run: SearchRun | undefined
+  runVersion: number
+  /** Only what the search found, with so many lines around. */
+  filter: number | undefined
+  total: number
+  hidden: Hidden
+  hasHead: boolean
+  hasTail: boolean
+}
+
+/** Which lines are shown: all but folded ones, between the borders; or only what a search found. */
+export function useRows({ run, runVersion, filter, total, hidden, hasHead, hasTail }: RowsOf): RowMap {
   return useMemo(
-    () => (run !== undefined && filter !== undefined ? chosenRows(withContext(run.matches.lines, filter, total)) : foldedRows(total, hidden)),
-    [run, runVersion, filter, total, hidden], // eslint-disable-line react-hooks/exhaustive-deps
+    () =>
+      run !== undefined && filter !== undefined
+        ? chosenRows(withContext(run.matches.lines, filter, total))
+        : borderedRows(foldedRows(total, hidden), total, { hasHead, hasTail }),
+    [run, runVersion, filter, total, hidden, hasHead, hasTail], // eslint-disable-line react-hooks/exhaustive-deps
   )
 }
 

@@ -1,3 +1,4 @@
+import type { ReactNode } from 'react'
 import type { Stamps } from './logic/stamps'
 
 /** How a log is looked at; all of it is in the URL. */
@@ -14,3 +15,6 @@ export type ViewState = {
   isWrapped: boolean
 }
 export type ChangeView = (change: Partial<ViewState>) => void
+
+/** Rows before the first line and after the last one that are not of the log: what came before it, and what follows. */
+export type Borders = { head?: ReactNode; tail?: ReactNode }

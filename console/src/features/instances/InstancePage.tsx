@@ -13,6 +13,7 @@ import { RelativeTime } from '../../ui/relative-time'
 import { ErrorState, LoadingState } from '../../ui/states'
 import { StatusTag } from '../../ui/status-tag'
 import { InstanceActions } from './detail/actions'
+import { attemptBorders } from './detail/attempt-borders'
 import { ParamsAndResult } from './detail/data'
 import { ExpiredLog } from './detail/expired-log'
 import { Facts, WhyNote } from './detail/facts'
@@ -90,9 +91,15 @@ function Run({ instance }: { instance: InstanceDetail }) {
           onFull={log.setIsFull}
           onNextAttempt={onNextAttempt}
           onState={refresh}
-          emptyText={t(status === 'WAITING' && instance.attempt === 0 ? 'log.waiting' : isRunning ? 'log.nothingYet' : 'log.nothing')}
+          borders={attemptBorders({ instance, shown: attempt, jobZone, onShow: log.setAttempt })}
+          emptyText={t(`log.${emptyKey(instance)}`)}
         />
       )}
     </div>
   )
+}
+
+function emptyKey({ status, attempt }: InstanceDetail): 'waiting' | 'nothingYet' | 'never' | 'nothing' {
+  if (attempt === 0) return isFinalInstance(status) ? 'never' : 'waiting'
+  return isFinalInstance(status) ? 'nothing' : 'nothingYet'
 }

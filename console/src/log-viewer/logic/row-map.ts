@@ -2,8 +2,10 @@
 export type RowMap = {
   readonly count: number
   lineAt(row: number): number
-  /** The row of a line, or of the nearest one above that is shown. */ rowOf(line: number): number
-  /** Are lines left out before this row? */ skipsBefore(row: number): boolean
+  /** The row of a line, or of the nearest one above that is shown. */
+  rowOf(line: number): number
+  /** Are lines left out before this row? */
+  skipsBefore(row: number): boolean
 }
 
 /** Hidden lines [from, to), in order, without overlap. */
@@ -34,6 +36,18 @@ export function foldedRows(total: number, hidden: Hidden): RowMap {
       return last !== undefined && line < last.to ? Math.max(0, last.from - before(index - 1) - 1) : line - before(index)
     },
     skipsBefore: () => false,
+  }
+}
+
+/** The same between a row before line 0, which counts as line -1, and one after the last line, which counts as line `total`. */
+export function borderedRows(map: RowMap, total: number, { hasHead, hasTail }: { hasHead: boolean; hasTail: boolean }): RowMap {
+  if (!hasHead && !hasTail) return map
+  const above = hasHead ? 1 : 0
+  return {
+    count: map.count + above + (hasTail ? 1 : 0),
+    lineAt: (row) => (row < above ? -1 : row - above < map.count ? map.lineAt(row - above) : total),
+    rowOf: (line) => (line < 0 ? 0 : map.rowOf(line) + above),
+    skipsBefore: (row) => map.skipsBefore(row - above),
   }
 }
 

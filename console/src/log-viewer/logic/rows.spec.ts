@@ -3,7 +3,7 @@ import { groupMark, groupsOf } from './groups'
 import { jsonOf } from './json-line'
 import { clickLine, hashOf, parseHash } from './line-hash'
 import { Matches } from './matches'
-import { chosenRows, foldedRows, withContext } from './row-map'
+import { borderedRows, chosenRows, foldedRows, withContext } from './row-map'
 import { offsetText } from './stamps'
 
 test('folded lines have no row, and every other line has the row it is found in again', () => {
@@ -19,6 +19,13 @@ test('folded lines have no row, and every other line has the row it is found in 
 
 test('a fold that reaches beyond the end hides what is there', () => {
   expect(foldedRows(10, [{ from: 5, to: 100 }]).count).toBe(5)
+})
+
+test('borders are rows of their own before and after the lines', () => {
+  const map = borderedRows(foldedRows(10, [{ from: 2, to: 5 }]), 10, { hasHead: true, hasTail: true })
+  expect(Array.from({ length: map.count }, (_, row) => map.lineAt(row))).toEqual([-1, 0, 1, 5, 6, 7, 8, 9, 10])
+  for (let row = 0; row < map.count - 1; row++) expect(map.rowOf(map.lineAt(row))).toBe(row)
+  expect(borderedRows(foldedRows(0, []), 0, { hasHead: true, hasTail: true }).count).toBe(2)
 })
 
 test('matches with context are shown once each, and say where lines are left out', () => {

@@ -7,7 +7,11 @@ const NONE = { jobId: undefined, status: undefined, cause: undefined, workerId: 
 
 describe('filters of runs in the URL', () => {
   it('are read', () => {
-    expect(of('job=0193C6A0-0000-7000-8000-000000000000&status=FAILED,TIMED_OUT&cause=schedule&worker=5B1E2C3D-0000-4000-8000-000000000000&text=exit+code&from=2026-11-20T10:00:00Z')).toEqual({
+    expect(
+      of(
+        'job=0193C6A0-0000-7000-8000-000000000000&status=FAILED,TIMED_OUT&cause=schedule&worker=5B1E2C3D-0000-4000-8000-000000000000&text=exit+code&from=2026-11-20T10:00:00Z',
+      ),
+    ).toEqual({
       jobId: '0193c6a0-0000-7000-8000-000000000000',
       status: ['FAILED', 'TIMED_OUT'],
       cause: 'schedule',

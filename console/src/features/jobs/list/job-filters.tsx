@@ -2,16 +2,15 @@ import { Button, Select } from 'antd'
 import { useCallback } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { JobFilters } from '../../../api/jobs'
-import { type InstanceStatus, INSTANCE_STATUSES, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { FINAL_INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
 import { SearchInput } from '../search-input'
 import type { UrlPatch } from '../use-url-state'
 
 const TRIGGERS = ['cron', 'interval', 'once', 'manual'] as const
-const RESULTS = INSTANCE_STATUSES.filter(isFinalInstance)
 const NAMES = ['search', 'group', 'state', 'trigger', 'result'] as const
 
-/** What the URL says of the list; `result` is looked for here, not by the server. */
-export function filtersOf(search: URLSearchParams): { filters: JobFilters; result: InstanceStatus | undefined; isAny: boolean } {
+/** What the URL says of the list. */
+export function filtersOf(search: URLSearchParams): { filters: JobFilters; isAny: boolean } {
   const state = search.get('state')
   const trigger = TRIGGERS.find((kind) => kind === search.get('trigger'))
   const group = search.get('group')
@@ -21,8 +20,8 @@ export function filtersOf(search: URLSearchParams): { filters: JobFilters; resul
       group: group !== null && /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(group) ? group : undefined,
       trigger,
       enabled: state === 'enabled' ? true : state === 'disabled' ? false : undefined,
+      lastResult: FINAL_INSTANCE_STATUSES.find((status) => status === search.get('result')),
     },
-    result: RESULTS.find((status) => status === search.get('result')),
     isAny: NAMES.some((name) => search.has(name)),
   }
 }
@@ -65,7 +64,7 @@ export function JobFilterBar({ search, change, groups }: Props) {
       )}
       {select(
         'result',
-        RESULTS.map((value) => ({ value, label: t(`common:status.${value}`) })),
+        FINAL_INSTANCE_STATUSES.map((value) => ({ value, label: t(`common:status.${value}`) })),
         130,
       )}
       {filtersOf(search).isAny && (

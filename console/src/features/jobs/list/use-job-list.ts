@@ -2,18 +2,16 @@ import { useInfiniteQuery, useQueries } from '@tanstack/react-query'
 import { useEffect, useMemo } from 'react'
 import { type StripRun, STRIPS_LIMIT } from '@jobtrail/shared/api/instances'
 import type { JobView } from '@jobtrail/shared/api/jobs'
-import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import { stripsQuery } from '../../../api/instances'
 import { type JobFilters, jobsQuery } from '../../../api/jobs'
-import { lastResults } from '../logic/run-strip'
 
 export type JobRow = { job: JobView; runs: readonly StripRun[] | undefined }
 
 /** Matches of a filter by last result that are looked for before the user is asked whether to go on. */
 const ENOUGH = 50
 
-/** The jobs of a filter with their last runs. The last result is not in the job, so that filter is applied here, loading on until there is enough to show. */
-export function useJobList(namespace: string, filters: JobFilters, result: InstanceStatus | undefined) {
+/** The jobs of a filter with their last runs. With a filter by last result a page may hold few jobs, or none: further ones are loaded until there is enough to show. */
+export function useJobList(namespace: string, filters: JobFilters) {
   const jobs = useInfiniteQuery(jobsQuery(namespace, filters))
   const loaded = useMemo(() => jobs.data?.pages.flatMap(({ items }) => items) ?? [], [jobs.data])
   const batches = useMemo(() => {
@@ -29,14 +27,11 @@ export function useJobList(namespace: string, filters: JobFilters, result: Insta
   })
   const { areLoaded } = strips
   const rows = useMemo((): JobRow[] => {
-    const pages = strips.pages.filter((page) => page !== undefined)
-    const runs = new Map(pages.flatMap(({ items }) => items.map((item) => [item.jobId, item.runs])))
-    const results = lastResults({ items: pages.flatMap(({ items }) => items) })
-    const all = loaded.map((job) => ({ job, runs: runs.get(job.id) ?? (areLoaded ? [] : undefined) }))
-    return result === undefined ? all : all.filter(({ job }) => results.get(job.id) === result)
-  }, [loaded, strips.pages, areLoaded, result])
+    const runs = new Map(strips.pages.flatMap((page) => page?.items ?? []).map((item) => [item.jobId, item.runs]))
+    return loaded.map((job) => ({ job, runs: runs.get(job.id) ?? (areLoaded ? [] : undefined) }))
+  }, [loaded, strips.pages, areLoaded])
   const { hasNextPage, isFetching, fetchNextPage } = jobs
-  const isSearchingOn = result !== undefined && rows.length < ENOUGH && hasNextPage && areLoaded
+  const isSearchingOn = filters.lastResult !== undefined && rows.length < ENOUGH && hasNextPage
   useEffect(() => {
     if (isSearchingOn && !isFetching) void fetchNextPage()
   }, [isSearchingOn, isFetching, fetchNextPage])

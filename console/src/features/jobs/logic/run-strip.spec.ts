@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { StripRun } from '@jobtrail/shared/api/instances'
-import { barsOf, lastResults } from './run-strip'
+import { barsOf } from './run-strip'
 
 const run = (id: string, status: StripRun['status'], tookMs: number | null): StripRun => ({
   id,
@@ -25,14 +25,4 @@ describe('the strip of a job', () => {
   it('counts a running one up to now', () => {
     expect(barsOf([run('a', 'RUNNING', 0)], Date.parse('2026-11-20T00:00:05.000Z'))[0]?.durationMs).toBe(5_000)
   })
-})
-
-it('the last result is that of the last run that has ended', () => {
-  const strips = {
-    items: [
-      { jobId: 'x', runs: [run('c', 'RUNNING', 0), run('b', 'FAILED', 1), run('a', 'SUCCEEDED', 1)] },
-      { jobId: 'y', runs: [run('d', 'WAITING', null)] },
-    ],
-  }
-  expect([...lastResults(strips)]).toEqual([['x', 'FAILED']])
 })

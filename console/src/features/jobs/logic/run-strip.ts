@@ -1,5 +1,5 @@
-import type { RunStrips, StripRun } from '@jobtrail/shared/api/instances'
-import { isFinalInstance, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import type { StripRun } from '@jobtrail/shared/api/instances'
+import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
 
 /** `height` 0 to 1, by duration on a logarithmic scale within the strip: which runs took unusually long is seen at a glance. */
 export type StripBar = { id: string; status: InstanceStatus; height: number; durationMs: number | null; at: string }
@@ -17,12 +17,6 @@ export function barsOf(runs: readonly StripRun[], now: number): StripBar[] {
       return { id: run.id, status: run.status, height: durationMs === null ? 0.3 : 0.4 + 0.6 * share, durationMs, at: run.startedAt ?? run.dueAt }
     })
     .toReversed()
-}
-
-/** The status of each job's last run that has ended; jobs that never ended a run are left out. */
-export function lastResults({ items }: RunStrips): Map<string, InstanceStatus> {
-  const results = items.map(({ jobId, runs }) => [jobId, runs.find(({ status }) => isFinalInstance(status))?.status] as const)
-  return new Map(results.filter((entry): entry is readonly [string, InstanceStatus] => entry[1] !== undefined))
 }
 
 function durationOf(run: StripRun, now: number): number | null {
