@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import { JobPage, JobView } from '@jobtrail/shared/api/jobs'
 import type { Locator } from 'playwright-core'
 import { expect, it } from 'vitest'
-import { openPage, useBrowser, watchErrors } from '../support/browser.js'
+import { openPage, OTHER_MACHINE, useBrowser, watchErrors } from '../support/browser.js'
 import { useCluster } from '../support/cluster.js'
 import { LogPanel, signIn } from '../support/console-pages.js'
-import { createAndRun, rawLog, shellJob, uniqueName, waitForEnd, waitForSealed } from '../support/factories.js'
+import { createAndRun, createJob, rawLog, shellJob, uniqueName, waitForEnd, waitForSealed } from '../support/factories.js'
 import { Gate } from '../support/gate.js'
 
 const cluster = useCluster({ servers: 2, workers: 1 })
@@ -90,4 +90,45 @@ it('the page of a run grows with what is on it, and leads to the revision of the
   await page.getByRole('link', { name: 'Revision 1', exact: true }).click()
   const chosen = page.getByRole('row').filter({ has: page.getByRole('radio', { checked: true }) })
   await chosen.getByText('created', { exact: true }).waitFor()
+})
+
+it('over plain HTTP from another machine jobs are run, and texts copied', async () => {
+  const api = await cluster().api()
+  const { id } = await createJob(api, shellJob('true'))
+  const page = await openPage(browser(), { token: api.token ?? '' })
+  const errors = watchErrors(page)
+  const origin = cluster().url.replace(/\d+\.\d+\.\d+\.\d+|localhost/, OTHER_MACHINE)
+  // Only a secure page may read what was copied.
+  const reader = await page.context().newPage()
+  await reader.goto(cluster().url)
+  const copied = async (): Promise<string> => {
+    await reader.bringToFront()
+    const text = await reader.evaluate(() => navigator.clipboard.readText())
+    await page.bringToFront()
+    return text
+  }
+  await page.goto(`${origin}/jobs/${id}`)
+  expect(await page.evaluate(() => isSecureContext)).toBe(false)
+  await page.getByRole('button', { name: /Run now/ }).click()
+  await page
+    .getByRole('dialog')
+    .getByRole('button', { name: /Run now/ })
+    .click()
+  await page.waitForURL(/\/instances\/[0-9a-f-]{36}/)
+  const instanceId = /instances\/([0-9a-f-]{36})/.exec(page.url())?.[1] ?? ''
+  const fact = page.locator('.ant-descriptions').getByText(instanceId)
+  await fact.getByRole('button', { name: 'Copy' }).click()
+  await fact.getByRole('button', { name: 'Copied', exact: true }).waitFor()
+  expect(await copied()).toBe(instanceId)
+
+  await page.goto(`${origin}/settings/api-tokens`)
+  await page.getByRole('button', { name: 'New token' }).click()
+  await page.getByRole('dialog').getByLabel('Name').fill(uniqueName('token'))
+  await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click()
+  const shown = page.getByRole('dialog')
+  const token = (await shown.locator('code').textContent()) ?? ''
+  await shown.getByRole('button', { name: 'Copy' }).first().click()
+  await shown.getByRole('button', { name: 'Copied', exact: true }).waitFor()
+  expect(await copied()).toBe(token)
+  expect(errors).toEqual([])
 })

@@ -9,6 +9,8 @@ import { afterAll, afterEach, beforeAll } from 'vitest'
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 const LAUNCH_TIMEOUT_MS = 60_000
 const ACTION_TIMEOUT_MS = 20_000
+/** A name of this machine that browsers do not take for it: over plain HTTP a page from there is no secure context, as from any other machine. */
+export const OTHER_MACHINE = 'jobtrail.test'
 /** Without a sandbox, as tests in containers run as root; and without calls to the browser's maker. */
 const ARGUMENTS = [
   '--no-sandbox',
@@ -18,6 +20,7 @@ const ARGUMENTS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  `--host-resolver-rules=MAP ${OTHER_MACHINE} 127.0.0.1`,
   '--enable-precise-memory-info',
 ]
 

@@ -12,6 +12,7 @@ import { CodeEditor } from './editor/code-editor'
 import { errorsOfIssues, errorsOfProblem } from './logic/field-path'
 import { parseObject } from './logic/json-object'
 import { Dialog } from '../../ui/dialog'
+import { randomUuid } from '../../ui/random-uuid'
 
 const UNITS = { s: 1_000, m: 60_000, h: 3_600_000 } as const
 type Unit = keyof typeof UNITS
@@ -36,7 +37,7 @@ export function RunDialog({
   const [problem, setProblem] = useState<string>()
   const [isBusy, setIsBusy] = useState(false)
   // Made with the dialog: pressing twice, or again after no answer came, makes one run.
-  const [idempotencyKey] = useState(() => crypto.randomUUID())
+  const [idempotencyKey] = useState(() => randomUuid())
   const parsed = parseObject(text)
   const syntax =
     'problem' in parsed && parsed.problem !== 'empty' ? t(`json.${parsed.problem}`, { message: 'message' in parsed ? parsed.message : '' }) : undefined

@@ -1,20 +1,19 @@
-import { Collapse, Typography } from 'antd'
+import { Collapse } from 'antd'
 import { useTranslation } from 'react-i18next'
 import type { InstanceDetail } from '@jobtrail/shared/api/instances'
+import { CopyButton } from '../../../ui/copy-button'
 
 const isEmpty = (value: unknown): boolean => value === null || value === undefined || (typeof value === 'object' && Object.keys(value).length === 0)
 
 function Json({ value }: { value: unknown }) {
   const text = JSON.stringify(value, null, 2)
   return (
-    <Typography.Paragraph copyable={{ text }} style={{ margin: 0 }}>
-      <pre
-        className="jt-mono"
-        style={{ margin: 0, maxHeight: 320, overflow: 'auto', whiteSpace: 'pre-wrap', overflowWrap: 'anywhere', border: 0, padding: 0, background: 'none' }}
-      >
+    <div style={{ display: 'flex', alignItems: 'start', justifyContent: 'space-between', gap: 8 }}>
+      <pre className="jt-mono" style={{ margin: 0, maxHeight: 320, minWidth: 0, overflow: 'auto', whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>
         {text}
       </pre>
-    </Typography.Paragraph>
+      <CopyButton text={text} />
+    </div>
   )
 }
 

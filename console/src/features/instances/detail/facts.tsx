@@ -1,7 +1,8 @@
-import { Alert, Descriptions, Typography } from 'antd'
+import { Alert, Descriptions } from 'antd'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
 import type { InstanceDetail } from '@jobtrail/shared/api/instances'
+import { CopyButton } from '../../../ui/copy-button'
 import { Duration, formatDuration } from '../../../ui/duration'
 import { firstDueAt, runningMs } from './times'
 import { useNow } from '../../../ui/now'
@@ -74,9 +75,10 @@ export function Facts({ instance, jobZone }: { instance: InstanceDetail; jobZone
     {
       key: 'id',
       children: (
-        <Typography.Text copyable className="jt-mono" style={{ overflowWrap: 'anywhere' }}>
+        <span className="jt-mono" style={{ overflowWrap: 'anywhere' }}>
           {instance.id}
-        </Typography.Text>
+          <CopyButton text={instance.id} />
+        </span>
       ),
     },
   ]
