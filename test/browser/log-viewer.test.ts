@@ -1,11 +1,13 @@
 import type { Binary, Collection } from 'mongodb'
 import type { Page } from 'playwright-core'
 import type { ApiClient } from '@jobtrail/deploy/api-client'
-import { beforeAll, expect, it } from 'vitest'
+import { beforeAll, expect, it, onTestFinished } from 'vitest'
 import { openPage, useBrowser, watchErrors } from '../support/browser.js'
 import { useCluster } from '../support/cluster.js'
 import { LogPanel } from '../support/console-pages.js'
-import { createAndRun, shellJob, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
+import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
+import { createAndRun, shellJob, uniqueName, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
+import { ProtocolWorker } from '../support/protocol-worker.js'
 
 const cluster = useCluster({ servers: 1, workers: 1, balancer: 'none' })
 const browser = useBrowser()
@@ -90,6 +92,22 @@ it('folds groups, all of them at once, and unfolds the one in which something is
   await expect.poll(async () => (await shown()).length).toBe(22)
 })
 
+it('reads nothing of what a fold hides', async () => {
+  const id = await sealedLog('echo before; echo ::group::Big; seq 100000; echo ::endgroup::; seq -f "after %.0f" 50')
+  const log = await openLog(id)
+  await log.root.getByRole('button', { name: '1 group' }).click()
+  await log.page.getByRole('menuitem', { name: 'Fold all', exact: true }).click()
+  await log.row(100_005).getByText('after 3', { exact: true }).waitFor()
+  const read: string[] = []
+  log.page.on('request', (request) => request.url().includes('/logs?') && read.push(request.url()))
+  for (const key of ['G', 'g', 'G', 'g']) {
+    await log.press(key)
+    expect((await log.inView()).length).toBeGreaterThan(20)
+  }
+  // Those next to what is in view; the group has 200 pages.
+  expect(read.length).toBeLessThan(4)
+})
+
 it('lines are selected, linked to and copied, with their times if wanted; another page opens the link at them', async () => {
   const id = await sealedLog('seq -f "row %.0f" 1 2000')
   const log = await openLog(id)
@@ -145,6 +163,50 @@ it('goes on with the next attempt by itself; each says how the one before ended,
   await api.post(`/api/instances/${instanceId}/cancel`)
   await log.root.locator('.lv-border').last().getByText('Attempt 2: Cancelled').waitFor()
   await waitForEnd(api, instanceId)
+})
+
+it('whoever reads on in an attempt is not taken away from it by the next one', async () => {
+  const script = 'seq 1 300; if [ "$JOBTRAIL_ATTEMPT_NUMBER" = 1 ]; then sleep 4; exit 3; fi; sleep 600'
+  const { instanceId } = await createAndRun(api, shellJob(script, { retry: { maxRetries: 1, backoffMs: 100 } }))
+  await waitForInstance(api, instanceId, 'has its lines', ({ log }) => log.lines === 300)
+  const log = await openLog(instanceId)
+  await log.goTo('120')
+  await expect.poll(() => new URL(log.page.url()).searchParams.get('attempt')).toBe('1')
+  const next = log.root.getByRole('button', { name: 'Attempt 2 has begun' })
+  await next.waitFor()
+  await log.row(119).waitFor()
+  expect(await log.root.locator('.lv-selected').count()).toBe(1)
+  await next.click()
+  await log.root.getByText('Attempt 2 on').waitFor()
+  expect(new URL(log.page.url()).hash).toBe('')
+  await api.post(`/api/instances/${instanceId}/cancel`)
+  await waitForEnd(api, instanceId)
+})
+
+it('an interrupted log says why, and shows the rest once its worker has brought it', async () => {
+  const worker = new ProtocolWorker(await cluster().createWorkerToken(), uniqueName('worker'))
+  onTestFinished(() => worker.disconnect())
+  await worker.connect(cluster().url)
+  const { instanceId } = await createAndRun(api, shellJob('true', { routing: { tags: [worker.tag] } }))
+  const key = await worker.assignment(instanceId, 1)
+  await worker.started(key)
+  const builder = new ChunkBuilder(key)
+  const chunks = ['first', 'second', 'third'].flatMap((text, i) => {
+    builder.add(Buffer.from(text), 0, 1_700_000_000_000 + i)
+    return builder.close() ?? []
+  })
+  await worker.log(chunks.slice(0, 1))
+  const log = await openLog(instanceId)
+  await log.badge('Live').waitFor()
+  // Connected anew without the attempt: it has lost its memory of it.
+  await worker.connect(cluster().url)
+  await log.badge('Interrupted at line 1').waitFor()
+  await log.badge('Live').waitFor({ state: 'hidden' })
+  await log.root.locator('.lv-why').getByText(/\w/).waitFor()
+  await worker.log(chunks.slice(1))
+  await worker.seal(key, builder.closedTotals)
+  await log.badge('Sealed and verified').waitFor()
+  await log.row(2).getByText('third').waitFor()
 })
 
 it('follows on when its height changes', async () => {

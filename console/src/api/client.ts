@@ -3,7 +3,13 @@ import { ApiProblem, problemOf } from './problem'
 import { sessionToken } from './session-token'
 
 type QueryValue = string | number | boolean | readonly string[] | null | undefined
-export type RequestOptions = { query?: Readonly<Record<string, QueryValue>>; body?: unknown; signal?: AbortSignal }
+export type RequestOptions = {
+  query?: Readonly<Record<string, QueryValue>>
+  body?: unknown
+  signal?: AbortSignal
+  /** The answer may take any time once it has begun. */
+  isStream?: boolean
+}
 
 const TIMEOUT_MS = 30_000
 
@@ -17,18 +23,21 @@ export function withQuery(path: string, query: RequestOptions['query'] = {}): st
   return search.size === 0 ? path : `${path}?${search}`
 }
 
-async function send(method: string, path: string, { query, body, signal }: RequestOptions, token: string): Promise<Response> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS)
+async function send(method: string, path: string, { query, body, signal, isStream }: RequestOptions, token: string): Promise<Response> {
+  const timeout = new AbortController()
+  const timer = setTimeout(() => timeout.abort(), TIMEOUT_MS)
   try {
-    return await fetch(withQuery(path, query), {
+    const response = await fetch(withQuery(path, query), {
       method,
       headers: { ...(token === '' ? {} : { Authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      signal: signal === undefined ? timeout.signal : AbortSignal.any([signal, timeout.signal]),
     })
+    if (isStream === true) clearTimeout(timer)
+    return response
   } catch (error) {
     if (signal?.aborted === true) throw error
-    throw new ApiProblem(0, 'UNAVAILABLE', timeout.aborted ? 'No answer within 30 seconds' : 'The server cannot be reached')
+    throw new ApiProblem(0, 'UNAVAILABLE', timeout.signal.aborted ? 'No answer within 30 seconds' : 'The server cannot be reached')
   }
 }
 

@@ -10,6 +10,8 @@ const LIST_REFRESH_MS = 3_000
 const SEARCH_REFRESH_MS = 15_000
 const STRIPS_REFRESH_MS = 5_000
 const DETAIL_REFRESH_MS = 2_000
+/** Of a run that has ended, whose worker may come back with the rest of its log. */
+const INTERRUPTED_REFRESH_MS = 10_000
 
 /** Whether the server has to look into each run. */
 export const isSearch = ({ workerId, text }: InstanceFilters): boolean => workerId !== undefined || text !== undefined
@@ -28,7 +30,10 @@ export const instanceQuery = (id: string) =>
   queryOptions({
     queryKey: ['instances', 'one', id],
     queryFn: ({ signal }) => api.get(`/api/instances/${id}`, { signal }, InstanceDetail),
-    refetchInterval: ({ state: { data } }) => (data !== undefined && isFinalInstance(data.status) && data.log.state !== 'open' ? false : DETAIL_REFRESH_MS),
+    refetchInterval: ({ state: { data } }) => {
+      if (data === undefined || !isFinalInstance(data.status) || data.log.state === 'open') return DETAIL_REFRESH_MS
+      return data.log.state === 'interrupted' ? INTERRUPTED_REFRESH_MS : false
+    },
   })
 
 /** The last runs of up to {@link STRIPS_LIMIT} jobs, newest first. */

@@ -25,6 +25,8 @@ class Live {
   private readonly follows = new Map<number, LogFollowing>()
   private readonly listeners = new Set<() => void>()
   private last = 0
+  /** The token that the server knows this page by. */
+  private given = ''
   state: LiveState = 'connecting'
 
   constructor() {
@@ -58,7 +60,10 @@ class Live {
     if (this.socket !== undefined) return this.socket
     const socket: Socket<ServerToConsole, ConsoleToServer> = io(CONSOLE_NAMESPACE, {
       transports: ['websocket'],
-      auth: (give) => give({ token: sessionToken.value }),
+      auth: (give) => {
+        this.given = sessionToken.value
+        give({ token: this.given })
+      },
       reconnectionDelay: 200,
       reconnectionDelayMax: 3_000,
     })
@@ -70,11 +75,11 @@ class Live {
     socket.on('disconnect', (reason) => {
       this.change('lost')
       // The server closed it by intent: the session has ended.
-      if (reason === 'io server disconnect') this.change('refused')
+      if (reason === 'io server disconnect') this.refused(socket)
     })
     socket.on('connect_error', (error) => {
       const { data } = error as Error & { data?: { code?: string } }
-      if (data?.code === 'UNAUTHENTICATED') return this.change('refused')
+      if (data?.code === 'UNAUTHENTICATED') return this.refused(socket)
       this.change('lost')
       // A refusal by the server ends socket.io's own attempts.
       if (!socket.active) setTimeout(() => socket.connect(), 1_000)
@@ -104,11 +109,17 @@ class Live {
     })
   }
 
+  /** The user may have signed in anew before the server looked at the former session. */
+  private refused(socket: Socket<ServerToConsole, ConsoleToServer>): void {
+    this.change('refused')
+    if (sessionToken.value !== this.given && sessionToken.state === 'signed-in') socket.connect()
+  }
+
   private closeIfUnused(): void {
     if (this.follows.size > 0) return
     this.socket?.disconnect()
     this.socket = undefined
-    this.state = 'connecting'
+    this.change('connecting')
   }
 
   private change(state: LiveState): void {

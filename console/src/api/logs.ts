@@ -26,4 +26,4 @@ export const verifyLog = (key: LogKey): Promise<LogVerification> =>
 
 /** The bytes that the process wrote, as a file of the browser's, not in the page's memory. */
 export const rawLog = async (key: LogKey, query: Partial<Pick<RawQuery, 'timestamps' | 'stream' | 'format'>>): Promise<Blob> =>
-  (await fetchApi('GET', `/api/instances/${key.instanceId}/logs/raw`, { query: { ...selection(key), ...query } })).blob()
+  (await fetchApi('GET', `/api/instances/${key.instanceId}/logs/raw`, { query: { ...selection(key), ...query }, isStream: true })).blob()

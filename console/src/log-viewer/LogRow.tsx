@@ -2,7 +2,7 @@ import { CaretDownOutlined, CaretRightOutlined } from '@ant-design/icons'
 import { type CSSProperties, memo, type MouseEvent, useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { LogLineView } from '@jobtrail/shared/api/logs'
-import { parseAnsi, readableOn, type Style } from './logic/ansi'
+import { harmless, parseAnsi, readableOn, type Style } from './logic/ansi'
 import type { Group } from './logic/groups'
 import { jsonOf } from './logic/json-line'
 import { type Piece, type Place, piecesOf } from './logic/pieces'
@@ -57,11 +57,18 @@ function useContent(line: LogLineView | undefined, hits: readonly Place[] | unde
     if (line === undefined) return undefined
     const { segments, start } = parseAnsi(line.text)
     const text = segments.map((segment) => segment.text).join('')
-    const shown = text.length > MAX_SHOWN ? piecesOf([{ text: text.slice(0, MAX_SHOWN), style: {} }], []) : undefined
-    const places = (hits ?? []).map(([from, to]): Place => [Math.max(0, from - start), to - start]).filter(([from, to]) => to > from)
+    const placesFrom = (at: number, end = Infinity): Place[] =>
+      (hits ?? []).map(([from, to]): Place => [Math.max(0, from - at), Math.min(end, to - at)]).filter(([from, to]) => to > from)
+    const isLong = text.length > MAX_SHOWN
     const kind = jsonOf(text) !== undefined ? 'json' : start > 0 ? 'progress' : text.length > MAX_SHOWN ? 'long' : undefined
-    const title = group === undefined ? undefined : [{ text: group.title === '' ? '…' : group.title, style: { bold: true as const } }]
-    return { pieces: title ?? shown ?? piecesOf(segments, places), kind, left: text.length - MAX_SHOWN } as const
+    const titled = (title: string) => piecesOf([{ text: harmless(title) || '…', style: { bold: true } }], placesFrom(line.text.length - title.length))
+    const pieces =
+      group !== undefined
+        ? titled(group.title)
+        : isLong
+          ? piecesOf([{ text: text.slice(0, MAX_SHOWN), style: {} }], placesFrom(start, MAX_SHOWN))
+          : piecesOf(segments, placesFrom(start))
+    return { pieces, kind, left: text.length - MAX_SHOWN } as const
   }, [line, hits, group])
 }
 

@@ -25,6 +25,8 @@ type Props = {
   store: LogStore
   status: LogStatus
   isReady: boolean
+  /** Lines come as they are written. */
+  isLive: boolean
   view: ViewState
   onView: ChangeView
   isFollowing: boolean
@@ -108,6 +110,7 @@ export const LogToolbar = memo(function LogToolbar({
   store,
   status,
   isReady,
+  isLive,
   view,
   onView,
   isFollowing,
@@ -122,8 +125,7 @@ export const LogToolbar = memo(function LogToolbar({
   onHelp,
 }: Props) {
   const { t } = useTranslation('log')
-  const { total, state } = status
-  const isLive = isReady && state !== 'sealed'
+  const { total } = status
   return (
     <div className="lv-tools">
       {isReady && <StateBadge logKey={store.key} status={status} />}

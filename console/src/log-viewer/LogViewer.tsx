@@ -41,6 +41,8 @@ export type LogViewerProps = {
   onSelection: (selection: LineSelection | undefined) => void
   isFull: boolean
   onFull: (isFull: boolean) => void
+  /** The run's latest attempt, as far as the page knows. */
+  latestAttempt: number
   onNextAttempt: (attempt: number) => void
   /** The state of the log changed: so may have the instance's. */
   onState: () => void
@@ -65,6 +67,7 @@ export function LogViewer({
   onSelection,
   isFull,
   onFull,
+  latestAttempt,
   onNextAttempt,
   onState,
   emptyText,
@@ -80,11 +83,12 @@ export function LogViewer({
   const { groups, byStart, folded, hidden, toggle, setAll, reveal } = useGroups(store, total)
   const hasHead = borders.head !== undefined
   const hasTail = borders.tail !== undefined
-  const rows = useRows({ run: search.run, runVersion: search.version, filter, total, hidden, hasHead, hasTail })
+  const isCapped = filter !== undefined && search.run?.isCapped === true
+  const rows = useRows({ run: search.run, runVersion: search.version, filter, total, hidden, hasHead, hasTail, isCapped })
   const [expanded, setExpanded] = useState<ReadonlySet<number>>(new Set())
   const [isFollowing, setIsFollowing] = useState(opensAt === 'end' && selection === undefined)
   const [isHelp, setIsHelp] = useState(false)
-  const seen = useRef(0)
+  const seen = useRef<number>(undefined)
   const onFollow = useCallback((next: boolean) => setIsFollowing(next), [])
   const scroller = useScroller({ rows: rows.count, isFlexible: view.isWrapped || expanded.size > 0, isFollowing, onFollow })
   const { top, height, scrollTo, scrollBy } = scroller
@@ -118,16 +122,20 @@ export function LogViewer({
     const row = rowsNow.current.rowOf(selection.from)
     if (row < top || row > top + count - 2) jump(selection.from)
   }, [selection]) // eslint-disable-line react-hooks/exhaustive-deps
+  const nextAttempt = Math.max(latestAttempt, store.nextAttempt ?? 0)
+  const isOutdated = nextAttempt > attempt && (!isPinned || selection !== undefined)
+  // Who reads on in this one is not taken away from it.
+  const isLeaving = isOutdated && isFollowing && selection === undefined
   useEffect(() => {
-    if (store.nextAttempt !== undefined) onNextAttempt(store.nextAttempt)
-  }, [store, version, onNextAttempt])
+    if (isLeaving) onNextAttempt(nextAttempt)
+  }, [isLeaving, nextAttempt, onNextAttempt])
   const stated = useRef(state)
   useEffect(() => {
     if (stated.current !== state) onState()
     stated.current = state
   }, [state, onState])
-  if (isFollowing) seen.current = total
-  const news = total - seen.current
+  if (isFollowing || (seen.current === undefined && store.isReady)) seen.current = total
+  const news = total - (seen.current ?? total)
 
   const step = useStable((by: 1 | -1) => {
     const line = search.step(by, rows.lineAt(Math.min(rows.count - 1, Math.ceil(top))))
@@ -205,6 +213,7 @@ export function LogViewer({
           store={store}
           status={store.status}
           isReady={store.isReady}
+          isLive={store.isLive}
           view={view}
           onView={onView}
           isFollowing={isFollowing}
@@ -264,7 +273,7 @@ export function LogViewer({
                 folded={folded}
                 expanded={expanded}
                 selection={selection}
-                borders={borders}
+                borders={isCapped ? { tail: t('search.capped', { shown: fullCount(search.run?.matches.lines.length ?? 0) }) } : borders}
                 actions={actions}
               />
             </div>
@@ -273,10 +282,18 @@ export function LogViewer({
         {store.isReady && (filter === undefined ? total : rows.count) === 0 && (
           <p className="lv-empty">{filter === undefined ? emptyText : t(search.run?.phase === 'searching' ? 'search.searching' : 'search.none')}</p>
         )}
-        {!isFollowing && news > 0 && state !== 'sealed' && (
-          <button type="button" className="lv-float lv-news" onClick={() => edge('end')}>
-            ↓ {t('news', { count: news, shown: fullCount(news) })}
+        {isOutdated && !isLeaving ? (
+          <button type="button" className="lv-float lv-news" onClick={() => onNextAttempt(nextAttempt)}>
+            {t('nextAttempt', { attempt: nextAttempt })} →
           </button>
+        ) : (
+          !isFollowing &&
+          news > 0 &&
+          state !== 'sealed' && (
+            <button type="button" className="lv-float lv-news" onClick={() => edge('end')}>
+              ↓ {t('news', { count: news, shown: fullCount(news) })}
+            </button>
+          )
         )}
         {selection !== undefined && <SelectionBar store={store} selection={selection} onClear={clearSelection} />}
       </div>

@@ -1,6 +1,6 @@
 import { ArrowDownOutlined, ArrowUpOutlined, FilterOutlined, SearchOutlined } from '@ant-design/icons'
 import { Button, Input, type InputRef, Space, Tooltip } from 'antd'
-import { type KeyboardEvent, memo, type ReactNode, type RefObject, useEffect, useState } from 'react'
+import { type KeyboardEvent, memo, type ReactNode, type RefObject, useEffect, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { messageOf } from '../api/problem'
 import { formatPercent } from '../ui/numbers'
@@ -45,18 +45,28 @@ function Result({ run, index }: Pick<Props, 'run' | 'index'>) {
 export const SearchBar = memo(function SearchBar({ view, onView, run, index, onStep, onLeave, input }: Props) {
   const { t } = useTranslation('log')
   const [text, setText] = useState(view.q)
-  useEffect(() => setText(view.q), [view.q])
+  const sent = useRef(view.q)
   useEffect(() => {
-    if (text === view.q) return
-    const timer = setTimeout(() => onView({ q: text }), TYPING_MS)
+    // From outside, not the echo of what was typed: more may have been typed since.
+    if (view.q !== sent.current) setText(view.q)
+    sent.current = view.q
+  }, [view.q])
+  const send = (q: string): void => {
+    sent.current = q
+    onView({ q })
+  }
+  useEffect(() => {
+    if (text === sent.current) return
+    const timer = setTimeout(() => send(text), TYPING_MS)
     return () => clearTimeout(timer)
-  }, [text, view.q, onView])
+  }, [text, view.q, onView]) // eslint-disable-line react-hooks/exhaustive-deps
   const onKeyDown = (event: KeyboardEvent): void => {
     if (event.key === 'Enter') {
       event.preventDefault()
       if (text === view.q) onStep(event.shiftKey ? -1 : 1)
-      else onView({ q: text })
+      else send(text)
     } else if (event.key === 'Escape') {
+      sent.current = ''
       if (text !== '') onView({ q: '', onlyMatches: false })
       setText('')
       onLeave()
@@ -90,6 +100,11 @@ export const SearchBar = memo(function SearchBar({ view, onView, run, index, onS
           </span>
         }
       />
+      {view.q === '' && run !== undefined && run.phase !== 'done' && (
+        <span className="lv-count" role="status">
+          <Result run={run} index={undefined} />
+        </span>
+      )}
       {view.q !== '' && (
         <>
           <Space.Compact size="small">

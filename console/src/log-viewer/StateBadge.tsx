@@ -29,22 +29,17 @@ function SealedBadge({ logKey: key, total }: { logKey: LogKey; total: number }) 
     refetchOnWindowFocus: false,
   })
   const verify = () => void verified.refetch()
-  if (verified.isFetching) return <Tag icon={<LoadingOutlined />}>{t('state.verifying')}</Tag>
-  const badge = (color: string, icon: ReactNode, label: string, hint: string) => (
+  // One button in all states, so that it keeps the focus while it is verified.
+  const badge = (color: string, icon: ReactNode, label: string, hint?: string) => (
     <Tooltip title={hint}>
-      <Tag
-        color={color}
-        icon={icon}
-        role="button"
-        tabIndex={0}
-        style={{ cursor: 'pointer' }}
-        onClick={verify}
-        onKeyDown={({ key: pressed }) => pressed === 'Enter' && verify()}
-      >
-        {label}
-      </Tag>
+      <button type="button" className="lv-badge" aria-busy={verified.isFetching} onClick={verify}>
+        <Tag color={color} icon={icon}>
+          {label}
+        </Tag>
+      </button>
     </Tooltip>
   )
+  if (verified.isFetching) return badge('default', <LoadingOutlined />, t('state.verifying'))
   if (verified.isError) return badge('warning', <WarningFilled />, t('state.notVerified'), messageOf(verified.error))
   if (verified.data === undefined) return badge('success', <SafetyCertificateOutlined />, t('state.sealed'), t('state.sealedHint'))
   const { valid, digest, reason, lines, firstBad } = verified.data
@@ -68,10 +63,11 @@ export function StateBadge({ logKey, status }: { logKey: LogKey; status: LogStat
     )
   const missing = gaps?.map(({ from, to }) => `${from + 1}–${to}`).join(', ')
   return (
-    <Tooltip title={[reason, missing === undefined ? undefined : t('state.missing', { lines: missing })].filter(Boolean).join(' · ')}>
+    <>
       <Tag color="warning" icon={<WarningFilled />}>
         {t('state.interrupted', { line: fullCount(total) })}
       </Tag>
-    </Tooltip>
+      <span className="lv-why">{[reason, missing === undefined ? undefined : t('state.missing', { lines: missing })].filter(Boolean).join(' · ')}</span>
+    </>
   )
 }

@@ -19,7 +19,13 @@ async function* linesOf(key: LogKey, from: number, to: number): AsyncGenerator<L
 
 /** Lines as text, as they read. */
 export const textOf = (lines: readonly LogLineView[], withTimes: boolean): string =>
-  lines.map(({ ts, text }) => `${withTimes ? `${ts} ` : ''}${withoutEscapes(text).replace(/^.*\r(?=.)/, '')}\n`).join('')
+  lines.map(({ ts, text }) => `${withTimes ? `${ts} ` : ''}${lastState(withoutEscapes(text))}\n`).join('')
+
+/** What is left of a line that overwrote itself. */
+function lastState(text: string): string {
+  const line = text.replace(/\r+$/, '')
+  return line.slice(line.lastIndexOf('\r') + 1)
+}
 
 export async function copyLines(key: LogKey, { from, to }: LineSelection, withTimes: boolean): Promise<number> {
   let text = ''

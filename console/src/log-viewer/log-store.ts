@@ -14,9 +14,13 @@ const isOver = (state: LogStatus['state']): boolean => state === 'sealed' || sta
 const MAX_BEHIND = 4_000
 const QUIET_MS = 40
 const RETRY_MS = 1_000
+/** An interrupted log is looked at again: its worker may come back with the rest. */
+const RECHECK_MS = 5_000
 const MAX_IN_FLIGHT = 2
 
 type Listener = () => void
+/** Lines [from, to). */
+export type LineRange = readonly [number, number]
 
 /** One attempt's log in the browser: pages of lines that are looked at, and the tail as it grows. Tells its listeners when anything has changed. */
 export class LogStore {
@@ -31,7 +35,8 @@ export class LogStore {
   private readonly markListeners = new Set<(mark: GroupMark) => void>()
   private readonly listeners = new Set<Listener>()
   private readonly fetching = new Map<number, AbortController>()
-  private wanted: readonly [number, number] = [0, 0]
+  private wanted: readonly LineRange[] = []
+  private recheck: ReturnType<typeof setTimeout> | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
   private lastNeedAt = 0
   private version = 0
@@ -63,10 +68,21 @@ export class LogStore {
     return () => this.markListeners.delete(listener)
   }
 
+  /** Lines come live. */
+  get isLive(): boolean {
+    return this.stopFollowing !== undefined
+  }
+
   /** These lines are looked at now: what is missing of them is fetched, and what is not wanted any more is not waited for. */
-  need(from: number, to: number): void {
-    this.wanted = [Math.max(0, from), Math.min(to, this.status.total)]
-    if (this.pages.firstMissing(...this.wanted) === undefined) return
+  need(ranges: readonly LineRange[]): void {
+    this.wanted = ranges.map(([from, to]) => [Math.max(0, from), Math.min(to, this.status.total)])
+    if (this.wanted.every(([from, to]) => this.pages.firstMissing(from, to) === undefined)) {
+      if (this.error === undefined) return
+      // What could not be read is not looked at any more, or came live.
+      this.error = undefined
+      this.notify()
+      return
+    }
     const now = performance.now()
     const isQuiet = now - this.lastNeedAt > QUIET_MS
     this.lastNeedAt = now
@@ -95,6 +111,7 @@ export class LogStore {
   private close(): void {
     this.isClosed = true
     clearTimeout(this.timer)
+    clearTimeout(this.recheck)
     this.stopFollowing?.()
     this.stopFollowing = undefined
     for (const controller of this.fetching.values()) controller.abort()
@@ -102,12 +119,15 @@ export class LogStore {
   }
 
   private fetchWanted(): void {
-    const [from, to] = this.wanted
     for (const [page, controller] of this.fetching) {
-      if (page >= pageOf(from) - 1 && page <= pageOf(to)) continue
+      if (this.wanted.some(([from, to]) => page >= pageOf(from) - 1 && page <= pageOf(to))) continue
       controller.abort()
       this.fetching.delete(page)
     }
+    for (const [from, to] of this.wanted) this.fetchRange(from, to)
+  }
+
+  private fetchRange(from: number, to: number): void {
     for (let at = from; at < to && this.fetching.size < MAX_IN_FLIGHT;) {
       const missing = this.pages.firstMissing(at, to)
       if (missing === undefined) return
@@ -171,9 +191,28 @@ export class LogStore {
     if (isEnd) {
       this.stopFollowing?.()
       this.stopFollowing = undefined
+      if (!isOver(state)) this.lookAgain()
     }
     if (nextAttempt !== undefined) return this.another(nextAttempt)
     this.notify()
+  }
+
+  /** The run has ended, but not its log. */
+  private lookAgain(): void {
+    clearTimeout(this.recheck)
+    if (this.isClosed) return
+    this.recheck = setTimeout(() => {
+      logPage(this.key, { from: this.status.total, limit: 1 }).then(
+        ({ state, total, reason, gaps }) => {
+          if (this.isClosed) return
+          this.setStatus({ state, total, reason, gaps })
+          this.notify()
+          if (state === 'open') this.follow()
+          else if (!isOver(state)) this.lookAgain()
+        },
+        () => this.lookAgain(),
+      )
+    }, RECHECK_MS)
   }
 
   /** A new object only when something has changed; the number of lines never falls. */

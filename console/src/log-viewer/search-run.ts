@@ -1,10 +1,12 @@
 import { type LogLineView, LOG_SEARCH_LIMIT } from '@jobtrail/shared/api/logs'
+import { isProblem } from '../api/problem'
 import { type LogKey, searchLog, type SearchTerms } from '../api/logs'
 import { Matches } from './logic/matches'
 
 /** Enough to step through; beyond it the answer says so. */
 const MAX_MATCHES = LOG_SEARCH_LIMIT
 const LIVE_PAUSE_MS = 1_000
+const RETRY_MS = [1_000, 2_000, 5_000, 10_000]
 const CONTEXT_LINES = 150
 const FOUND_AT_ONCE = 500
 
@@ -19,6 +21,7 @@ export class SearchRun {
   searched = 0
   total = 0
   private next = 0
+  private failures = 0
   private version = 0
   private timer: ReturnType<typeof setTimeout> | undefined
   private readonly listeners = new Set<() => void>()
@@ -91,6 +94,7 @@ export class SearchRun {
           { ...this.terms, from: this.next, limit: MAX_MATCHES - this.matches.lines.length, lines: false },
           this.ended.signal,
         )
+        this.failures = 0
         for (const { n, at } of page.matches) this.matches.add(n, at)
         this.next = page.next ?? page.total
         this.searched = this.next
@@ -102,8 +106,22 @@ export class SearchRun {
     } catch (error) {
       if (this.ended.signal.aborted) return
       this.error = error
-      this.change('failed')
+      // A wrong pattern stays wrong; a server that is away comes back.
+      if (isProblem(error) && error.isTransient) this.again()
+      else this.change('failed')
     }
+  }
+
+  private again(): void {
+    const pauseMs = RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)] ?? 0
+    this.change('searching')
+    this.timer = setTimeout(
+      () => {
+        this.timer = undefined
+        void this.run()
+      },
+      pauseMs * (0.75 + Math.random() / 2),
+    )
   }
 
   private change(phase: SearchPhase): void {

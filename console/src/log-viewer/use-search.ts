@@ -25,11 +25,12 @@ export function useSearch(store: LogStore, view: ViewState) {
   useEffect(() => setIndex(undefined), [run])
   const { total } = store.status
   useEffect(() => run?.grew(total), [run, total, version])
-  /** Goes to the next or former match; to the first one from `line` on when there is no current one. */
+  /** Goes to the next or former match; when there is no current one, from `line`. */
   const step = useCallback(
     (by: 1 | -1, line: number): number | undefined => {
       if (run === undefined || run.matches.lines.length === 0) return undefined
-      const next = index === undefined ? run.matches.indexFrom(line) : run.matches.step(index, by)
+      const from = run.matches.indexFrom(line)
+      const next = index !== undefined ? run.matches.step(index, by) : by === 1 ? from : run.matches.step(from, -1)
       setIndex(next)
       return run.matches.lines[next]
     },

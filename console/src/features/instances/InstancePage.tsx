@@ -7,6 +7,7 @@ import type { InstanceDetail } from '@jobtrail/shared/api/instances'
 import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { instanceQuery } from '../../api/instances'
 import { jobQuery } from '../../api/jobs'
+import type { LineSelection } from '../../log-viewer/logic/line-hash'
 import { LogViewer } from '../../log-viewer/LogViewer'
 import { PageHeader } from '../../ui/page-header'
 import { RelativeTime } from '../../ui/relative-time'
@@ -38,19 +39,29 @@ function Run({ instance }: { instance: InstanceDetail }) {
   const job = useQuery({ ...jobQuery(instance.jobId), staleTime: 60_000, retry: false })
   const jobZone = job.data?.trigger.kind === 'cron' ? job.data.trigger.timeZone : undefined
   const log = useLogView()
-  // The viewer may know of a retry before this page does.
-  const [seen, setSeen] = useState(0)
-  const latest = Math.max(1, instance.attempt, seen)
-  const isPinned = log.attempt !== undefined && log.attempt <= latest
-  const attempt = isPinned ? (log.attempt ?? latest) : latest
+  const latest = Math.max(1, instance.attempt)
+  // The viewer goes on to the next attempt when its reader has seen enough of this one, and may know of it before this page does.
+  const [current, setCurrent] = useState(latest)
+  const isPinned = log.attempt !== undefined && log.attempt <= Math.max(latest, current)
+  const attempt = isPinned ? (log.attempt ?? current) : current
   const refresh = useCallback(() => void queries.invalidateQueries({ queryKey: ['instances', 'one', id] }), [queries, id])
   const onNextAttempt = useCallback(
     (next: number) => {
-      setSeen(next)
+      setCurrent(next)
+      log.setAttempt(undefined)
       refresh()
     },
-    [refresh],
+    [log.setAttempt, refresh], // eslint-disable-line react-hooks/exhaustive-deps
   )
+  // A link to lines says of which attempt: there may be more of them by the time it is followed.
+  const onSelection = useCallback(
+    (lines: LineSelection | undefined) => log.onSelection(lines, lines === undefined && attempt === latest ? undefined : attempt),
+    [log.onSelection, latest, attempt], // eslint-disable-line react-hooks/exhaustive-deps
+  )
+  const onShow = (next: number | undefined): void => {
+    setCurrent(latest)
+    log.setAttempt(next)
+  }
   const shown = instance.attempts.find((each) => each.attempt === attempt)
   const isRunning = !isFinalInstance(status)
   return (
@@ -68,7 +79,7 @@ function Run({ instance }: { instance: InstanceDetail }) {
       />
       <WhyNote instance={instance} />
       <Card size="small" style={{ marginBottom: 12 }}>
-        <Timeline instance={instance} shown={attempt} onShow={log.setAttempt} />
+        <Timeline instance={instance} shown={attempt} onShow={onShow} />
         <Facts instance={instance} jobZone={jobZone} />
       </Card>
       <ParamsAndResult instance={instance} />
@@ -86,12 +97,13 @@ function Run({ instance }: { instance: InstanceDetail }) {
           view={log.view}
           onView={log.onView}
           selection={log.selection}
-          onSelection={log.onSelection}
+          onSelection={onSelection}
           isFull={log.isFull}
           onFull={log.setIsFull}
+          latestAttempt={latest}
           onNextAttempt={onNextAttempt}
           onState={refresh}
-          borders={attemptBorders({ instance, shown: attempt, jobZone, onShow: log.setAttempt })}
+          borders={attemptBorders({ instance, shown: attempt, jobZone, onShow })}
           emptyText={t(`log.${emptyKey(instance)}`)}
         />
       )}

@@ -67,9 +67,9 @@ export function useLogView() {
     [go],
   )
   const onSelection = useCallback(
-    (next: LineSelection | undefined) => {
+    (next: LineSelection | undefined, ofAttempt: number | undefined) => {
       setSelected(next)
-      go(() => undefined, hashOf(next))
+      go((search) => (ofAttempt === undefined ? search.delete('attempt') : search.set('attempt', String(ofAttempt))), hashOf(next))
     },
     [go],
   )
