@@ -9,11 +9,22 @@ export interface PlainAnswer {
 
 const TIMEOUT_MS = 60_000
 
+/** What a request needs besides its URL. */
+export interface PlainOptions {
+  method?: string
+  headers?: Record<string, string>
+  /** Sent as it is, in place of that of the URL, which is tidied up. */
+  path?: string
+  body?: string
+  /** The address that the request comes from, such as another one of 127.0.0.0/8. */
+  localAddress?: string
+}
+
 /** One HTTP request without the conveniences of `fetch`, which hides encodings. Rejects when the answer breaks off. */
-export function plainRequest(url: URL, options: { method?: string; headers?: Record<string, string> } = {}): Promise<PlainAnswer> {
+export function plainRequest(url: URL, { body, ...options }: PlainOptions = {}): Promise<PlainAnswer> {
   return new Promise((resolve, reject) => {
-    const { method = 'GET', headers = {} } = options
-    const outgoing = request(url, { method, headers, agent: false, timeout: TIMEOUT_MS }, (incoming) => {
+    const { method = 'GET' } = options
+    const outgoing = request(url, { ...options, agent: false, timeout: TIMEOUT_MS }, (incoming) => {
       const parts: Buffer[] = []
       incoming.on('data', (part: Buffer) => parts.push(part))
       incoming.once('error', reject)
@@ -24,6 +35,6 @@ export function plainRequest(url: URL, options: { method?: string; headers?: Rec
     })
     outgoing.once('timeout', () => outgoing.destroy(new Error(`${method} ${url.pathname}: nothing for ${TIMEOUT_MS} ms`)))
     outgoing.once('error', reject)
-    outgoing.end()
+    outgoing.end(body)
   })
 }
