@@ -1,6 +1,7 @@
 import { ApiClient } from '@jobtrail/deploy/api-client'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
+import { createAndRun, createJob, shellJob, uniqueName, waitForSealed } from '../support/factories.js'
 
 const cluster = useCluster({ servers: 1, workers: 0, balancer: 'none' })
 
@@ -130,6 +131,112 @@ describe('the OpenAPI document', () => {
       expect(response.headers.get('content-type')).not.toContain('text/html')
       await response.body?.cancel()
     }
+  })
+})
+
+describe('every operation that is not public', () => {
+  const withId = (): typeof operations => operations.filter(([name]) => name.includes('{'))
+  /** The methods that remove come last, so that everything is there for the others. */
+  const removingLast = (list: typeof operations): typeof operations =>
+    list.toSorted(([a], [b]) => Number(a.startsWith('DELETE')) - Number(b.startsWith('DELETE')))
+
+  async function answerTo(api: ApiClient, name: string, path: string, body?: unknown): Promise<{ status: number; text: string }> {
+    const [method = ''] = name.split(' ')
+    const answer = await api.raw(method, path, body === undefined ? {} : { body })
+    return { status: answer.status, text: await answer.text() }
+  }
+
+  test('answers 401 without a token, and with one that is none', async () => {
+    const faults: string[] = []
+    for (const [name] of operations.filter(([each]) => !PUBLIC.includes(each))) {
+      const path = name.slice(name.indexOf(' ') + 1).replaceAll(/\{\w+\}/g, () => crypto.randomUUID())
+      for (const token of [undefined, 'nonsense', `jt_${crypto.randomUUID()}_nonsense`]) {
+        const { status } = await answerTo(new ApiClient(cluster().url, token), name, path)
+        if (status !== 401) faults.push(`${name} with token ${token}: ${status}`)
+      }
+    }
+    expect(faults).toEqual([])
+  })
+
+  describe('and the things of another namespace', () => {
+    /** One thing of each kind, by the name of its collection in paths; users are everyone's. */
+    let things: Record<string, string>
+    let theirs = ''
+    let admin: ApiClient
+    let stranger: ApiClient
+
+    beforeAll(async () => {
+      admin = await cluster().api()
+      theirs = uniqueName('theirs')
+      const ours = uniqueName('ours')
+      for (const name of [ours, theirs]) await admin.post('/api/namespaces', { name })
+      const username = uniqueName('stranger')
+      await admin.post('/api/users', { username, password: 'a-good-password', grants: { [ours]: 'admin' } })
+      stranger = await ApiClient.login(cluster().url, username, 'a-good-password')
+      await cluster().addWorker({ token: await cluster().createWorkerToken(theirs) })
+      // Besides the one of the walk, so that the namespace is never empty and is not removed.
+      await createJob(admin, shellJob('true', { namespace: theirs }))
+      const { job, instanceId } = await createAndRun(admin, shellJob('echo secret', { namespace: theirs }))
+      const { attempts } = await waitForSealed(admin, instanceId)
+      const made = async (path: string, body: unknown): Promise<string> => (await admin.post<{ id: string }>(path, body)).id
+      things = {
+        jobs: job.id,
+        instances: instanceId,
+        workers: attempts[0]?.workerId ?? '',
+        'api-tokens': await made('/api/api-tokens', { namespace: theirs, name: uniqueName('token'), role: 'viewer' }),
+        'worker-tokens': await made('/api/worker-tokens', { namespace: theirs, name: uniqueName('token') }),
+        users: await made('/api/users', { username: uniqueName('user'), password: 'a-good-password', grants: { [theirs]: 'viewer' } }),
+        namespaces: theirs,
+      }
+    }, 60_000)
+
+    const BODIES: Record<string, unknown> = {
+      'PATCH /api/jobs/{id}': { revision: 1, description: 'changed' },
+      'POST /api/jobs/{id}/runs': {},
+      'POST /api/jobs/{id}/runs/bulk': { runs: [{}] },
+      'PATCH /api/users/{id}': { disabled: true },
+      'PATCH /api/namespaces/{name}': { revision: 1, description: 'changed' },
+    }
+    const queryOf = (name: string): string =>
+      ({ 'GET /api/instances/{id}/logs/search': '?q=secret', 'GET /api/instances/strips': `?jobIds=${things['jobs']}` })[name] ?? ''
+
+    /** The path of an operation on one of the things; an error for one that is not known here, so that nobody forgets to add it. */
+    function pathOf(name: string): string {
+      const path = name
+        .slice(name.indexOf(' ') + 1)
+        .replace(/^\/api\/([a-z-]+)\/\{(?:id|name)\}/, (whole, kind: string) => (things[kind] === undefined ? whole : `/api/${kind}/${things[kind]}`))
+        .replace('/revisions/{revision}', '/revisions/1')
+      if (path.includes('{')) throw new Error(`${name}: say in this test what its parameters can be`)
+      return path + queryOf(name)
+    }
+
+    /** Who may not see users at all learns nothing of one by being told so. */
+    const hiddenBy = (name: string): number => (name.includes('/api/users') ? 403 : 404)
+
+    test('are in no list, and the namespace cannot be asked for', async () => {
+      const lists = operations.filter(([name]) => name.startsWith('GET /api/') && !name.includes('{'))
+      for (const [name, { parameters = [] }] of lists) {
+        const { text } = await answerTo(stranger, name, pathOf(name))
+        for (const thing of Object.values(things)) expect(text, `${name} shows ${thing}`).not.toContain(thing)
+        if (!parameters.some((parameter) => parameter.in === 'query' && parameter.name === 'namespace')) continue
+        const path = `${pathOf(name)}?namespace=${theirs}`
+        expect([name, (await answerTo(stranger, name, path)).status]).toEqual([name, hiddenBy(name)])
+        expect([name, (await answerTo(admin, name, path)).status]).toEqual([name, 200])
+      }
+    })
+
+    test('are not there by their IDs, whatever is asked of them', async () => {
+      const seen: Record<string, number> = {}
+      for (const [name] of withId()) seen[name] = (await answerTo(stranger, name, pathOf(name), BODIES[name])).status
+      expect(seen).toEqual(Object.fromEntries(withId().map(([name]) => [name, hiddenBy(name)])))
+      // They are there, for those who may see them, and the calls were such that they would have been answered.
+      const wrong: string[] = []
+      for (const [name] of removingLast(withId())) {
+        const { status } = await answerTo(admin, name, pathOf(name), BODIES[name])
+        if (status >= 400 && status !== 409) wrong.push(`${name}: ${status}`)
+      }
+      expect(wrong).toEqual([])
+    })
   })
 })
 
