@@ -1,5 +1,7 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { ApiError } from '@jobtrail/deploy/api-client'
+import { waitFor } from '@jobtrail/deploy/wait'
 import { describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import {
@@ -15,6 +17,7 @@ import {
   waitForInstance,
   waitForSealed,
 } from '../support/factories.js'
+import { Gate } from '../support/gate.js'
 
 const cluster = useCluster({
   servers: 2,
@@ -22,6 +25,9 @@ const cluster = useCluster({
   slots: 8,
   workerArgs: ['--tags', 'linux,x64', '--handlers', fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))],
 })
+
+/** What two servers may disagree by about the time of MongoDB, each by half of the slowest answer that it takes its time from. */
+const CLOCKS_DIFFER_MS = 250
 
 const texts = async (instanceId: string, query?: string): Promise<string[]> =>
   (await logPage(await cluster().api(), instanceId, query)).lines.map(({ text }) => text)
@@ -37,6 +43,74 @@ describe('a run', () => {
     expect(await texts(instanceId)).toEqual(['day=monday token=***', '{"day":"monday","n":1}', 'no newline'])
     expect((await rawLog(api, instanceId)).toString()).toBe('day=monday token=***\n{"day":"monday","n":1}\nno newline')
     expect(JSON.stringify(await api.get(`/api/jobs/${job.id}`))).not.toContain('correct-horse')
+  })
+
+  test('of a shell job has the environment and the folder that the job names', async () => {
+    const api = await cluster().api()
+    const folder = `${cluster().dir}/a folder`
+    await mkdir(folder)
+    const processor = { kind: 'shell' as const, script: 'echo "$COLOUR of $PWD"; pwd', env: { COLOUR: 'dark "red" $HOME' }, cwd: folder }
+    const { instanceId } = await createAndRun(api, shellJob('', { processor }))
+    expect(await waitForSealed(api, instanceId)).toMatchObject({ status: 'SUCCEEDED' })
+    expect(await texts(instanceId)).toEqual([`dark "red" $HOME of ${folder}`, folder])
+    const nowhere = await createAndRun(api, shellJob('', { processor: { ...processor, cwd: `${folder}/nowhere` } }))
+    expect(await waitForEnd(api, nowhere.instanceId)).toMatchObject({ status: 'FAILED', error: expect.stringContaining('nowhere') })
+  })
+
+  test('keeps the revision of the job that it was made from, whatever becomes of the job while it waits', async () => {
+    const api = await cluster().api()
+    const gate = new Gate(`${cluster().dir}/gate-revision`)
+    const processor = { kind: 'shell' as const, script: `${gate.shell(1)}; echo one` }
+    const job = await createJob(api, shellJob('', { processor, maxConcurrent: 1 }))
+    const running = await runJob(api, job.id)
+    await waitForInstance(api, running, 'runs', ({ status }) => status === 'RUNNING')
+    const waiting = await runJob(api, job.id)
+    await waitForInstance(api, waiting, 'waits for the other', ({ waitingFor }) => waitingFor?.reason === 'concurrency')
+    await api.patch(`/api/jobs/${job.id}`, { revision: job.revision, processor: { kind: 'shell', script: 'echo two' } })
+    const later = await runJob(api, job.id)
+    gate.open()
+    for (const [id, revision, text] of [
+      [waiting, job.revision, 'one'],
+      [later, job.revision + 1, 'two'],
+    ] as const) {
+      expect(await waitForSealed(api, id)).toMatchObject({ status: 'SUCCEEDED', revision })
+      expect(await texts(id)).toEqual([text])
+    }
+  })
+
+  test('that is due beyond what is queued ahead runs once and not early, though the servers that took and queued it are killed', async () => {
+    const [first, second] = await Promise.all(cluster().servers.map(({ url }) => cluster().api(url)))
+    if (first === undefined || second === undefined) throw new Error('two servers are wanted')
+    const instances = (await cluster().database()).collection<{ _id: string; queued: boolean }>('instances')
+    const marks = `${cluster().dir}/due`
+    await mkdir(marks)
+    const script = `echo "attempt $JOBTRAIL_ATTEMPT_NUMBER"; echo "$JOBTRAIL_ATTEMPT_NUMBER" >> "${marks}/$JOBTRAIL_INSTANCE_ID"`
+    const delayed = await createJob(first, shellJob(script))
+    const failing = await createJob(first, shellJob(`${script}; [ "$JOBTRAIL_ATTEMPT_NUMBER" = 2 ]`, { retry: { maxRetries: 1, backoffMs: 6_000 } }))
+    const retried = await Promise.all([first, second].map((api) => runJob(api, failing.id)))
+    for (const id of retried) await waitForInstance(second, id, 'waits for its retry', ({ status, attempt }) => status === 'WAITING' && attempt === 1)
+    const runs = await Promise.all([first, second, first].map((api) => runJob(api, delayed.id, { delayMs: 6_500 })))
+    const all = [...retried, ...runs]
+    const countQueued = (): Promise<number> => instances.countDocuments({ _id: { $in: all }, queued: true })
+    expect(await countQueued()).toBe(0)
+    const due = new Map(await Promise.all(all.map(async (id) => [id, (await getInstance(second, id)).dueAt] as const)))
+
+    await cluster().server(0).kill()
+    await Promise.all([cluster().server(0).start(), waitFor(async () => (await countQueued()) === all.length, { timeoutMs: 60_000, what: 'all to be queued' })])
+    // Either may have queued them.
+    await cluster().server(1).kill()
+    await cluster().server(1).start()
+
+    for (const id of all) {
+      const instance = await waitForSealed(first, id)
+      const attempts = retried.includes(id) ? [1, 2] : [1]
+      expect(instance).toMatchObject({ status: 'SUCCEEDED', dueAt: due.get(id), attempts: attempts.map((attempt) => ({ attempt })) })
+      const earlyMs = Date.parse(instance.dueAt) - Date.parse(instance.attempts.at(-1)?.dispatchedAt ?? '')
+      expect(earlyMs, `${id} was early`).toBeLessThanOrEqual(CLOCKS_DIFFER_MS)
+      expect((await readFile(`${marks}/${id}`, 'utf8')).split('\n').slice(0, -1).map(Number)).toEqual(attempts)
+      expect(await texts(id)).toEqual([`attempt ${attempts.length}`])
+    }
+    await cluster().waitForWorkers()
   })
 
   test('fails with its exit code, is retried by the policy, and each attempt has its own log', async () => {
@@ -115,7 +189,6 @@ describe('a run', () => {
     const high = await createAndRun(api, shellJob('true', { priority: 5 }))
     const waiting = await waitForInstance(api, low.instanceId, 'knows that slots are busy', ({ waitingFor }) => waitingFor?.reason === 'slots')
     expect(waiting.waitingFor).toMatchObject({ position: 2, message: expect.stringContaining('position 2') })
-    const { writeFile } = await import('node:fs/promises')
     await writeFile(flag, '')
     const [first, second] = await Promise.all([waitForEnd(api, high.instanceId), waitForEnd(api, low.instanceId)])
     expect(first.attempts[0]?.dispatchedAt.localeCompare(second.attempts[0]?.dispatchedAt ?? '')).toBeLessThanOrEqual(0)
@@ -160,7 +233,8 @@ describe('a handler of the SDK', () => {
       expect(await texts(id)).toEqual(lines)
     }
     const { instanceId } = await createAndRun(api, handlerJob('everyWay'))
-    await waitForSealed(api, instanceId)
+    const ended = await waitForSealed(api, instanceId)
+    expect(ended.attempts).toMatchObject([{ progress: { percent: 50, message: 'half way' } }])
     const { lines } = await logPage(api, instanceId)
     expect(lines.map(({ stream, text }) => `${stream}: ${text}`)).toEqual([
       'stdout: console.log 1',
