@@ -1,7 +1,14 @@
 import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ApiClient } from '@jobtrail/deploy/api-client'
 import { REPO_ROOT } from '@jobtrail/deploy/paths'
-import { describe, expect, test } from 'vitest'
+import { freePort } from '@jobtrail/deploy/ports'
+import { serverProcess, waitUntilReady } from '@jobtrail/deploy/programs'
+import { NamespacePage } from '@jobtrail/shared/api/auth'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { testInfra } from '../support/infra.js'
 
 /** Runs a program that is to end at once, with this environment and no other. */
 function run(program: string, env: Record<string, string>, args: readonly string[] = []): { status: number | null; stdout: string; stderr: string } {
@@ -13,6 +20,38 @@ function run(program: string, env: Record<string, string>, args: readonly string
   if (error !== undefined) throw error
   return { status, stdout, stderr }
 }
+
+describe('a first start without JOBTRAIL_ADMIN_PASSWORD', () => {
+  let dir = ''
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'jobtrail-first-start-'))
+    return () => rm(dir, { recursive: true, force: true })
+  })
+
+  test('of two servers at once makes one password, which one of them says once and which signs in on both', async () => {
+    const { mongodbUri, redisUrl, keyPrefix } = testInfra()
+    const servers = await Promise.all(
+      ['one', 'two'].map(async (serverId) => {
+        const [port, logFile] = [await freePort(), join(dir, `${serverId}.log`)]
+        const env = { JOBTRAIL_KEY_PREFIX: keyPrefix, JOBTRAIL_HOST: '127.0.0.1' }
+        return { port, child: serverProcess({ port, serverId, mongodbUri, redisUrl, logFile, baseEnv: { PATH: process.env['PATH'] }, env }) }
+      }),
+    )
+    try {
+      for (const { child } of servers) child.start()
+      await Promise.all(servers.map(({ child, port }) => waitUntilReady(child, port)))
+      const lines = servers.flatMap(({ child }) => child.log().split('\n')).filter((line) => /password/i.test(line) && !line.includes('Mapped {'))
+      expect(lines).toEqual([expect.stringContaining('admin')])
+      const password = /admin, shown only this once: (\S+)/.exec(lines[0] ?? '')?.[1] ?? ''
+      for (const { port } of servers) {
+        const api = await ApiClient.login(`http://127.0.0.1:${port}`, 'admin', password)
+        expect((await api.get('/api/namespaces', NamespacePage)).items.map(({ name }) => name)).toEqual(['default'])
+      }
+    } finally {
+      await Promise.all(servers.map(({ child }) => child.kill()))
+    }
+  })
+})
 
 describe('a wrong environment', () => {
   test('ends a server with exit code 2 before it does anything, and names each variable and what would be right', () => {

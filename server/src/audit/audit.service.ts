@@ -38,7 +38,11 @@ export class AuditService {
     private readonly clock: Clock,
   ) {}
 
-  /** In the transaction of the change, so that there is neither without the other. Details lose what looks like a secret. */
+  /**
+   * With `session` in the transaction of the change, so that there is neither without the other: definitions, users, rights and tokens. Without it after the change
+   * and before its answer (runs, cancels, retries, drains, sessions): a server that dies between the two leaves a change without its record, and a caller without an
+   * answer. Details lose what looks like a secret.
+   */
   async record(entry: AuditEntry, session?: ClientSession): Promise<void> {
     const document = this.toDocument(entry)
     if (session === undefined) await this.inserts.add(document)
