@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# A Jobtrail server. Build from the root of the repository:
+# A Jobtrail server with the console that it serves. Build from the root of the repository:
 #   docker build -f deploy/docker/server.Dockerfile -t jobtrail-server .
 ARG NODE_IMAGE=node:22-bookworm-slim
 
@@ -9,6 +9,7 @@ COPY package.json package-lock.json tsconfig.base.json ./
 COPY shared/package.json shared/
 COPY server/package.json server/
 COPY worker/package.json worker/
+COPY console/package.json console/
 COPY deploy/package.json deploy/
 COPY test/package.json test/
 
@@ -22,10 +23,12 @@ FROM manifests AS build
 RUN npm install --no-save --include=dev --no-audit --no-fund
 COPY shared shared
 COPY server server
-RUN node node_modules/typescript/bin/tsc -b shared server
+COPY console console
+# The console takes the built shared package.
+RUN node node_modules/typescript/bin/tsc -b shared server && npm run build --workspace @jobtrail/console
 
 FROM ${NODE_IMAGE}
-ENV NODE_ENV=production JOBTRAIL_PORT=7700
+ENV NODE_ENV=production JOBTRAIL_PORT=7700 JOBTRAIL_STATIC_DIR=/app/console/dist
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=dependencies /app/package.json ./
@@ -34,6 +37,7 @@ COPY --from=build /app/shared/dist shared/dist
 COPY --from=build /app/server/package.json server/package.json
 COPY --from=dependencies /app/server/node_modules server/node_modules
 COPY --from=build /app/server/dist server/dist
+COPY --from=build /app/console/dist console/dist
 COPY --chmod=0555 deploy/docker/server-health.mjs /app/health.mjs
 USER node
 EXPOSE 7700

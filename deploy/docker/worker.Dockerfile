@@ -10,6 +10,7 @@ COPY package.json package-lock.json tsconfig.base.json ./
 COPY shared/package.json shared/
 COPY server/package.json server/
 COPY worker/package.json worker/
+COPY console/package.json console/
 COPY deploy/package.json deploy/
 COPY test/package.json test/
 

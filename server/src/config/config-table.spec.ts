@@ -18,14 +18,3 @@ test('the table has every variable, with its default and what it takes', () => {
 test('docs/configuration.md holds the present table; npm run docs writes it', () => {
   expect(read('docs/configuration.md')).toContain(`<!-- begin server -->\n${configTable()}\n<!-- end server -->`)
 })
-
-test('the servers of the compose file and of the image are told by variables that there are', () => {
-  const compose = read('deploy/compose/compose.yaml')
-  const shared = /^x-server-environment:.*\n((?: .*\n|#.*\n)+)/m.exec(compose)?.[1] ?? ''
-  const own = [...compose.matchAll(/^ {2}server-\d+:\n((?: {4}.*\n)+)/gm)].map(([, block = '']) => block)
-  expect(own).toHaveLength(2)
-  const image = [...read('deploy/docker/server.Dockerfile').matchAll(/\b(JOBTRAIL_\w+)=/g)].map(([, name]) => name)
-  const used = [...`${shared}${own.join('')}`.matchAll(/^ +([A-Z][A-Z_]+):/gm)].map(([, name]) => name)
-  expect(used).toEqual(expect.arrayContaining(['MONGODB_URI', 'REDIS_URL', 'JOBTRAIL_SERVER_ID']))
-  expect([...used, ...image].filter((name) => name === undefined || !names.includes(name))).toEqual([])
-})
