@@ -1,16 +1,29 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { hasCode } from './errno.js'
 import { type FileLock, LockHeldError, acquireLock, isAlive } from './lock.js'
 import { DATA_DIR, displayPath } from './paths.js'
+import { REDIS_PID_FILE } from './redis.js'
 import { SetupError } from './setup-error.js'
+
+export interface WorkerToken {
+  id: string
+  token: string
+}
 
 /** What has to be the same at the next start. */
 export interface Secrets {
   adminPassword: string
-  workerToken?: { id: string; token: string }
+  workerToken?: WorkerToken
+}
+
+/** Of a folder that was named, since we remove old logs in it and take it from all others: an empty one, or one of ours. */
+async function refuseOthersFolder(dir: string): Promise<void> {
+  const names = await readdir(dir)
+  if (names.length === 0 || names.includes('secrets.json') || names.includes('lock')) return
+  throw new SetupError(`${displayPath(dir)} holds other things: name a new or an empty folder with --data-dir`)
 }
 
 /** Where one `npm start` keeps its things; nobody else uses the folder while it is open. */
@@ -22,22 +35,27 @@ export class DataFolder {
   ) {}
 
   /** Takes the folder for us alone, or says who has it. */
-  static async open(ephemeral: boolean): Promise<DataFolder> {
-    const dir = ephemeral ? await mkdtemp(join(tmpdir(), 'jobtrail-')) : DATA_DIR
+  static async open({ ephemeral, dataDir }: { ephemeral: boolean; dataDir: string | undefined }): Promise<DataFolder> {
+    const dir = ephemeral ? await mkdtemp(join(tmpdir(), 'jobtrail-')) : resolve(dataDir ?? DATA_DIR)
     await mkdir(dir, { recursive: true })
+    if (dataDir !== undefined) await refuseOthersFolder(dir)
     await chmod(dir, 0o700)
     let lock: FileLock
     try {
       lock = await acquireLock(join(dir, 'lock'))
     } catch (error) {
       if (!(error instanceof LockHeldError)) throw error
-      throw new SetupError(`another Jobtrail (process ${error.pid}) uses ${displayPath(dir)}: end it first, or start with --ephemeral and another --port`, {
-        cause: error,
-      })
+      throw new SetupError(
+        `another Jobtrail (process ${error.pid}) uses ${displayPath(dir)}: end it first, or start with another --data-dir (or --ephemeral) and --port`,
+        {
+          cause: error,
+        },
+      )
     }
     const folder = new DataFolder(dir, ephemeral, lock)
     try {
-      await folder.refuseForeignMongod()
+      await folder.refuseForeign('mongod', 'mongo', 'member-0', 'mongod.lock')
+      await folder.refuseForeign('redis-server', 'redis', REDIS_PID_FILE)
       await rm(folder.path('logs'), { recursive: true, force: true })
     } catch (error) {
       await folder.close()
@@ -51,11 +69,11 @@ export class DataFolder {
     return join(this.dir, ...parts)
   }
 
-  /** The admin's password, given or generated, is kept so that the next start shows the same sign-in. */
+  /** What was kept; at the first start the given password or a generated one, kept at once: the servers may have taken it before anything else fails. */
   async secrets(givenPassword: string | undefined): Promise<Secrets> {
     const known = await this.readSecrets()
-    const adminPassword = givenPassword ?? known?.adminPassword ?? randomBytes(12).toString('base64url')
-    const secrets = { ...known, adminPassword }
+    if (known !== undefined) return known
+    const secrets = { adminPassword: givenPassword ?? randomBytes(12).toString('base64url') }
     await this.writeSecrets(secrets)
     return secrets
   }
@@ -81,15 +99,14 @@ export class DataFolder {
     return text === undefined ? undefined : (JSON.parse(text) as Secrets)
   }
 
-  /** mongod writes its process id into its folder: someone may have started one there by hand. */
-  private async refuseForeignMongod(): Promise<void> {
-    const file = this.path('mongo', 'member-0', 'mongod.lock')
-    const text = await readFile(file, 'utf8').catch(() => '')
+  /** mongod and our Redis write their process id into their folder: one may be left of a start that was killed, or have been started there by hand. */
+  private async refuseForeign(program: string, folder: string, ...pidFile: string[]): Promise<void> {
+    const text = await readFile(this.path(folder, ...pidFile), 'utf8').catch(() => '')
     const pid = Number(text.trim())
     if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return
-    const command = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => 'mongod')
+    const command = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => program)
     // The id may belong to something else by now, after a restart of the machine.
-    if (!command.startsWith('mongod')) return
-    throw new SetupError(`a mongod (process ${pid}) runs in ${displayPath(this.path('mongo'))}: end it first`)
+    if (!command.startsWith(program)) return
+    throw new SetupError(`a ${program} (process ${pid}) runs in ${displayPath(this.path(folder))}: end it first`)
   }
 }

