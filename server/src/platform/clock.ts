@@ -7,7 +7,7 @@ const SYNC_EVERY_MS = 10_000
 
 /**
  * The cluster's time: that of the MongoDB primary, so that leases and fire times mean the same on every server, and a wall clock that jumps on one machine
- * changes nothing. Between measurements it runs on the monotonic clock.
+ * changes nothing. Between measurements it runs on the monotonic clock. Behind mongos it is the router's time: deploy/scaling.md asks for routers that agree.
  */
 @Injectable()
 export class Clock implements OnModuleInit, OnApplicationShutdown {
