@@ -132,3 +132,41 @@ it('over plain HTTP from another machine jobs are run, and texts copied', async 
   expect(await copied()).toBe(token)
   expect(errors).toEqual([])
 })
+
+it('params that are no JSON are not saved, and say so; Ctrl+S saves what the button would', async () => {
+  const api = await cluster().api()
+  const { id, name } = await createJob(api, shellJob('true'))
+  const page = await openPage(browser(), { token: api.token ?? '' })
+  const saves: string[] = []
+  page.on('request', (request) => {
+    if (request.method() === 'PATCH') saves.push(request.postData() ?? '')
+  })
+  await page.goto(`${cluster().url}/jobs/${id}`)
+  const params = page.getByRole('textbox', { name: 'Params as JSON', exact: true })
+  const save = page.getByRole('button', { name: /Save/ })
+  const type = async (text: string): Promise<void> => {
+    await params.click()
+    await page.keyboard.press('ControlOrMeta+a')
+    await page.keyboard.insertText(text)
+  }
+  await params.waitFor()
+  await page.keyboard.press('ControlOrMeta+s')
+  await type('{"who": ')
+  await page.getByText('Unsaved', { exact: false }).first().waitFor()
+  await page.keyboard.press('ControlOrMeta+s')
+  await page.getByRole('alert').getByText('Not JSON yet').waitFor()
+  await save.click()
+  expect(saves).toEqual([])
+
+  await type('{"who": "me"}')
+  await page.getByText('Not JSON yet').waitFor({ state: 'detached' })
+  await page.getByRole('button', { name: /Run now/ }).click()
+  await page.getByRole('dialog').waitFor()
+  await page.keyboard.press('ControlOrMeta+s')
+  await page.keyboard.press('Escape')
+  await page.getByRole('dialog').waitFor({ state: 'hidden' })
+  expect(saves).toEqual([])
+  await page.keyboard.press('ControlOrMeta+s')
+  await page.getByText(`${name} is saved`, { exact: false }).or(page.getByText('Revision 2')).first().waitFor()
+  expect(saves).toEqual([JSON.stringify({ revision: 1, params: { who: 'me' } })])
+})

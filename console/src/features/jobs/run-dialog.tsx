@@ -9,8 +9,9 @@ import { runJob } from '../../api/jobs'
 import { isProblem, messageOf } from '../../api/problem'
 import { exactDuration } from './logic/exact-duration'
 import { CodeEditor } from './editor/code-editor'
-import { errorsOfIssues, errorsOfProblem } from './logic/field-path'
-import { parseObject } from './logic/json-object'
+import { errorsOfIssues, errorsOfProblem, type FieldErrors } from './logic/field-path'
+import { objectProblem, parseObject } from './logic/json-object'
+import { useProblemText } from './use-problem-text'
 import { Dialog } from '../../ui/dialog'
 import { randomUuid } from '../../ui/random-uuid'
 
@@ -28,6 +29,7 @@ export function RunDialog({
   close: () => void
 }) {
   const { t } = useTranslation('jobs')
+  const problemText = useProblemText()
   const { message } = App.useApp()
   const navigate = useNavigate()
   const client = useQueryClient()
@@ -39,18 +41,19 @@ export function RunDialog({
   // Made with the dialog: pressing twice, or again after no answer came, makes one run.
   const [idempotencyKey] = useState(() => randomUuid())
   const parsed = parseObject(text)
-  const syntax =
-    'problem' in parsed && parsed.problem !== 'empty' ? t(`json.${parsed.problem}`, { message: 'message' in parsed ? parsed.message : '' }) : undefined
+  const wrong = text.trim() === '' ? undefined : objectProblem(parsed)
+  const syntax = wrong === undefined ? undefined : problemText(wrong)
+  const tell = (fields: FieldErrors): void =>
+    setProblem(
+      Object.entries(fields)
+        .map(([path, each]) => `${path}: ${problemText(each)}`)
+        .join('; '),
+    )
 
   const run = async (): Promise<void> => {
     const body = { params: 'value' in parsed ? parsed.value : {}, delayMs: Math.round(delay * UNITS[unit]), idempotencyKey }
     const checked = RunJob.safeParse(body)
-    if (!checked.success)
-      return setProblem(
-        Object.entries(errorsOfIssues(checked.error.issues))
-          .map(([path, each]) => `${path}: ${each}`)
-          .join('; '),
-      )
+    if (!checked.success) return tell(errorsOfIssues(checked.error.issues))
     setIsBusy(true)
     try {
       const { instanceId } = await runJob(job.id, body)
@@ -59,8 +62,8 @@ export function RunDialog({
       close()
       await navigate(`/instances/${instanceId}`)
     } catch (error) {
-      const fields = isProblem(error) ? Object.entries(errorsOfProblem(error.errors)).map(([path, each]) => `${path}: ${each}`) : []
-      setProblem(fields.length > 0 ? fields.join('; ') : messageOf(error))
+      if (isProblem(error) && error.errors.length > 0) tell(errorsOfProblem(error.errors))
+      else setProblem(messageOf(error))
       setIsBusy(false)
     }
   }

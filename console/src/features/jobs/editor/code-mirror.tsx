@@ -1,3 +1,4 @@
+import { autocompletion } from '@codemirror/autocomplete'
 import { javascript } from '@codemirror/lang-javascript'
 import { json, jsonParseLinter } from '@codemirror/lang-json'
 import { python } from '@codemirror/lang-python'
@@ -51,6 +52,8 @@ export default function CodeMirror({ value, onChange, language, label, isReadOnl
         doc: text.current,
         extensions: [
           basicSetup,
+          // Only when asked for: Enter after `done` must begin a line, whatever is offered by then.
+          autocompletion({ activateOnTyping: false }),
           EditorView.lineWrapping,
           languageSlot.of([]),
           theme.of([]),

@@ -1,7 +1,7 @@
 import { CaretRightOutlined, SaveOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
 import { Alert, App, Button, Col, Grid, Row, Segmented, Tag, theme, Tooltip } from 'antd'
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useNavigate } from 'react-router'
 import type { JobView } from '@jobtrail/shared/api/jobs'
@@ -20,6 +20,7 @@ import { LeaveGuard } from './leave-guard'
 import { MatchingWorkers } from './matching-workers'
 import { NextFires } from './next-fires'
 import { useJobEditor } from './use-job-editor'
+import { useSaveKey } from './use-save-key'
 
 type Props = { job: JobView | undefined; initial: JobDraft; namespace: string; notice?: string }
 
@@ -33,15 +34,18 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
   const navigate = useNavigate()
   const [search, change] = useUrlState()
   const editor = useJobEditor({ draft: initial, job }, namespace)
-  const { base, draft, isDirty, isSaving, failure, conflict, isFormable } = editor
+  const { base, draft, unparsed, isDirty, isSaving, failure, conflict, isFormable } = editor
   const workers = useQuery(routableWorkersQuery(namespace))
   const [isRunning, setIsRunning] = useState(false)
-  const [isGoodJson, setIsGoodJson] = useState(true)
   // By an effect, so that the guard sees first that nothing is unsaved any more.
   const [savedId, setSavedId] = useState<string>()
   const isReadOnly = !can(namespace, 'admin')
   const isNew = base.job === undefined
-  const isJson = search.get('view') === 'json' || !isFormable
+  // In the form a press shows what is wrong at its field; broken JSON as a whole is shown already.
+  const canSave = !isReadOnly && unparsed[''] === undefined && (isNew || isDirty)
+  const isUnparsed = Object.keys(unparsed).length > 0
+  // The view that has such a text stays, so that the text is not lost.
+  const isJson = isUnparsed ? unparsed[''] !== undefined : search.get('view') === 'json' || !isFormable
 
   useEffect(() => {
     if (savedId !== undefined && job === undefined) void navigate(`/jobs/${savedId}`, { replace: true })
@@ -53,24 +57,14 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
     void message.success(t(isNew ? 'editor.created' : 'editor.saved', { name: saved.name, revision: saved.revision }))
     setSavedId(saved.id)
   }
-  const latestSave = useRef(save)
-  useEffect(() => {
-    latestSave.current = save
+  useSaveKey(!isReadOnly, () => {
+    if (canSave && !isSaving) void save()
   })
-  useEffect(() => {
-    const onKey = (event: KeyboardEvent): void => {
-      if (event.key !== 's' || !(event.ctrlKey || event.metaKey)) return
-      event.preventDefault()
-      void latestSave.current()
-    }
-    if (!isReadOnly) window.addEventListener('keydown', onKey)
-    return () => window.removeEventListener('keydown', onKey)
-  }, [isReadOnly])
 
   const current = base.job
   return (
     <>
-      <LeaveGuard isDirty={(isDirty || !isGoodJson) && !isReadOnly} name={draft.name} />
+      <LeaveGuard isDirty={isDirty && !isReadOnly} name={draft.name} />
       <div
         style={{
           display: 'flow-root',
@@ -104,7 +98,7 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
               <Segmented
                 aria-label={t('editor.view')}
                 value={isJson ? 'json' : 'form'}
-                disabled={!isFormable || !isGoodJson}
+                disabled={!isFormable || isUnparsed}
                 options={[
                   { value: 'form', label: t('editor.form') },
                   { value: 'json', label: 'JSON' },
@@ -119,7 +113,7 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
                 </Tooltip>
               )}
               {!isReadOnly && (
-                <Button type="primary" icon={<SaveOutlined />} loading={isSaving} disabled={!isGoodJson || (!isNew && !isDirty)} onClick={() => void save()}>
+                <Button type="primary" icon={<SaveOutlined />} loading={isSaving} disabled={!canSave} onClick={() => void save()}>
                   {t(isNew ? 'common:actions.create' : 'common:actions.save')}
                 </Button>
               )}
@@ -131,7 +125,13 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
       {notice !== undefined && isNew && <Alert type="info" showIcon title={notice} style={{ marginBottom: 16 }} />}
       {failure !== undefined && <Alert type="error" showIcon title={failure} style={{ marginBottom: 16 }} />}
       {isJson ? (
-        <JsonView draft={draft} replace={editor.replace} problems={editor.problems} isReadOnly={isReadOnly} onSyntax={setIsGoodJson} />
+        <JsonView
+          draft={draft}
+          replace={editor.replace}
+          problems={editor.problems}
+          isReadOnly={isReadOnly}
+          onSyntax={(problem) => editor.setUnparsed('', problem)}
+        />
       ) : (
         <Row gutter={16}>
           <Col xs={24} xl={16}>

@@ -16,7 +16,7 @@ import type { JobEditor } from './use-job-editor'
 type Props = { editor: JobEditor; workers: UseQueryResult<WorkerPage>; isReadOnly: boolean }
 
 /** The definition as a form: one part for each thing that one thinks about. */
-export function JobForm({ editor: { draft, errors, problems, setMember }, workers, isReadOnly }: Props) {
+export function JobForm({ editor: { draft, errors, problems, setMember, setUnparsed }, workers, isReadOnly }: Props) {
   const { token } = theme.useToken()
   // Nothing can be changed, but everything is to be read.
   const readable = useMemo(() => ({ token: { colorTextDisabled: token.colorText, colorBgContainerDisabled: token.colorBgContainer } }), [token])
@@ -30,7 +30,7 @@ export function JobForm({ editor: { draft, errors, problems, setMember }, worker
             <GeneralSection draft={draft} set={setMember} />
             <TriggerSection draft={draft} set={setMember} />
             <ProcessorSection draft={draft} set={setMember} handlers={handlers} isReadOnly={isReadOnly} />
-            <ParamsSection draft={draft} set={setMember} isReadOnly={isReadOnly} />
+            <ParamsSection draft={draft} set={setMember} setUnparsed={setUnparsed} isReadOnly={isReadOnly} />
             <RoutingSection draft={draft} set={setMember} workers={items} />
             <PoliciesSection draft={draft} set={setMember} />
             <SecretsSection draft={draft} set={setMember} isReadOnly={isReadOnly} />

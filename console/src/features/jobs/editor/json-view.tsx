@@ -4,10 +4,16 @@ import { useTranslation } from 'react-i18next'
 import type { FieldErrors } from '../logic/field-path'
 import { isSame, type JobDraft } from '../logic/job-draft'
 import { useProblemText } from '../use-problem-text'
-import { parseObject } from '../logic/json-object'
+import { objectProblem, parseObject } from '../logic/json-object'
 import { CodeEditor } from './code-editor'
 
-type Props = { draft: JobDraft; replace: (draft: JobDraft) => void; problems: FieldErrors; isReadOnly: boolean; onSyntax: (isGood: boolean) => void }
+type Props = {
+  draft: JobDraft
+  replace: (draft: JobDraft) => void
+  problems: FieldErrors
+  isReadOnly: boolean
+  onSyntax: (problem: string | undefined) => void
+}
 
 /** The whole definition as JSON. What is typed is taken as soon as it is JSON; what the schema says of it is listed. */
 export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Props) {
@@ -21,16 +27,16 @@ export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Pro
   const change = (next: string): void => {
     setText(next)
     const object = parseObject(next)
-    onSyntax('value' in object)
+    onSyntax(objectProblem(object))
     if ('value' in object) replace(object.value as JobDraft)
   }
-  const syntax = 'problem' in parsed ? t(`json.${parsed.problem}`, { message: 'message' in parsed ? parsed.message : '' }) : undefined
+  const syntax = objectProblem(parsed)
   const list = Object.entries(problems)
   return (
     <>
       <div aria-live="polite" style={{ marginBottom: 12 }}>
         {syntax !== undefined ? (
-          <Alert type="error" showIcon title={syntax} />
+          <Alert type="error" showIcon title={problemText(syntax)} />
         ) : list.length > 0 ? (
           <Alert
             type="error"

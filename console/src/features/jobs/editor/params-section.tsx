@@ -2,32 +2,38 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { JobDraft } from '../logic/job-draft'
 import { isSame } from '../logic/job-draft'
-import { parseObject } from '../logic/json-object'
+import { objectProblem, parseObject } from '../logic/json-object'
+import { useProblemText } from '../use-problem-text'
 import { CodeEditor } from './code-editor'
 import { Field, useFieldError } from './field'
 import { Section } from './section'
 import type { SetMember } from './use-job-editor'
 
-export function ParamsSection({ draft, set, isReadOnly }: { draft: JobDraft; set: SetMember; isReadOnly: boolean }) {
+/** No text means no params. */
+const problemOf = (text: string): string | undefined => (text.trim() === '' ? undefined : objectProblem(parseObject(text)))
+
+type Props = { draft: JobDraft; set: SetMember; setUnparsed: (path: string, problem: string | undefined) => void; isReadOnly: boolean }
+
+export function ParamsSection({ draft, set, setUnparsed, isReadOnly }: Props) {
   const { t } = useTranslation('jobs')
+  const problemText = useProblemText()
   const value = draft.params ?? {}
   const [text, setText] = useState(() => JSON.stringify(value, null, 2))
   const parsed = parseObject(text)
   // Changed from outside this editor.
   if ('value' in parsed && !isSame(parsed.value, value)) setText(JSON.stringify(value, null, 2))
   const error = useFieldError('params')
-  const syntax =
-    'problem' in parsed && parsed.problem !== 'empty' ? t(`json.${parsed.problem}`, { message: 'message' in parsed ? parsed.message : '' }) : undefined
+  const syntax = problemOf(text)
   const change = (next: string): void => {
     setText(next)
     const object = parseObject(next)
-    // Until it is JSON again the last good one stays.
+    setUnparsed('params', problemOf(next))
     if ('value' in object) set('params', object.value)
-    else if (object.problem === 'empty') set('params', {})
+    else if (next.trim() === '') set('params', {})
   }
   return (
     <Section title={t('section.params')}>
-      <Field path="params" label={t('field.params')} hint={syntax ?? t('hint.params')} style={{ marginBottom: 0 }}>
+      <Field path="params" label={t('field.params')} hint={syntax === undefined ? t('hint.params') : problemText(syntax)} style={{ marginBottom: 0 }}>
         {() => (
           <CodeEditor
             value={text}

@@ -36,7 +36,10 @@ export function useJobEditor(initial: Base, namespace: string) {
   const [failure, setFailure] = useState<string>()
   const [conflict, setConflict] = useState<JobView>()
   const [isSaving, setIsSaving] = useState(false)
-  const { problems, isFormable } = useMemo(() => check(draft), [draft])
+  /** What is typed as JSON and is none yet: the draft has the last that was. By path, '' for the whole. */
+  const [unparsed, setUnparsedAll] = useState(NO_ERRORS)
+  const { problems: draftProblems, isFormable } = useMemo(() => check(draft), [draft])
+  const problems = useMemo(() => ({ ...draftProblems, ...unparsed }), [draftProblems, unparsed])
   const errors = useMemo(() => ({ ...(wasChecked ? problems : NO_ERRORS), ...serverErrors }), [wasChecked, problems, serverErrors])
   const changed = useMemo(() => changedMembers(base.draft, draft), [base, draft])
 
@@ -44,6 +47,11 @@ export function useJobEditor(initial: Base, namespace: string) {
     setDraft((former) => ({ ...former, [member]: value }))
     setServerErrors((former) => withoutErrorsAt(former, member))
   }
+  const setUnparsed = (path: string, problem: string | undefined): void =>
+    setUnparsedAll((former) => {
+      const rest = withoutErrorsAt(former, path)
+      return problem === undefined ? rest : { ...rest, [path]: problem }
+    })
   const replace = (next: JobDraft): void => {
     setDraft(next)
     setServerErrors(NO_ERRORS)
@@ -97,8 +105,10 @@ export function useJobEditor(initial: Base, namespace: string) {
     conflict,
     isSaving,
     changed,
-    isDirty: changed.length > 0,
+    unparsed,
+    isDirty: changed.length > 0 || Object.keys(unparsed).length > 0,
     setMember,
+    setUnparsed,
     replace,
     save,
     rebase,

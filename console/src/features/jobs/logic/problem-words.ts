@@ -19,6 +19,9 @@ const PATTERNS: readonly [RegExp, string][] = [
   [/^Too big: expected string to have <=(?<max>\d+) characters$/, 'tooLong'],
   [/^is taken in this namespace$/, 'nameTaken'],
   [/^unknown field/, 'unknown'],
+  [/^is not JSON: (?<message>.*)$/s, 'json'],
+  [/^is empty, not a JSON object$/, 'jsonEmpty'],
+  [/^is not a JSON object$/, 'jsonObject'],
   [/^must be at most 64 KiB as JSON$/, 'paramsSize'],
 ]
 
