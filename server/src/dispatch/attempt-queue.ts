@@ -15,6 +15,7 @@ export type QueuedAttempt = { key: AttemptKey; route: string; priority: number; 
 
 /** BullMQ: 1 is first, 2^21 last. */
 const bullPriority = (priority: number): number => 1_001 - priority
+const priorityOf = (job: Job): number => 1_001 - job.priority
 const ANSWER_TIMEOUT_MS = 5_000
 const MAX_OPEN_QUEUES = 500
 /** An instance due later than this is not queued yet: the sweep queues it in time. */
@@ -70,6 +71,15 @@ export class AttemptQueue implements OnApplicationShutdown {
     await Promise.all([job.updateData(queuedData(attempts)), job.moveToDelayed(Date.now() + delayMs, token)])
   }
 
+  /** Lets some of a job's attempts come again in `delayMs`, each by itself: the job goes on with the others. */
+  async addLater(route: string, job: Job<unknown, string>, attempts: readonly AttemptKey[], delayMs: number): Promise<void> {
+    const dueAt = this.clock.now() + delayMs
+    await this.add(
+      attempts.map((key) => ({ key, route, priority: priorityOf(job), dueAt })),
+      false,
+    )
+  }
+
   /** Takes jobs of a route by `getNextJob({block: false})`; runs nothing by itself. Whoever opens it closes it. */
   openConsumer(route: string): Worker<unknown, string> {
     const consumer = new Worker<unknown, string>(bullName(route), null, {
@@ -90,19 +100,20 @@ export class AttemptQueue implements OnApplicationShutdown {
   }
 
   private async addToRoute(route: string, attempts: QueuedAttempt[], now: number, areNew: boolean): Promise<void> {
+    const wallNow = Date.now()
     const groups = areNew ? groupQueued(attempts) : attempts.map((attempt) => [attempt])
     await this.queue(route).addBulk(
       groups.flatMap((group) => {
         const [first] = group
         if (first === undefined) return []
         const keys = group.map(({ key }) => key)
-        // Counted from `timestamp`, so that it is due at the very time at which consumers will look for it.
+        // Counted from `timestamp`, which is by the wall clock as all of BullMQ is: where that is wrong, it is due all the same when consumers look for it.
         const delay = Math.max(0, first.dueAt - now)
         return [
           {
             name: 'place',
             data: queuedData(keys),
-            opts: { jobId: jobIdOf(keys), priority: bullPriority(first.priority), timestamp: now, delay, removeOnComplete: true, removeOnFail: true },
+            opts: { jobId: jobIdOf(keys), priority: bullPriority(first.priority), timestamp: wallNow, delay, removeOnComplete: true, removeOnFail: true },
           },
         ]
       }),

@@ -11,7 +11,7 @@ import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
-import type { WorkerConnection } from '../workers/worker-registry.js'
+import { type WorkerConnection, WorkerRegistry } from '../workers/worker-registry.js'
 import { askWorker } from '../workers/ask-worker.js'
 import { AttemptQueue } from './attempt-queue.js'
 import { PermitsRepository } from './permits.repository.js'
@@ -43,6 +43,7 @@ export class Placement {
     private readonly jobs: JobsService,
     private readonly settlement: Settlement,
     private readonly queue: AttemptQueue,
+    private readonly registry: WorkerRegistry,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
     private readonly logger: Logger,
@@ -53,8 +54,10 @@ export class Placement {
     const outcomes = await Promise.all(placements.map((each) => this.placeOne(each)))
     const later = placements.filter((_, i) => outcomes[i] === 'later').map(({ key }) => key)
     try {
-      if (later.length > 0) await this.queue.postpone(job, token, [...later, ...rest], LATER_MS)
-      else if (rest.length > 0) await this.queue.putBack(route, job, token, rest)
+      // What only found no slot need not wait for the others.
+      if (later.length > 0 && rest.length > 0) await this.queue.addLater(route, job, later, LATER_MS)
+      if (rest.length > 0) await this.queue.putBack(route, job, token, rest)
+      else if (later.length > 0) await this.queue.postpone(job, token, later, LATER_MS)
       else await job.moveToCompleted('', token, false)
       // Only now: as long as this BullMQ job is there, another of the same name is not taken.
       const held = new Map(outcomes.flatMap((outcome) => (typeof outcome === 'object' ? [[outcome.held.jobId, outcome.held]] : [])))
@@ -69,7 +72,7 @@ export class Placement {
     try {
       return await this.batches.add(reserved)
     } catch (err) {
-      reserved.worker.release()
+      this.giveBack([reserved])
       this.logger.warn('Could not place an attempt; it comes again', { attempt: attemptKeyString(reserved.key), err })
       return 'later'
     }
@@ -85,8 +88,14 @@ export class Placement {
     const placed = await this.claim(candidates)
     await this.hand(placed, outcomes)
     const isPlaced = new Set(placed.map(({ key }) => key))
-    for (const { key, worker } of items) if (!isPlaced.has(key)) worker.release()
+    this.giveBack(items.filter(({ key }) => !isPlaced.has(key)))
     return items.map(({ key }) => outcomes.get(key) ?? 'done')
+  }
+
+  /** Slots of what is not placed: stale copies, of which there may be thousands, must not keep them from what waits on another route. */
+  private giveBack(unplaced: readonly Reserved[]): void {
+    for (const { worker } of unplaced) worker.release()
+    if (unplaced.length > 0) this.registry.slotsReturned()
   }
 
   /** Those that still wait for this attempt and may run now. */
@@ -160,11 +169,12 @@ export class Placement {
           outcomes.set(candidate.key, 'later')
         }
         try {
-          await this.attempts.deleteUnsent(refused.map(({ key }) => attemptId(key)))
+          // In this order: between the two another server, which saw it WAITING before, could else make the attempt anew and take this RUNNING for its own.
           await this.instances.unclaim(
             refused.map(({ key }) => ({ instanceId: key.instanceId, attempt: key.attempt })),
             this.clock.date(),
           )
+          await this.attempts.deleteUnsent(refused.map(({ key }) => attemptId(key)))
         } catch (err) {
           this.logger.warn('Could not take refused attempts back; their leases will run out', {
             attempts: refused.map(({ key }) => attemptKeyString(key)),
@@ -191,7 +201,9 @@ export class Placement {
       const { results } = await askWorker(worker.socket, 'run', { attempts }, RunReply)
       const now = this.clock.now()
       for (const { instance } of candidates) this.metrics.dispatchDelay.observe(Math.max(0, now - instance.dueAt.getTime()) / 1_000)
-      return candidates.filter((_, i) => results[i] === 'refused')
+      const refused = candidates.filter((_, i) => results[i] === 'refused')
+      worker.refused(refused.length)
+      return refused
     } catch (err) {
       this.logger.warn('A worker did not answer to a dispatch', { worker: worker.id, attempts: candidates.map(({ key }) => attemptKeyString(key)), err })
       return []

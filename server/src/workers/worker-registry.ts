@@ -15,6 +15,8 @@ export class WorkerConnection {
   /** Attempts that take a slot, with the time (monotonic) since when. */
   private readonly held = new Map<string, number>()
   private reserved = 0
+  /** Slots that are taken by what this server does not know of, such as a handler that goes on after its end was told: as of the last heartbeat, and as refused since. */
+  private occupied = 0
 
   constructor(
     readonly socket: WorkerSocket,
@@ -32,7 +34,7 @@ export class WorkerConnection {
   }
 
   get freeSlots(): number {
-    return this.isDraining || this.drain.isWanted || !this.socket.connected ? 0 : Math.max(0, this.slots - this.held.size - this.reserved)
+    return this.isDraining || this.drain.isWanted || !this.socket.connected ? 0 : Math.max(0, this.slots - this.held.size - this.reserved - this.occupied)
   }
 
   get isDrainWanted(): boolean {
@@ -65,14 +67,21 @@ export class WorkerConnection {
     return this.held.delete(attemptKeyString(key))
   }
 
+  /** The worker had no slot for so many after all, or takes none now: they are not offered to it again before its next heartbeat. */
+  refused(count: number): void {
+    this.occupied += count
+  }
+
   /**
    * What the worker says it holds, when its message arrives. What it does not name takes no slot, unless it was given to it so lately that it may still be on its way.
    * What it names and is not known here has just ended: its end was acknowledged after the message was made.
    */
-  correct(held: readonly AttemptKey[]): void {
+  correct(held: readonly AttemptKey[], freeSlots: number): void {
     const said = new Set(held.map(attemptKeyString))
     const before = performance.now() - ACK_TIMEOUT_MS
     for (const [key, since] of this.held) if (!said.has(key) && since < before) this.held.delete(key)
+    // What it names may have ended, its slot free: then this is too low, and a refusal says so.
+    this.occupied = Math.max(0, this.slots - freeSlots - held.length)
   }
 }
 

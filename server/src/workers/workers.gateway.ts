@@ -117,7 +117,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
     })
     this.handle(session, 'heartbeat', async (message, connection) => {
       const receivedAt = this.clock.now()
-      connection.correct(message.attempts)
+      connection.correct(message.attempts, message.freeSlots)
       await this.endIfRevoked(session)
       return this.sessions.heartbeat(connection, message, receivedAt)
     })
@@ -125,7 +125,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
       results: await Promise.all(attempts.map((each) => this.completion.started(each, connection.id, each.startedAt))),
     }))
     this.handle(session, 'finished', async ({ attempts }, connection): Promise<AttemptReply> => {
-      // The worker has these slots free already: what is next need not wait until the ends are written.
+      // What is next need not wait until the ends are written. Of a handler that goes on after its end the slot is not free: then the worker refuses.
       for (const end of attempts) connection.letGo(end)
       this.registry.capacityChanged()
       return { results: await Promise.all(attempts.map((end) => this.completion.finished(end, connection.id))) }
