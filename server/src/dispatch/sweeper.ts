@@ -3,7 +3,7 @@ import { Interval } from '@nestjs/schedule'
 import { isFinalAttempt, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { CONFIG, type Config } from '../config/config.js'
 import { attemptId, AttemptsRepository } from '../instances/attempts.repository.js'
-import { type InstanceDocument, type InstancePlace, InstancesRepository } from '../instances/instances.repository.js'
+import { type InstancePlace, InstancesRepository, type UnfinishedInstance } from '../instances/instances.repository.js'
 import { InstancesService } from '../instances/instances.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
@@ -19,6 +19,10 @@ const SWEEP_MS = 1_000
 /** What is rarely needed is done in each such round only. */
 const SLOW_EVERY = 5
 const PAGE = 1_000
+/** Pages that a round looks through for overdue instances: most of them may wait for a later time. The next round goes on. */
+const OVERDUE_PAGES = 10
+/** Leases have to be looked at also while very many instances are queued again. */
+const RECOVER_MS = 5_000
 /** An instance that is due for this long and still waits may have been lost by BullMQ. */
 const OVERDUE_MS = 5_000
 /** A claim or a settlement by another server may be under way for this long. */
@@ -32,10 +36,13 @@ export class Sweeper implements OnApplicationBootstrap {
   private isRunning = false
   private isStopped = false
   private round = 0
-  private overdueAfter: InstancePlace | undefined
+  /** How far the walk over the WAITING instances has come. */
+  private waitingAfter: InstancePlace | undefined
   private runningAfter: InstancePlace | undefined
   private permitsAfter = NO_PERMIT
   private redisEpoch: string | undefined
+  /** Redis was emptied, and not all that waits is in it again. */
+  private isRecovering = false
   private healthySince: number | undefined
   /** RUNNING instances that looked stuck at the last look. */
   private readonly suspects = new Map<string, number>()
@@ -67,29 +74,35 @@ export class Sweeper implements OnApplicationBootstrap {
   async sweep(): Promise<void> {
     if (this.isRunning || this.isStopped) return
     this.isRunning = true
+    const isHealthy = (await this.tryTo('queueDue', () => this.queueDue())) && (await this.tryTo('expireLeases', () => this.expireLeases()))
+    if (!isHealthy) this.healthySince = undefined
+    await this.tryTo('requeueAfterLossOfRedis', () => this.requeueAfterLossOfRedis())
+    if (this.round++ % SLOW_EVERY === 0) {
+      await this.tryTo('requeueOverdue', () => this.requeueOverdue())
+      await this.tryTo('settleStuck', () => this.settleStuck())
+      await this.tryTo('releaseOldPermits', () => this.releaseOldPermits())
+      await this.tryTo('measure', () => this.measure())
+    }
+    this.isRunning = false
+  }
+
+  /** A part that fails (a long walk that takes too long, say) must not keep the others from their work; false when it did. */
+  private async tryTo(part: string, work: () => Promise<void>): Promise<boolean> {
     try {
-      await this.queueDue()
-      await this.requeueAfterLossOfRedis()
-      await this.expireLeases()
-      if (this.round++ % SLOW_EVERY === 0) {
-        await this.requeueOverdue()
-        await this.settleStuck()
-        await this.releaseOldPermits()
-        await this.measure()
-      }
+      await work()
+      return true
     } catch (err) {
-      this.healthySince = undefined
-      this.logger.warn('A sweep was cut short; the next one goes on', { err })
-    } finally {
-      this.isRunning = false
+      this.logger.warn('Part of a sweep was cut short; the next one goes on', { part, err })
+      return false
     }
   }
 
   /** Retries and delayed runs that come due. */
   private async queueDue(): Promise<void> {
-    for (let isMore = true; isMore && this.redis.isReady && !this.isStopped;) {
-      const due = await this.repository.findUnqueued(new Date(this.clock.now() + QUEUE_AHEAD_MS), PAGE)
-      if (due.length === 0 || !(await this.instances.enqueue(due))) return
+    for (let isMore = true; isMore && !this.isStopped;) {
+      // Also asked while Redis is away, because leases go by whether MongoDB answers.
+      const due = await this.repository.findUnqueued(new Date(this.clock.now() + QUEUE_AHEAD_MS), this.redis.isReady ? PAGE : 1)
+      if (due.length === 0 || !this.redis.isReady || !(await this.instances.enqueue(due))) return
       await this.repository.markQueued(due.map(({ _id }) => _id))
       isMore = due.length === PAGE
     }
@@ -101,27 +114,38 @@ export class Sweeper implements OnApplicationBootstrap {
     const epoch = await this.readRedisEpoch()
     if (this.redisEpoch !== undefined && epoch !== this.redisEpoch) {
       this.logger.warn('Redis was restarted or emptied: queueing all waiting instances again')
-      this.overdueAfter = undefined
-      do await this.requeuePage(QUEUE_AHEAD_MS)
-      while (this.overdueAfter !== undefined)
+      this.waitingAfter = undefined
+      this.isRecovering = true
     }
     this.redisEpoch = epoch
+    for (const endAt = performance.now() + RECOVER_MS; this.isRecovering && performance.now() < endAt && !this.isStopped;) {
+      if ((await this.requeuePage(QUEUE_AHEAD_MS)) === undefined) return
+      this.isRecovering = this.waitingAfter !== undefined
+    }
   }
 
-  /** A page of what should have been placed by now: BullMQ may have lost a few without losing all. */
+  /** Some of what should have been placed by now: BullMQ may have lost a few without losing all. */
   private async requeueOverdue(): Promise<void> {
-    if (!this.redis.isReady) return
-    const page = await this.requeuePage(-OVERDUE_MS)
+    if (!this.redis.isReady || this.isRecovering) return
+    const overdue: UnfinishedInstance[] = []
+    for (let pages = 0; pages < OVERDUE_PAGES && overdue.length < PAGE; pages++) {
+      const found = await this.requeuePage(-OVERDUE_MS)
+      overdue.push(...(found ?? []))
+      if (found === undefined || this.waitingAfter === undefined) break
+    }
     // An attempt that was made, not claimed (its server died), and lost: its key is taken, so that its instance would WAIT for ever.
-    const next = await this.attempts.findMany(page.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt: attempt + 1 })))
+    const next = await this.attempts.findMany(overdue.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt: attempt + 1 })))
     for (const attempt of next) if (isFinalAttempt(attempt.status)) await this.leases.conclude(attempt)
   }
 
-  private async requeuePage(aheadMs: number): Promise<InstanceDocument[]> {
-    const page = await this.repository.findOverdue(new Date(this.clock.now() + aheadMs), this.overdueAfter, PAGE)
-    if (page.length > 0) await this.instances.enqueue(page)
-    this.overdueAfter = page.length < PAGE ? undefined : page.at(-1)
-    return page
+  /** Queues again what of the next page of WAITING instances is due in `aheadMs`; undefined when Redis did not take it, and the page is to come again. */
+  private async requeuePage(aheadMs: number): Promise<UnfinishedInstance[] | undefined> {
+    const page = await this.repository.findUnfinished('WAITING', this.waitingAfter, PAGE)
+    const until = this.clock.now() + aheadMs
+    const due = page.filter(({ queued, dueAt }) => queued && dueAt.getTime() <= until)
+    if (due.length > 0 && !(await this.instances.enqueue(due))) return undefined
+    this.waitingAfter = page.length < PAGE ? undefined : page.at(-1)
+    return due
   }
 
   /** Changes when Redis restarts, fails over or is emptied. */
@@ -142,7 +166,7 @@ export class Sweeper implements OnApplicationBootstrap {
 
   /** RUNNING instances whose attempt has ended (a server died before it settled them) or was never made. */
   private async settleStuck(): Promise<void> {
-    const page = await this.repository.findRunning(this.runningAfter, PAGE)
+    const page = await this.repository.findUnfinished('RUNNING', this.runningAfter, PAGE)
     this.runningAfter = page.length < PAGE ? undefined : page.at(-1)
     const found = await this.attempts.findMany(page.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt })))
     const attempts = new Map(found.map((attempt) => [attempt._id.instance, attempt]))

@@ -49,6 +49,12 @@ export type StripDocument = Pick<InstanceDocument, '_id' | 'status' | 'createdAt
 /** What retention asks of a run. */
 export type RunEnd = Pick<InstanceDocument, '_id' | 'status' | 'finishedAt' | 'attempt'>
 
+/** What the queue asks of one that waits. */
+export type QueueableInstance = Pick<InstanceDocument, '_id' | 'route' | 'priority' | 'attempt' | 'dueAt'>
+
+/** What the sweeps ask of one that has not ended. */
+export type UnfinishedInstance = QueueableInstance & Pick<InstanceDocument, 'namespace' | 'queued'>
+
 /** What becomes of an instance when its attempt `attempt` has ended. */
 export type Settlement = { instanceId: string; attempt: number } & (
   | { kind: 'final'; status: InstanceStatus; startedAt: Date | null; finishedAt: Date; error: string | null; result: unknown }
@@ -59,6 +65,9 @@ const CANCEL_BATCH = 1_000
 const COUNT_LIMIT = 10_000
 const UNFINISHED: InstanceStatus[] = ['WAITING', 'RUNNING']
 const FINAL = INSTANCE_STATUSES.filter(isFinalInstance)
+const UNFINISHED_FIELDS = { namespace: 1, route: 1, priority: 1, attempt: 1, dueAt: 1, queued: 1 } as const
+/** A sweep's query that takes longer would hold up all else that it does. */
+const SWEEP_QUERY_MS = 5_000
 const END = { status: 1, finishedAt: 1, attempt: 1 } as const
 
 @Injectable()
@@ -290,21 +299,15 @@ export class InstancesRepository implements OnModuleInit {
       .toArray()
   }
 
-  /** WAITING and due before `until`, after `after` in the order of namespace and, newest first, ID: what BullMQ may have lost. */
-  findOverdue(until: Date, after: InstancePlace | undefined, limit: number): Promise<InstanceDocument[]> {
-    return this.pageOf('WAITING', { queued: true, dueAt: { $lte: until } }, after, limit)
-  }
-
-  findRunning(after: InstancePlace | undefined, limit: number): Promise<InstanceDocument[]> {
-    return this.pageOf('RUNNING', {}, after, limit)
-  }
-
-  /** A page in the order of the index, so that no more is read than is given, however many there are. */
-  private pageOf(status: InstanceStatus, filter: Filter<InstanceDocument>, after: InstancePlace | undefined, limit: number): Promise<InstanceDocument[]> {
-    const rest = after === undefined ? {} : { $or: [{ namespace: after.namespace, _id: { $lt: after._id } }, { namespace: { $gt: after.namespace } }] }
+  /**
+   * A page of those that wait or run, after `after` in the order of their namespaces, last first, and of their making, oldest first: the index backwards. Without
+   * another condition, so that no more is read than is given, however many there are of which kind.
+   */
+  findUnfinished(status: 'WAITING' | 'RUNNING', after: InstancePlace | undefined, limit: number): Promise<UnfinishedInstance[]> {
+    const rest = after === undefined ? {} : { $or: [{ namespace: after.namespace, _id: { $gt: after._id } }, { namespace: { $lt: after.namespace } }] }
     return this.collection
-      .find({ status, ...filter, ...rest })
-      .sort({ namespace: 1, _id: -1 })
+      .find<UnfinishedInstance>({ status, ...rest }, { projection: UNFINISHED_FIELDS, maxTimeMS: SWEEP_QUERY_MS })
+      .sort({ namespace: -1, _id: 1 })
       .limit(limit)
       .toArray()
   }
@@ -330,7 +333,9 @@ export class InstancesRepository implements OnModuleInit {
 
   async countUnfinished(): Promise<Record<string, number>> {
     const groups = await this.collection
-      .aggregate<{ _id: string; count: number }>([{ $match: { status: { $in: UNFINISHED } } }, { $group: { _id: '$status', count: { $sum: 1 } } }])
+      .aggregate<{ _id: string; count: number }>([{ $match: { status: { $in: UNFINISHED } } }, { $group: { _id: '$status', count: { $sum: 1 } } }], {
+        maxTimeMS: SWEEP_QUERY_MS,
+      })
       .toArray()
     return Object.fromEntries(groups.map(({ _id, count }) => [_id, count]))
   }

@@ -19,7 +19,7 @@ import { attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
 import type { NewInstance } from './domain/new-instance.js'
 import { waitingReason } from './domain/waiting-reason.js'
 import { attemptView, instanceView, stripRun } from './instance-views.js'
-import { type InstanceDocument, InstancesRepository } from './instances.repository.js'
+import { type InstanceDocument, InstancesRepository, type QueueableInstance } from './instances.repository.js'
 import { RevisitsRepository } from './revisits.repository.js'
 
 /** What other features may know of an instance. */
@@ -149,7 +149,7 @@ export class InstancesService {
   }
 
   /** Gives instances to BullMQ; false when that failed, which is logged, not thrown: the sweep does it again. `areNew`: none was given to it before. */
-  async enqueue(instances: readonly InstanceDocument[], { areNew } = { areNew: false }): Promise<boolean> {
+  async enqueue(instances: readonly QueueableInstance[], { areNew } = { areNew: false }): Promise<boolean> {
     try {
       await this.queue.add(
         instances.map(({ _id, attempt, route, priority, dueAt }) => ({
