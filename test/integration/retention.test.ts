@@ -109,6 +109,12 @@ describe('what is kept long enough', () => {
     await until('the walk is over', async () => (await db.collection('retention_progress').countDocuments({ _id: namespace as never })) === 1)
     expect(await countStored(db, kept)).toEqual(before)
     expect((await rawLog(api, kept[0] ?? '')).toString()).toBe('one\ntwo\nthree\n')
+    // Runs are kept for ever for a while: those that the walk has passed are not forgotten over it.
+    const revisits = db.collection('retention_revisits')
+    await api.patch(`/api/namespaces/${namespace}`, { revision: 2, retention: keep(null, 300) })
+    await revisits.updateMany({ namespace }, { $set: { at: new Date(0) } })
+    await until('they were looked at', async () => (await revisits.countDocuments({ namespace, at: new Date(0) })) === 0)
+    expect(await revisits.countDocuments({ namespace })).toBe(6)
   })
 
   test('a log that expired says on every server and in every way that it had lines, and how many', async () => {
@@ -147,6 +153,24 @@ describe('what is kept long enough', () => {
     const [loud = ''] = await copyAsOld(db, succeeded, 1, { namespace, madeAgo: 31 })
     await untilExpired(loud)
     expect((await getInstance(api, silent)).log).toEqual({ state: 'sealed', lines: 0, bytes: 0 })
+  })
+
+  test('a log that was never sealed expires also when none of its lines can be read', async () => {
+    const namespace = await newNamespace()
+    const more = { namespace, madeAgo: 40, changeStream: { state: 'interrupted', totals: undefined } }
+    const [empty = '', headless = ''] = await copyAsOld(db, succeeded, 2, more)
+    const chunks = db.collection<{ _id: { instance: string; n: number } }>('log_chunks')
+    const first = await chunks.findOneAndDelete({ '_id.instance': headless })
+    if (first === null) throw new Error('no chunk')
+    await chunks.insertOne({ ...first, _id: { ...first._id, n: 5 } })
+    await chunks.deleteMany({ '_id.instance': empty })
+    expect((await getInstance(api, headless)).log).toMatchObject({ state: 'interrupted', gaps: [{ from: 0, to: 5 }] })
+    await api.patch(`/api/namespaces/${namespace}`, { revision: 1, retention: keep(null, 30) })
+    for (const id of [empty, headless]) {
+      await untilExpired(id)
+      expect((await getInstance(api, id)).log).toMatchObject({ lines: 0, bytes: 0 })
+    }
+    await until('its chunks are gone', async () => (await countStored(db, [headless]))['chunks'] === 0)
   })
 
   test('a run that is retried after retention has come by keeps its new log, while the old one stays removed', async () => {

@@ -5,6 +5,8 @@ import { Mongo } from '../platform/mongo.js'
 
 /** `_id` is the instance's ID. */
 type RevisitDocument = { _id: string; namespace: string; at: Date }
+/** A run to look at again, and since when. */
+export type Revisit = { id: string; at: Date }
 
 /** Runs that retention has to look at again: it walks over IDs once, and these had not ended, or not for long enough, when it came by, or began anew since. */
 @Injectable()
@@ -32,16 +34,17 @@ export class RevisitsRepository implements OnModuleInit {
   }
 
   /** Those that are to be looked at by `now`, the longest waiting first. */
-  async findDue(namespace: string, now: Date, limit: number): Promise<string[]> {
+  async findDue(namespace: string, now: Date, limit: number): Promise<Revisit[]> {
     const found = await this.collection
-      .find({ namespace, at: { $lte: now } }, { projection: { _id: 1 } })
+      .find({ namespace, at: { $lte: now } }, { projection: { at: 1 } })
       .sort({ at: 1 })
       .limit(limit)
       .toArray()
-    return found.map(({ _id }) => _id)
+    return found.map(({ _id, at }) => ({ id: _id, at }))
   }
 
-  async forget(instanceIds: readonly string[]): Promise<void> {
-    if (instanceIds.length > 0) await this.collection.deleteMany({ _id: { $in: [...instanceIds] } })
+  /** But for those that were noted anew since they were found: a user has retried them. */
+  async forget(revisits: readonly Revisit[]): Promise<void> {
+    if (revisits.length > 0) await this.collection.deleteMany({ $or: revisits.map(({ id, at }) => ({ _id: id, at })) })
   }
 }

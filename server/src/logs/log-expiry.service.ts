@@ -29,21 +29,22 @@ export class LogExpiry {
   }
 
   /**
-   * Removes the lines of these streams. First each stream that has lines is said to be expired, for good; then the chunks go. So a crash between
-   * the two leaves nothing that is half shown, and whoever does it again removes the rest. A stream without lines stays as it is: nothing of it is removed.
+   * Removes the lines of these streams. First each stream is said to be expired, for good; then the chunks go. So a crash between the two leaves nothing that is half shown,
+   * and whoever does it again removes the rest. A stream that was never sealed expires even when none of its lines can be read: some may be stored beyond a gap, and its worker
+   * has to hear that it may forget the others. One that is complete without a line stays as it is: nothing of it is removed.
    */
   async expire(keys: readonly AttemptKey[]): Promise<void> {
     const records = await this.repository.findMany(keys)
     const at = this.clock.date()
     const unsealed = keys.filter((_, i) => !isClosed(records[i]))
-    const views = await mapBounded(unsealed, STREAMS_AT_A_TIME, async (key) => ({ key, totals: (await this.streams.view(key)).prefix }))
-    const stored = views.filter(({ totals }) => totals.lines > 0)
+    const stored = await mapBounded(unsealed, STREAMS_AT_A_TIME, async (key) => ({ key, totals: (await this.streams.view(key)).prefix }))
     if (stored.length > 0) await this.repository.expireUnsealed(stored, at)
     // All of them: one of the others may have been sealed meanwhile.
     await this.repository.expireSealed(keys, at)
     await this.store.drop(keys.filter((_, i) => !isEmpty(records[i])))
-    const sealed = records.flatMap((record) => (record?.state === 'sealed' && record.totals !== undefined && record.totals.lines > 0 ? [record.totals] : []))
+    const sealed = records.flatMap((record) => (record?.state === 'sealed' && record.totals !== undefined ? [record.totals] : []))
     for (const totals of [...sealed, ...stored.map((each) => each.totals)]) {
+      if (totals.lines === 0) continue
       this.metrics.expiredLogs.inc()
       this.metrics.expiredLines.inc(totals.lines)
       this.metrics.expiredBytes.inc(totals.bytes)

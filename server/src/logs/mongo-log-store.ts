@@ -26,6 +26,8 @@ type PositionDocument = Pick<ChunkDocument, '_id' | 'count' | 'bytes' | 'offset'
 
 const POSITION = { count: 1, bytes: 1, offset: 1, digest: 1 } as const
 const DROP_BATCH = 2_000
+/** Streams in one filter: each is a range of its own to MongoDB. */
+const DROP_STREAMS = 100
 /** The driver has no deadline of its own for an operation (its `timeoutMS` does nothing): these end one that MongoDB can't finish, such as a write without a majority. */
 const OPERATION_MS = 10_000
 const WRITE_CONCERN = { w: 'majority', journal: true, wtimeoutMS: OPERATION_MS } as const
@@ -152,8 +154,11 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
 
   /** In batches, so that no single command outlasts its deadline however long the logs are. */
   async drop(keys: readonly AttemptKey[]): Promise<void> {
-    if (keys.length === 0) return
-    const all: Filter<ChunkDocument> = { $or: keys.map((key) => inStream(key, 0)) }
+    for (let from = 0; from < keys.length; from += DROP_STREAMS)
+      await this.dropAll({ $or: keys.slice(from, from + DROP_STREAMS).map((key) => inStream(key, 0)) })
+  }
+
+  private async dropAll(all: Filter<ChunkDocument>): Promise<void> {
     for (;;) {
       const found = await this.chunks.find(all, { limit: DROP_BATCH, batchSize: DROP_BATCH, projection: { _id: 1 }, maxTimeMS: OPERATION_MS }).toArray()
       if (found.length > 0) await this.chunks.deleteMany({ _id: { $in: found.map(({ _id }) => _id) } })

@@ -9,7 +9,7 @@ import { RevisitsRepository } from '../instances/revisits.repository.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Shutdown } from '../platform/shutdown.js'
-import { DAY_MS, isToRevisit, type Progress } from './domain/due.js'
+import { DAY_MS, firstUpTo, isToRevisit, type Progress } from './domain/due.js'
 import { Removal } from './removal.service.js'
 import { RetentionLock } from './retention-lock.js'
 import { RetentionProgressRepository } from './retention-progress.repository.js'
@@ -19,6 +19,8 @@ const TICK_MS = 1_000
 const WORK_MS = 500
 /** Runs of one step. */
 const PAGE = 250
+/** Attempts of one step, which are fewer runs where those were retried very often. */
+const PAGE_ATTEMPTS = 1_000
 const REVISIT_MS = DAY_MS
 const FAILURE_PAUSE_MS = 10_000
 
@@ -112,29 +114,32 @@ export class RetentionService implements OnModuleInit {
   /** The next page of a walk: as far as runs were made that can have ended long enough ago. */
   private async walk(namespace: string, walk: keyof Progress, days: number | null, retention: Retention, passed: Progress): Promise<boolean> {
     if (days === null) return false
-    const runs = await this.instances.findEnds(namespace, passed[walk], idAt(this.clock.now() - days * DAY_MS), PAGE)
+    const found = await this.instances.findEnds(namespace, passed[walk], idAt(this.clock.now() - days * DAY_MS), PAGE)
+    const runs = firstUpTo(found, PAGE_ATTEMPTS)
     const last = runs.at(-1)
     if (last === undefined) return false
     passed[walk] = last._id
     await this.handle(namespace, runs, retention, passed)
     await this.progress.advance(namespace, walk, last._id)
-    return runs.length === PAGE
+    return found.length === PAGE || runs.length < found.length
   }
 
   private async revisit(namespace: string, retention: Retention, passed: Progress): Promise<boolean> {
-    const ids = await this.revisits.findDue(namespace, this.clock.date(), PAGE)
-    if (ids.length === 0) return false
-    const runs = await this.instances.findEndsById(ids)
-    const again = new Set(await this.handle(namespace, runs, retention, passed))
-    await this.revisits.forget(ids.filter((id) => !again.has(id)))
-    return ids.length === PAGE
+    const due = await this.revisits.findDue(namespace, this.clock.date(), PAGE)
+    if (due.length === 0) return false
+    const found = await this.instances.findEndsById(due.map(({ id }) => id))
+    const runs = firstUpTo(found, PAGE_ATTEMPTS)
+    const left = found.slice(runs.length).map(({ _id }) => _id)
+    const kept = new Set([...left, ...(await this.handle(namespace, runs, retention, passed))])
+    await this.revisits.forget(due.filter(({ id }) => !kept.has(id)))
+    return due.length === PAGE || left.length > 0
   }
 
   /** Removes what is due and notes what is to be looked at again; the IDs of those. */
   private async handle(namespace: string, runs: readonly RunEnd[], retention: Retention, passed: Progress): Promise<string[]> {
     const removed = await this.removal.removeDue(runs, retention)
     if (removed.logs.size > 0) this.logger.info('Removed what was kept long enough', { namespace, runs: removed.runs.size, logs: removed.logs.size })
-    const again = runs.map(({ _id }) => _id).filter((id) => !removed.runs.has(id) && isToRevisit(id, removed.logs.has(id), retention, passed))
+    const again = runs.map(({ _id }) => _id).filter((id) => !removed.runs.has(id) && isToRevisit(id, removed.logs.has(id), passed))
     await this.revisits.note(namespace, again, new Date(this.clock.now() + REVISIT_MS))
     return again
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { DAY_MS, dueOf, isToRevisit } from './due.js'
+import { DAY_MS, dueOf, firstUpTo, isToRevisit } from './due.js'
 
 const NOW = 1_000 * DAY_MS
 const endedDaysAgo = (days: number) => ({ status: 'FAILED' as const, finishedAt: new Date(NOW - days * DAY_MS) })
@@ -23,16 +23,23 @@ describe('what is due of a run', () => {
 })
 
 describe('what is left is looked at again', () => {
-  const both = { runsDays: 90, logsDays: 30 }
   test('until a walk that is yet to come takes care of it', () => {
-    expect(isToRevisit('b', false, both, { runs: '', logs: 'c' })).toBe(true)
-    expect(isToRevisit('b', true, both, { runs: '', logs: 'c' })).toBe(false)
-    expect(isToRevisit('b', true, both, { runs: 'b', logs: 'c' })).toBe(true)
-    expect(isToRevisit('d', false, both, { runs: 'b', logs: 'c' })).toBe(false)
+    expect(isToRevisit('b', false, { runs: '', logs: 'c' })).toBe(true)
+    expect(isToRevisit('b', true, { runs: '', logs: 'c' })).toBe(false)
+    expect(isToRevisit('b', true, { runs: 'b', logs: 'c' })).toBe(true)
+    expect(isToRevisit('d', false, { runs: 'b', logs: 'c' })).toBe(false)
+  })
+})
+
+describe('a step takes', () => {
+  const runsOf = (...attempts: number[]) => attempts.map((attempt) => ({ attempt }))
+  test('as many runs as have so many attempts together', () => {
+    expect(firstUpTo(runsOf(1, 2, 3), 6)).toEqual(runsOf(1, 2, 3))
+    expect(firstUpTo(runsOf(1, 2, 3, 1), 5)).toEqual(runsOf(1, 2))
+    expect(firstUpTo([], 5)).toEqual([])
   })
 
-  test('only for what is to be removed at all', () => {
-    expect(isToRevisit('b', false, { runsDays: null, logsDays: 30 }, { runs: 'c', logs: '' })).toBe(false)
-    expect(isToRevisit('b', false, { runsDays: 90, logsDays: null }, { runs: '', logs: 'c' })).toBe(false)
+  test('one run however many it has', () => {
+    expect(firstUpTo(runsOf(9, 1), 5)).toEqual(runsOf(9))
   })
 })

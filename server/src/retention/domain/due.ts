@@ -14,7 +14,13 @@ export function dueOf(run: { status: InstanceStatus; finishedAt: Date | null }, 
 /** How far the walks over a namespace's runs have come: the greatest ID that each has passed; empty before the first. */
 export type Progress = { runs: string; logs: string }
 
-/** Whether a run that is still there would be forgotten unless it is looked at again: no walk that something is left to do for will come by it. */
-export function isToRevisit(id: string, areLogsDone: boolean, { runsDays, logsDays }: Retention, passed: Progress): boolean {
-  return (runsDays !== null && id <= passed.runs) || (logsDays !== null && !areLogsDone && id <= passed.logs)
+/** Whether a run that is still there would be forgotten unless it is looked at again: a walk has passed it. Also while things are kept for ever, which may be for a time only. */
+export function isToRevisit(id: string, areLogsDone: boolean, passed: Progress): boolean {
+  return id <= passed.runs || (!areLogsDone && id <= passed.logs)
+}
+
+/** The first of the runs, as many as have `most` attempts together; one in any case. A run may have been retried a hundred times. */
+export function firstUpTo<T extends { attempt: number }>(runs: readonly T[], most: number): T[] {
+  let attempts = 0
+  return runs.filter(({ attempt }, i) => (attempts += attempt) <= most || i === 0)
 }
