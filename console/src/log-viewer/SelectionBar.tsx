@@ -4,6 +4,7 @@ import { memo } from 'react'
 import { useTranslation } from 'react-i18next'
 import { messageOf } from '../api/problem'
 import { copyLines } from './copy-lines'
+import { copyText } from '../ui/copy-text'
 import type { LineSelection } from './logic/line-hash'
 import type { LogStore } from './log-store'
 
@@ -18,9 +19,10 @@ export const SelectionBar = memo(function SelectionBar({ store, selection, onCle
       void message.error(messageOf(error))
     }
   }
-  const copy = (withTimes: boolean) => report(copyLines(store.key, selection, withTimes).then((count) => t('selection.copied', { count })))
-  const link = () => report(navigator.clipboard.writeText(window.location.href).then(() => t('selection.linkCopied')))
   const count = selection.to - selection.from + 1
+  const copy = (withTimes: boolean) =>
+    report(copyLines(store.key, selection, withTimes).then((copied) => t(copied < count ? 'selection.cut' : 'selection.copied', { count: copied })))
+  const link = () => report(copyText(window.location.href).then(() => t('selection.linkCopied')))
   return (
     <div className="lv-float lv-selection" role="toolbar" aria-label={t('selection.label')}>
       <span className="jt-nums">

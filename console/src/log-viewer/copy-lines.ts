@@ -2,10 +2,11 @@ import type { LogLineView } from '@jobtrail/shared/api/logs'
 import { LOG_PAGE_LIMIT } from '@jobtrail/shared/api/logs'
 import { withoutEscapes } from '@jobtrail/shared/log/escapes'
 import { type LogKey, logPage, rawLog } from '../api/logs'
+import { copyText } from '../ui/copy-text'
 import type { LineSelection } from './logic/line-hash'
 import type { SearchRun } from './search-run'
 
-export const MAX_COPIED_LINES = 50_000
+const MAX_COPIED_LINES = 50_000
 
 /** All lines of a range, in calls of bounded size. */
 async function* linesOf(key: LogKey, from: number, to: number): AsyncGenerator<LogLineView[]> {
@@ -27,6 +28,7 @@ function lastState(text: string): string {
   return line.slice(line.lastIndexOf('\r') + 1)
 }
 
+/** How many lines it copied: of more than {@link MAX_COPIED_LINES}, the first. */
 export async function copyLines(key: LogKey, { from, to }: LineSelection, withTimes: boolean): Promise<number> {
   let text = ''
   let count = 0
@@ -34,7 +36,7 @@ export async function copyLines(key: LogKey, { from, to }: LineSelection, withTi
     text += textOf(lines, withTimes)
     count += lines.length
   }
-  await navigator.clipboard.writeText(text)
+  await copyText(text)
   return count
 }
 

@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection } from 'mongodb'
+import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Mongo } from '../platform/mongo.js'
 
 /** A server as last heard of. */
@@ -24,12 +25,28 @@ export type ServerDocument = {
 export class ServersRepository implements OnModuleInit {
   private readonly collection: Collection<ServerDocument>
 
-  constructor(mongo: Mongo) {
+  constructor(private readonly mongo: Mongo) {
     this.collection = mongo.collection<ServerDocument>('servers')
   }
 
   async onModuleInit(): Promise<void> {
-    await this.collection.createIndex({ lastSeenAt: 1 }, { expireAfterSeconds: 3_600 })
+    await ensureCollection(this.mongo.db, {
+      name: 'servers',
+      fields: {
+        _id: 'string',
+        host: 'string',
+        version: 'string',
+        startedAt: 'date',
+        lastSeenAt: 'date',
+        isScheduling: 'bool',
+        isDraining: 'bool',
+        workers: 'number',
+        followers: 'number',
+        eventLoopDelayMs: 'number',
+        logLagMs: 'number',
+      },
+      indexes: [{ key: { lastSeenAt: 1 }, expireAfterSeconds: 3_600 }],
+    })
   }
 
   async seen(server: ServerDocument): Promise<void> {

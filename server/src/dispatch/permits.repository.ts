@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection } from 'mongodb'
+import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { isDuplicateKey, Mongo } from '../platform/mongo.js'
 
 type PermitId = { job: string; slot: number }
@@ -14,12 +15,16 @@ type PermitDocument = { _id: PermitId; instanceId: string; since: Date }
 export class PermitsRepository implements OnModuleInit {
   private readonly collection: Collection<PermitDocument>
 
-  constructor(mongo: Mongo) {
+  constructor(private readonly mongo: Mongo) {
     this.collection = mongo.collection<PermitDocument>('permits')
   }
 
   async onModuleInit(): Promise<void> {
-    await this.collection.createIndex({ instanceId: 1 })
+    await ensureCollection(this.mongo.db, {
+      name: 'permits',
+      fields: { _id: 'object', instanceId: 'string', since: 'date' },
+      indexes: [{ key: { instanceId: 1 } }],
+    })
   }
 
   /** True when the instance holds a permit now, also when it held one before. */

@@ -1,9 +1,10 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection } from 'mongodb'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { type AttemptStatus, LEASED_ATTEMPT_STATUSES } from '@jobtrail/shared/domain/statuses'
+import { ATTEMPT_STATUSES, type AttemptStatus, LEASED_ATTEMPT_STATUSES } from '@jobtrail/shared/domain/statuses'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import { genesisDigest } from '@jobtrail/shared/log/codec'
+import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import { type Change, updateAlike } from '../platform/update-alike.js'
 
@@ -52,16 +53,38 @@ const leased = { $in: [...LEASED_ATTEMPT_STATUSES] }
 export class AttemptsRepository implements OnModuleInit {
   private readonly collection: Collection<AttemptDocument>
 
-  constructor(mongo: Mongo) {
+  constructor(private readonly mongo: Mongo) {
     this.collection = mongo.collection<AttemptDocument>('attempts')
   }
 
   async onModuleInit(): Promise<void> {
     const whileLeased = { partialFilterExpression: { status: leased } }
-    await this.collection.createIndexes([
-      { key: { leaseExpiresAt: 1 }, ...whileLeased },
-      { key: { workerId: 1 }, ...whileLeased },
-    ])
+    const dateOrNull = ['date', 'null'] as const
+    const textOrNull = ['string', 'null'] as const
+    await ensureCollection(this.mongo.db, {
+      name: 'attempts',
+      fields: {
+        _id: 'object',
+        namespace: 'string',
+        workerId: 'string',
+        workerName: 'string',
+        status: { enum: [...ATTEMPT_STATUSES] },
+        dispatchedAt: 'date',
+        startedAt: dateOrNull,
+        finishedAt: dateOrNull,
+        leaseExpiresAt: dateOrNull,
+        cancelRequestedAt: dateOrNull,
+        exitCode: ['number', 'null'],
+        signal: textOrNull,
+        error: textOrNull,
+        progress: ['object', 'null'],
+        logTotals: ['object', 'null'],
+      },
+      indexes: [
+        { key: { leaseExpiresAt: 1 }, ...whileLeased },
+        { key: { workerId: 1 }, ...whileLeased },
+      ],
+    })
   }
 
   /** Makes the attempts: the unique key decides between servers. Indexes of those that another placed already. */

@@ -2,6 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
 import type { InstanceCause } from '@jobtrail/shared/api/instances'
 import { INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import { type Change, updateAlike } from '../platform/update-alike.js'
 
@@ -79,16 +80,45 @@ export class InstancesRepository implements OnModuleInit {
   }
 
   async onModuleInit(): Promise<void> {
-    await this.collection.createIndexes([
-      { key: { jobId: 1, scheduledFor: 1 }, unique: true, partialFilterExpression: { scheduledFor: { $exists: true } } },
-      { key: { jobId: 1, idempotencyKey: 1 }, unique: true, partialFilterExpression: { idempotencyKey: { $exists: true } } },
-      { key: { jobId: 1, _id: -1 } },
-      // In this order it serves both the lists of a namespace and the sweeps over all of them: each index with the status in it is rewritten at each step of a run.
-      { key: { status: 1, namespace: 1, _id: -1 } },
-      { key: { status: 1, route: 1, priority: -1, _id: 1 }, partialFilterExpression: { status: 'WAITING' } },
-      { key: { dueAt: 1 }, partialFilterExpression: { queued: false } },
-      { key: { jobId: 1, priority: -1, _id: 1 }, name: 'held', partialFilterExpression: { heldAt: { $type: 'date' } } },
-    ])
+    const dateOrNull = ['date', 'null'] as const
+    await ensureCollection(this.mongo.db, {
+      name: 'instances',
+      fields: {
+        _id: 'string',
+        namespace: 'string',
+        jobId: 'string',
+        jobName: 'string',
+        revision: 'number',
+        route: 'string',
+        priority: 'number',
+        maxConcurrent: 'number',
+        params: 'object',
+        cause: 'object',
+        status: { enum: [...INSTANCE_STATUSES] },
+        createdAt: 'date',
+        dueAt: 'date',
+        startedAt: dateOrNull,
+        finishedAt: dateOrNull,
+        attempt: 'number',
+        retriesUsed: 'number',
+        unstartedLosses: 'number',
+        queued: 'bool',
+        heldAt: dateOrNull,
+        cancelRequestedAt: dateOrNull,
+        error: ['string', 'null'],
+      },
+      optional: { scheduledFor: 'date', idempotencyKey: 'string' },
+      indexes: [
+        { key: { jobId: 1, scheduledFor: 1 }, unique: true, partialFilterExpression: { scheduledFor: { $exists: true } } },
+        { key: { jobId: 1, idempotencyKey: 1 }, unique: true, partialFilterExpression: { idempotencyKey: { $exists: true } } },
+        { key: { jobId: 1, _id: -1 } },
+        // In this order it serves both the lists of a namespace and the sweeps over all of them: each index with the status in it is rewritten at each step of a run.
+        { key: { status: 1, namespace: 1, _id: -1 } },
+        { key: { status: 1, route: 1, priority: -1, _id: 1 }, partialFilterExpression: { status: 'WAITING' } },
+        { key: { dueAt: 1 }, partialFilterExpression: { queued: false } },
+        { key: { jobId: 1, priority: -1, _id: 1 }, name: 'held', partialFilterExpression: { heldAt: { $type: 'date' } } },
+      ],
+    })
   }
 
   /** Indexes of those that exist already, by scheduled time or idempotency key. */

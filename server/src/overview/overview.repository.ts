@@ -20,7 +20,8 @@ export type JobCount = {
   maxMs: number | null
   lastFailed: string | null
 }
-export type RunCounts = { buckets: BucketCount[]; slowest: JobCount[]; failing: JobCount[]; seen: { count: number; oldest: Date } | undefined }
+/** `seen`: how many runs were looked at, `oldest`: when the first of them was made. */
+export type RunCounts = { buckets: BucketCount[]; slowest: JobCount[]; failing: JobCount[]; seen: number; oldest: Date | undefined }
 export type LogVolume = { bucket: number; lines: number; bytes: number }
 
 /** What is looked at and no more, however much there is. */
@@ -54,23 +55,22 @@ export class OverviewRepository {
   /** One pass over the newest runs of a span: an ID bound is a time bound, so an index gives them in order. */
   async runs(namespaces: NamespaceFilter, { fromMs, toMs, bucketMs }: Span): Promise<RunCounts> {
     const isFailure = { $in: ['$status', FAILURES] }
-    const byJob = [
-      {
-        $group: {
-          _id: '$jobId',
-          jobName: { $first: '$jobName' },
-          namespace: { $first: '$namespace' },
-          runs: { $sum: 1 },
-          failed: { $sum: { $cond: [isFailure, 1, 0] } },
-          meanMs: { $avg: '$ms' },
-          maxMs: { $max: '$ms' },
-          // A UUIDv7, so the greatest is the newest; null is less than any.
-          lastFailed: { $max: { $cond: [isFailure, '$_id', null] } },
-        },
+    const byJob = {
+      $group: {
+        _id: '$jobId',
+        jobName: { $first: '$jobName' },
+        namespace: { $first: '$namespace' },
+        runs: { $sum: 1 },
+        failed: { $sum: { $cond: [isFailure, 1, 0] } },
+        meanMs: { $avg: '$ms' },
+        maxMs: { $max: '$ms' },
+        // A UUIDv7, so the greatest is the newest; null is less than any.
+        lastFailed: { $max: { $cond: [isFailure, '$_id', null] } },
       },
-    ]
+    }
+    const top = (sortBy: Record<string, 1 | -1>) => ({ $topN: { n: TOP, sortBy, output: '$$ROOT' } })
     const [found] = await this.instances
-      .aggregate<{ buckets: BucketCount[]; slowest: JobCount[]; failing: JobCount[]; seen: { count: number; oldest: Date }[] }>(
+      .aggregate<{ buckets: (BucketCount & { oldest: Date })[]; jobs: { slowest: JobCount[]; failing: JobCount[] }[] }>(
         [
           { $match: { ...namespaces, _id: { $gte: idAt(fromMs), $lt: idAt(toMs) } } },
           { $sort: { _id: -1 } },
@@ -89,17 +89,23 @@ export class OverviewRepository {
           },
           {
             $facet: {
-              buckets: [{ $group: { _id: { bucket: '$bucket', status: '$status' }, count: { $sum: 1 } } }],
-              slowest: [...byJob, { $match: { meanMs: { $ne: null } } }, { $sort: { meanMs: -1, _id: 1 } }, { $limit: TOP }],
-              failing: [...byJob, { $match: { failed: { $gt: 0 } } }, { $sort: { failed: -1, _id: 1 } }, { $limit: TOP }],
-              seen: [{ $group: { _id: null, count: { $sum: 1 }, oldest: { $min: '$createdAt' } } }],
+              buckets: [{ $group: { _id: { bucket: '$bucket', status: '$status' }, count: { $sum: 1 }, oldest: { $min: '$createdAt' } } }],
+              jobs: [byJob, { $group: { _id: null, slowest: top({ meanMs: -1, _id: 1 }), failing: top({ failed: -1, _id: 1 }) } }],
             },
           },
         ],
         { maxTimeMS: MAX_MS },
       )
       .toArray()
-    return { buckets: found?.buckets ?? [], slowest: found?.slowest ?? [], failing: found?.failing ?? [], seen: found?.seen[0] }
+    const buckets = found?.buckets ?? []
+    const jobs = found?.jobs[0]
+    return {
+      buckets,
+      slowest: jobs?.slowest.filter(({ meanMs }) => meanMs !== null) ?? [],
+      failing: jobs?.failing.filter(({ failed }) => failed > 0) ?? [],
+      seen: buckets.reduce((sum, { count }) => sum + count, 0),
+      oldest: buckets.reduce<Date | undefined>((least, { oldest }) => (least === undefined || oldest < least ? oldest : least), undefined),
+    }
   }
 
   /** Of ended attempts, by when they were dispatched. The range is of all namespaces, since attempts have no other index. */

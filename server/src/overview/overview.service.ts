@@ -8,14 +8,16 @@ import { type JobCount, type LogVolume, MAX_RUNS, type NamespaceFilter, Overview
 
 const DAY_MS = 86_400_000
 const LONGEST_MS = 366 * DAY_MS
-/** As many browsers as there are may look: each span is counted once in this time. */
+/** As many browsers as there are may look: each span is counted once in this time, or in so many times what counting took. */
 const KEEP_MS = 3_000
+const KEEP_FACTOR = 10
+const ABOUT_NOW_MS = 10_000
 const MOST_KEPT = 200
 
 /** How things stand in the namespaces that one may see. */
 @Injectable()
 export class OverviewService {
-  private readonly kept = new Map<string, { at: number; overview: Promise<Overview> }>()
+  private readonly kept = new Map<string, { until: number; overview: Promise<Overview> }>()
 
   constructor(
     private readonly repository: OverviewRepository,
@@ -29,19 +31,24 @@ export class OverviewService {
     const fromMs = query.from === undefined ? toMs - DAY_MS : Date.parse(query.from)
     if (fromMs >= toMs) throw new ValidationError('from', 'must be before `to`')
     if (toMs - fromMs > LONGEST_MS) throw new ValidationError('from', 'must be at most 366 days before `to`')
-    return this.once(JSON.stringify([namespaces, Math.round(fromMs / KEEP_MS), Math.round(toMs / KEEP_MS)]), nowMs, () =>
+    // Up to now: the same question each time that it is asked.
+    const end = Math.abs(toMs - nowMs) < ABOUT_NOW_MS ? 'now' : Math.round(toMs / KEEP_MS)
+    return this.once(JSON.stringify([namespaces, Math.round((toMs - fromMs) / KEEP_MS), end]), nowMs, () =>
       this.count(namespaces, { fromMs, toMs, bucketMs: bucketSize(fromMs, toMs) }, nowMs),
     )
   }
 
   private once(key: string, nowMs: number, make: () => Promise<Overview>): Promise<Overview> {
     const found = this.kept.get(key)
-    if (found !== undefined && nowMs - found.at < KEEP_MS) return found.overview
-    for (const [old, { at }] of this.kept) if (nowMs - at >= KEEP_MS || this.kept.size >= MOST_KEPT) this.kept.delete(old)
-    const overview = make()
-    this.kept.set(key, { at: nowMs, overview })
-    overview.catch(() => this.kept.delete(key))
-    return overview
+    if (found !== undefined && nowMs < found.until) return found.overview
+    for (const [old, { until }] of this.kept) if (nowMs >= until || this.kept.size >= MOST_KEPT) this.kept.delete(old)
+    const entry = { until: Infinity, overview: make() }
+    this.kept.set(key, entry)
+    entry.overview.then(
+      () => (entry.until = Math.max(nowMs + KEEP_MS, this.clock.now() + KEEP_FACTOR * (this.clock.now() - nowMs))),
+      () => this.kept.delete(key),
+    )
+    return entry.overview
   }
 
   private async count(namespaces: NamespaceFilter, span: Span, nowMs: number): Promise<Overview> {
@@ -55,11 +62,11 @@ export class OverviewService {
     ])
     const buckets = bucketsOf(span, runs, volume)
     const sum = (member: 'succeeded' | 'failed' | 'timedOut' | 'cancelled'): number => buckets.reduce((total, bucket) => total + bucket[member], 0)
-    const isPart = runs.seen !== undefined && runs.seen.count >= MAX_RUNS
+    const isPart = runs.seen >= MAX_RUNS
     return {
       from: new Date(span.fromMs).toISOString(),
       to: new Date(span.toMs).toISOString(),
-      since: isPart && runs.seen !== undefined ? runs.seen.oldest.toISOString() : new Date(span.fromMs).toISOString(),
+      since: isPart && runs.oldest !== undefined ? runs.oldest.toISOString() : new Date(span.fromMs).toISOString(),
       bucketMs: span.bucketMs,
       waiting,
       running,

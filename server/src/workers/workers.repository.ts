@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection, Filter } from 'mongodb'
+import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Mongo } from '../platform/mongo.js'
 
 /** Whether a user wants a worker drained; `revision` grows with each change, so that of two readings the newer is known. */
@@ -33,12 +34,35 @@ const FORGET_AFTER_S = 7 * 86_400
 export class WorkersRepository implements OnModuleInit {
   private readonly collection: Collection<WorkerDocument>
 
-  constructor(mongo: Mongo) {
+  constructor(private readonly mongo: Mongo) {
     this.collection = mongo.collection<WorkerDocument>('workers')
   }
 
   async onModuleInit(): Promise<void> {
-    await this.collection.createIndexes([{ key: { namespace: 1, _id: 1 } }, { key: { lastHeartbeatAt: 1 }, expireAfterSeconds: FORGET_AFTER_S }])
+    const textOrNull = ['string', 'null'] as const
+    await ensureCollection(this.mongo.db, {
+      name: 'workers',
+      fields: {
+        _id: 'string',
+        namespace: 'string',
+        name: 'string',
+        group: 'string',
+        tags: 'array',
+        handlers: 'array',
+        slots: 'number',
+        freeSlots: 'number',
+        version: 'string',
+        host: 'string',
+        serverId: textOrNull,
+        connectionId: textOrNull,
+        isDraining: 'bool',
+        spoolBytes: 'number',
+        connectedAt: 'date',
+        lastHeartbeatAt: 'date',
+      },
+      optional: { drain: 'object' },
+      indexes: [{ key: { namespace: 1, _id: 1 } }, { key: { lastHeartbeatAt: 1 }, expireAfterSeconds: FORGET_AFTER_S }],
+    })
   }
 
   findById(id: string): Promise<WorkerDocument | null> {
