@@ -170,3 +170,20 @@ it('params that are no JSON are not saved, and say so; Ctrl+S saves what the but
   await page.getByText(`${name} is saved`, { exact: false }).or(page.getByText('Revision 2')).first().waitFor()
   expect(saves).toEqual([JSON.stringify({ revision: 1, params: { who: 'me' } })])
 })
+
+it('a link to a revision leads to it, however many are newer', async () => {
+  const api = await cluster().api()
+  const { id } = await createJob(api, shellJob('true', { description: 'text 1' }))
+  const last = 40
+  for (let revision = 1; revision < last; revision += 1) await api.patch(`/api/jobs/${id}`, { revision, description: `text ${revision + 1}` })
+  const page = await openPage(browser(), { token: api.token ?? '' })
+  await page.goto(`${cluster().url}/jobs/${id}/revisions?rev=5`)
+  await page.getByRole('heading', { name: 'From revision 4 to 5' }).waitFor()
+  await page.getByText('"text 4"').first().waitFor()
+  const chosen = page.getByRole('row').filter({ has: page.getByRole('radio', { checked: true }) })
+  await chosen.getByText('description', { exact: true }).waitFor()
+  await page.goto(`${cluster().url}/jobs/${id}/revisions?rev=${last}&with=2`)
+  await page.getByRole('heading', { name: `From revision 2 to ${last}` }).waitFor()
+  await page.goto(`${cluster().url}/jobs/${id}/revisions?rev=${last + 1}`)
+  await page.getByText('It is not here').waitFor()
+})

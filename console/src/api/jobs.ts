@@ -1,7 +1,17 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query'
 import type { z } from 'zod'
 import { WorkerPage } from '@jobtrail/shared/api/cluster'
-import { type ChangeJob, type CreateJob, JobPage, type JobQuery, JobRevisionPage, JobView, RunCreated, type RunJob } from '@jobtrail/shared/api/jobs'
+import {
+  type ChangeJob,
+  type CreateJob,
+  JobPage,
+  type JobQuery,
+  JobRevisionPage,
+  JobRevisionView,
+  JobView,
+  RunCreated,
+  type RunJob,
+} from '@jobtrail/shared/api/jobs'
 import { api } from './client'
 
 /** Filters of the list, all of them the server's. */
@@ -38,6 +48,14 @@ export const revisionsQuery = (id: string) =>
     queryFn: ({ signal, pageParam }) => api.get(`/api/jobs/${id}/revisions`, { query: { cursor: pageParam, limit: 30 }, signal }, JobRevisionPage),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next ?? undefined,
+  })
+
+export const revisionQuery = (id: string, revision: number) =>
+  queryOptions({
+    queryKey: ['jobs', 'revision', id, revision],
+    queryFn: ({ signal }) => api.get(`/api/jobs/${id}/revisions/${revision}`, { signal }, JobRevisionView),
+    // A revision never changes.
+    staleTime: Infinity,
   })
 
 export const createJob = (job: z.input<typeof CreateJob>): Promise<JobView> => api.post('/api/jobs', { body: job }, JobView)

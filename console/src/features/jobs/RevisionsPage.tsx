@@ -5,7 +5,7 @@ import { useTranslation } from 'react-i18next'
 import { Link, useParams } from 'react-router'
 import type { JobRevisionView, JobView } from '@jobtrail/shared/api/jobs'
 import { useSession } from '../../app/session'
-import { changeJob, jobQuery, refreshJobs, revisionsQuery } from '../../api/jobs'
+import { changeJob, jobQuery, refreshJobs, revisionQuery, revisionsQuery } from '../../api/jobs'
 import { messageOf } from '../../api/problem'
 import { PageHeader } from '../../ui/page-header'
 import { Time } from '../../ui/relative-time'
@@ -39,16 +39,22 @@ export default function RevisionsPage() {
 function Revisions({ job, all, more, isLoading }: { job: JobView; all: readonly JobRevisionView[]; more: (() => void) | undefined; isLoading: boolean }) {
   const { t } = useTranslation('jobs')
   const [search, change] = useUrlState()
-  const after = all.find(({ revision }) => String(revision) === search.get('rev')) ?? all[0]
-  const before = all.find(({ revision }) => String(revision) === search.get('with')) ?? all[all.findIndex((each) => each === after) + 1]
-  const rows = useMemo(
-    () =>
-      all.map((each, i) => ({
-        ...each,
-        changed: all[i + 1] === undefined ? [] : changedMembers(draftOf((all[i + 1] ?? each).definition), draftOf(each.definition)),
-      })),
-    [all],
-  )
+  const chosen = numberOf(search.get('rev')) ?? all[0]?.revision
+  const afterQuery = useRevision(job.id, chosen, all)
+  const beforeQuery = useRevision(job.id, numberOf(search.get('with')) ?? numberOf(String((chosen ?? 1) - 1)), all)
+  const after = afterQuery.data
+  const before = beforeQuery.data
+  const rows = useMemo(() => {
+    // What a link leads to may be older than what is loaded.
+    const shown = after === undefined || all.some(({ revision }) => revision === after.revision) ? all : [...all, after]
+    const known = before === undefined ? shown : [...shown, before]
+    return shown.map((each) => {
+      const former = known.find(({ revision }) => revision === each.revision - 1)
+      return { ...each, changed: former === undefined ? [] : changedMembers(draftOf(former.definition), draftOf(each.definition)) }
+    })
+  }, [all, after, before])
+  const failed = [afterQuery, beforeQuery].find(({ isError }) => isError)
+  const choices = new Set([...all.map(({ revision }) => revision), ...(before === undefined ? [] : [before.revision])])
   return (
     <>
       <Table
@@ -87,7 +93,11 @@ function Revisions({ job, all, more, isLoading }: { job: JobView; all: readonly 
           {t('common:actions.more')}
         </Button>
       )}
-      {after === undefined || before === undefined ? (
+      {failed !== undefined ? (
+        <ErrorState error={failed.error} retry={() => void failed.refetch()} />
+      ) : afterQuery.isLoading || beforeQuery.isLoading ? (
+        <LoadingState />
+      ) : after === undefined || before === undefined ? (
         <Empty image={Empty.PRESENTED_IMAGE_SIMPLE} description={t('revisions.nothing')} />
       ) : (
         <>
@@ -98,7 +108,7 @@ function Revisions({ job, all, more, isLoading }: { job: JobView; all: readonly 
               aria-label={t('revisions.compareWith')}
               prefix={t('revisions.compareWith')}
               value={before.revision}
-              options={all.filter((each) => each !== after).map(({ revision }) => ({ value: revision, label: String(revision) }))}
+              options={[...choices].filter((each) => each !== after.revision).map((value) => ({ value, label: String(value) }))}
               onChange={(revision) => change({ with: String(revision) })}
               popupMatchSelectWidth={false}
             />
@@ -113,6 +123,18 @@ function Revisions({ job, all, more, isLoading }: { job: JobView; all: readonly 
       )}
     </>
   )
+}
+
+const numberOf = (text: string | null): number | undefined => (/^[1-9]\d{0,8}$/.test(text ?? '') ? Number(text) : undefined)
+
+/** One revision: from those that are loaded, else from the server. */
+function useRevision(jobId: string, revision: number | undefined, loaded: readonly JobRevisionView[]) {
+  const found = loaded.find((each) => each.revision === revision)
+  return useQuery({
+    ...revisionQuery(jobId, revision ?? 0),
+    enabled: revision !== undefined && found === undefined,
+    ...(found === undefined ? {} : { initialData: found }),
+  })
 }
 
 function Restore({ job, revision }: { job: JobView; revision: JobRevisionView }) {
