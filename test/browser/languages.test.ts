@@ -69,6 +69,28 @@ it('every page is in Chinese for who reads Chinese', async () => {
   expect(errors).toEqual([])
 })
 
+it('what the server and the date picker say is in Chinese too', async () => {
+  const api = await cluster().api()
+  const { instanceId } = await createAndRun(api, shellJob('true', { routing: { group: 'nowhere', tags: [] } }))
+  const page = await openPage(browser(), { token: api.token ?? '', language: 'zh' })
+  await page.goto(`${cluster().url}/instances/${instanceId}`)
+  await page.getByText('分组 nowhere 中没有已连接的执行器').waitFor()
+  await page.goto(`${cluster().url}/jobs/${instanceId}`)
+  await page.getByText('不存在或已被删除').waitFor()
+  await page.goto(`${cluster().url}/instances?range=custom`)
+  await page.locator('.ant-picker').click()
+  const days = page.locator('.ant-picker-content th').first()
+  await days.waitFor()
+  expect(await days.textContent()).toMatch(/\p{Script=Han}/u)
+
+  await page.keyboard.press('Escape')
+  await page.getByRole('button', { name: '语言' }).click()
+  await page.getByRole('menuitem', { name: 'English' }).click()
+  await page.getByRole('heading', { name: 'Runs', level: 1 }).waitFor()
+  await page.locator('.ant-picker').click()
+  await days.getByText('Su').waitFor()
+})
+
 it('the switch of the language keeps the page, and is remembered', async () => {
   const page = await openPage(browser(), { token: (await cluster().api()).token ?? '' })
   await page.goto(`${cluster().url}/jobs?state=enabled`)

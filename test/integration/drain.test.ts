@@ -59,6 +59,8 @@ describe.each(['its', 'other'] as const)('a worker drained through %s server', (
     expect((await getInstance(api, later)).waitingFor).toEqual({
       reason: 'draining',
       message: `Every worker that could run it is draining: ${name}; undrain one, or start another`,
+      workers: [name],
+      workerCount: 1,
     })
     gate.open()
     expect(await waitForEnd(api, running)).toMatchObject({ status: 'SUCCEEDED', attempt: 1 })

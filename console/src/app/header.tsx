@@ -32,7 +32,8 @@ function Choice<T extends string>({ label, icon, value, options, onChange }: Cho
   }
   return (
     <Dropdown menu={menu} trigger={['click']} placement="bottomRight">
-      <Tooltip title={label}>
+      {/* Below, it would lie over the menu. */}
+      <Tooltip title={label} placement="left">
         <Button type="text" icon={icon} aria-label={label} />
       </Tooltip>
     </Dropdown>

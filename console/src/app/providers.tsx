@@ -20,7 +20,7 @@ const queries = new QueryClient({
   },
 })
 
-/** Ant Design's own texts; English is built in. */
+/** Ant Design's own texts, and the names of months and weekdays in its date pickers; English is built in. */
 function useAntLocale(): AntLocale | undefined {
   const { i18n } = useTranslation()
   const [locale, setLocale] = useState<AntLocale>()
@@ -28,11 +28,16 @@ function useAntLocale(): AntLocale | undefined {
   useEffect(() => {
     if (!isChinese) return setLocale(undefined)
     let isCurrent = true
-    void import('antd/locale/zh_CN').then(({ default: chinese }) => {
-      if (isCurrent) setLocale(chinese)
+    let backToEnglish = (): unknown => undefined
+    void Promise.all([import('antd/locale/zh_CN'), import('dayjs'), import('dayjs/locale/zh-cn')]).then(([{ default: chinese }, { default: dayjs }]) => {
+      if (!isCurrent) return
+      dayjs.locale('zh-cn')
+      backToEnglish = () => dayjs.locale('en')
+      setLocale(chinese)
     })
     return () => {
       isCurrent = false
+      backToEnglish()
     }
   }, [isChinese])
   return locale

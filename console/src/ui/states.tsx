@@ -41,8 +41,8 @@ export function NoPermissionState({ text }: { text?: string }) {
 /** An error instead of content. With FORBIDDEN and NOT_FOUND it says that, else it offers to try again. */
 export function ErrorState({ error, retry }: { error: unknown; retry?: () => void }) {
   const { t } = useTranslation()
-  if (isProblem(error, 'FORBIDDEN')) return <NoPermissionState text={error.detail} />
-  if (isProblem(error, 'NOT_FOUND')) return <Result status="404" title={t('states.notFound')} subTitle={error.detail} />
+  if (isProblem(error, 'FORBIDDEN')) return <NoPermissionState text={messageOf(error)} />
+  if (isProblem(error, 'NOT_FOUND')) return <Result status="404" title={t('states.notFound')} subTitle={messageOf(error)} />
   const isTransient = isProblem(error) && error.isTransient
   return (
     <Result

@@ -9,13 +9,28 @@ export const CAUSE_KINDS = ['schedule', 'api'] as const
 export const InstanceCause = z.object({ kind: z.enum(CAUSE_KINDS), by: z.string().nullable() })
 export type InstanceCause = z.infer<typeof InstanceCause>
 
-/** Why an instance waits, in a form for programs (`reason`) and for people (`message`). */
+/** Why an instance waits, in a form for programs (`reason` and what belongs to it) and for people (`message`, which says the same in English). */
 export const WaitingFor = z.object({
   reason: z.enum(['due', 'retry', 'concurrency', 'no_worker', 'draining', 'slots', 'dispatch']),
   message: z.string(),
-  /** Place in the queue of its route, from 1; only with `slots`. */
-  position: z.int().optional(),
+  /** With `due` and `retry`. */
   until: Timestamp.optional(),
+  /** With `retry`: the attempt that failed. */
+  attempt: z.int().optional(),
+  /** With `concurrency`: how many instances of the job may run at a time. */
+  limit: z.int().optional(),
+  /** With `no_worker`: the group in which no worker is connected, or none that has all of `tags` and `handler`. */
+  group: z.string().optional(),
+  tags: z.array(z.string()).optional(),
+  handler: z.string().optional(),
+  /** With `draining`: names of some of the workers that could take it. */
+  workers: z.array(z.string()).optional(),
+  /** With `draining` and `slots`: how many workers could take it. */
+  workerCount: z.int().optional(),
+  /** With `slots`: how many slots these workers have, all of them busy. */
+  slots: z.int().optional(),
+  /** With `slots`: place in the queue of its route, from 1. */
+  position: z.int().optional(),
 })
 export type WaitingFor = z.infer<typeof WaitingFor>
 

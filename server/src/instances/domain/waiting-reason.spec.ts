@@ -21,31 +21,46 @@ const facts: WaitingFacts = {
 describe('why an instance waits', () => {
   test('it is not due yet', () => {
     expect(waitingReason({ ...facts, dueAt: 61_000 })).toEqual({ reason: 'due', message: 'Due at 1970-01-01T00:01:01.000Z', until: '1970-01-01T00:01:01.000Z' })
-    expect(waitingReason({ ...facts, dueAt: 61_000, attempt: 2 }).reason).toBe('retry')
+    expect(waitingReason({ ...facts, dueAt: 61_000, attempt: 2 })).toMatchObject({ reason: 'retry', attempt: 2 })
   })
 
   test('another instance of the job has to end', () => {
-    expect(waitingReason({ ...facts, heldForConcurrency: 1 })).toMatchObject({ reason: 'concurrency', message: expect.stringContaining('at most 1 at a time') })
+    expect(waitingReason({ ...facts, heldForConcurrency: 1 })).toMatchObject({
+      reason: 'concurrency',
+      message: expect.stringContaining('at most 1 at a time'),
+      limit: 1,
+    })
   })
 
   test('nobody is there', () => {
     expect(waitingReason({ ...facts, workersInGroup: [], ableWorkers: [] })).toMatchObject({
       reason: 'no_worker',
       message: 'No worker connected in group g of namespace n',
+      group: 'g',
     })
   })
 
   test('the missing tag is named', () => {
-    expect(waitingReason({ ...facts, tags: ['a', 'gpu'], ableWorkers: [] }).message).toBe('No worker connected with tag gpu in group g')
+    expect(waitingReason({ ...facts, tags: ['a', 'gpu'], ableWorkers: [] })).toMatchObject({
+      message: 'No worker connected with tag gpu in group g',
+      group: 'g',
+      tags: ['gpu'],
+    })
   })
 
   test('the missing handler is named', () => {
-    expect(waitingReason({ ...facts, handler: 'mail', ableWorkers: [] }).message).toBe('No worker connected with handler mail in group g')
+    expect(waitingReason({ ...facts, handler: 'mail', ableWorkers: [] })).toMatchObject({
+      message: 'No worker connected with handler mail in group g',
+      handler: 'mail',
+    })
   })
 
   test('each tag is there, but not on one worker', () => {
     const workersInGroup = [free, { ...free, tags: ['gpu'] }]
-    expect(waitingReason({ ...facts, tags: ['a', 'gpu'], workersInGroup, ableWorkers: [] }).message).toContain('has all that is needed: tags a, gpu')
+    expect(waitingReason({ ...facts, tags: ['a', 'gpu'], workersInGroup, ableWorkers: [] })).toMatchObject({
+      message: expect.stringContaining('has all that is needed: tags a, gpu'),
+      tags: ['a', 'gpu'],
+    })
   })
 
   test('all that could run it are draining', () => {
@@ -53,9 +68,11 @@ describe('why an instance waits', () => {
     expect(waitingReason(draining)).toEqual({
       reason: 'draining',
       message: 'Every worker that could run it is draining: w1, w2; undrain one, or start another',
+      workers: ['w1', 'w2'],
+      workerCount: 2,
     })
     const many = { ...draining, drainingWorkers: ['1', '2', '3', '4', '5', '6', '7'] }
-    expect(waitingReason(many).message).toContain('draining: 1, 2, 3, 4, 5 and 2 more;')
+    expect(waitingReason(many)).toMatchObject({ message: expect.stringContaining('draining: 1, 2, 3, 4, 5 and 2 more;'), workerCount: 7 })
     expect(waitingReason({ ...facts, drainingWorkers: ['w1'] }).reason).toBe('dispatch')
   })
 
@@ -63,6 +80,8 @@ describe('why an instance waits', () => {
     expect(waitingReason({ ...facts, ableWorkers: [busy, busy] })).toEqual({
       reason: 'slots',
       message: 'All 4 slots of 2 able workers are busy; position 7 in the queue',
+      workerCount: 2,
+      slots: 4,
       position: 7,
     })
   })

@@ -24,40 +24,57 @@ const MAX_NAMES = 5
 
 /** Why an instance waits, for programs and for people, and what to do about it. */
 export function waitingReason(facts: WaitingFacts): WaitingFor {
-  const { now, dueAt, ableWorkers, workersInGroup } = facts
+  const { now, dueAt, ableWorkers } = facts
   if (dueAt > now) {
     const until = new Date(dueAt).toISOString()
     return facts.attempt > 0
-      ? { reason: 'retry', message: `Attempt ${facts.attempt} failed; the next one is due at ${until}`, until }
+      ? { reason: 'retry', message: `Attempt ${facts.attempt} failed; the next one is due at ${until}`, until, attempt: facts.attempt }
       : { reason: 'due', message: `Due at ${until}`, until }
   }
   if (facts.heldForConcurrency !== null) {
-    return { reason: 'concurrency', message: `The job runs at most ${facts.heldForConcurrency} at a time; this instance goes on when one of them ends` }
-  }
-  if (ableWorkers.length === 0 && facts.drainingWorkers.length > 0) {
-    const shown = facts.drainingWorkers.slice(0, MAX_NAMES).join(', ')
-    const more = facts.drainingWorkers.length > MAX_NAMES ? ` and ${facts.drainingWorkers.length - MAX_NAMES} more` : ''
-    return { reason: 'draining', message: `Every worker that could run it is draining: ${shown}${more}; undrain one, or start another` }
-  }
-  if (workersInGroup.length === 0) return { reason: 'no_worker', message: `No worker connected in group ${facts.group} of namespace ${facts.namespace}` }
-  if (ableWorkers.length === 0) {
-    const missing = facts.tags.find((tag) => !workersInGroup.some((worker) => worker.tags.includes(tag)))
-    if (missing !== undefined) return { reason: 'no_worker', message: `No worker connected with tag ${missing} in group ${facts.group}` }
-    const { handler } = facts
-    if (handler !== null && !workersInGroup.some((worker) => worker.handlers.includes(handler)))
-      return { reason: 'no_worker', message: `No worker connected with handler ${handler} in group ${facts.group}` }
     return {
-      reason: 'no_worker',
-      message: `No connected worker of group ${facts.group} has all that is needed: tags ${facts.tags.join(', ')}${handler === null ? '' : ` and handler ${handler}`}`,
+      reason: 'concurrency',
+      message: `The job runs at most ${facts.heldForConcurrency} at a time; this instance goes on when one of them ends`,
+      limit: facts.heldForConcurrency,
     }
   }
+  if (ableWorkers.length === 0 && facts.drainingWorkers.length > 0) {
+    const workers = facts.drainingWorkers.slice(0, MAX_NAMES)
+    const workerCount = facts.drainingWorkers.length
+    const more = workerCount > MAX_NAMES ? ` and ${workerCount - MAX_NAMES} more` : ''
+    return {
+      reason: 'draining',
+      message: `Every worker that could run it is draining: ${workers.join(', ')}${more}; undrain one, or start another`,
+      workers,
+      workerCount,
+    }
+  }
+  if (ableWorkers.length === 0) return noWorker(facts)
   if (ableWorkers.every((worker) => worker.freeSlots === 0)) {
     const slots = ableWorkers.reduce((sum, worker) => sum + worker.slots, 0)
     return {
       reason: 'slots',
       message: `All ${slots} slots of ${ableWorkers.length} able workers are busy; position ${facts.position} in the queue`,
+      workerCount: ableWorkers.length,
+      slots,
       position: facts.position,
     }
   }
   return { reason: 'dispatch', message: 'About to be given to a worker' }
+}
+
+function noWorker({ namespace, group, tags, handler, workersInGroup }: WaitingFacts): WaitingFor {
+  const reason = 'no_worker'
+  if (workersInGroup.length === 0) return { reason, message: `No worker connected in group ${group} of namespace ${namespace}`, group }
+  const missing = tags.find((tag) => !workersInGroup.some((worker) => worker.tags.includes(tag)))
+  if (missing !== undefined) return { reason, message: `No worker connected with tag ${missing} in group ${group}`, group, tags: [missing] }
+  if (handler !== null && !workersInGroup.some((worker) => worker.handlers.includes(handler)))
+    return { reason, message: `No worker connected with handler ${handler} in group ${group}`, group, handler }
+  return {
+    reason,
+    message: `No connected worker of group ${group} has all that is needed: tags ${tags.join(', ')}${handler === null ? '' : ` and handler ${handler}`}`,
+    group,
+    tags: [...tags],
+    ...(handler === null ? {} : { handler }),
+  }
 }

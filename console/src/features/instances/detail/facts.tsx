@@ -5,6 +5,7 @@ import type { InstanceDetail } from '@jobtrail/shared/api/instances'
 import { CopyButton } from '../../../ui/copy-button'
 import { Duration, formatDuration } from '../../../ui/duration'
 import { firstDueAt, runningMs } from './times'
+import { WaitingText } from './waiting-text'
 import { useNow } from '../../../ui/now'
 import { RelativeTime, Time } from '../../../ui/relative-time'
 
@@ -21,7 +22,7 @@ export function WhyNote({ instance }: { instance: InstanceDetail }) {
         title={t(`waiting.${waiting.reason}`, { position: waiting.position ?? '?' })}
         description={
           <>
-            {waiting.message}
+            <WaitingText waiting={waiting} />
             {waiting.until !== undefined && (
               <>
                 {' '}
