@@ -18,6 +18,7 @@ export function useWorkerColumns(): ColumnsType<WorkerView> {
       title: <span className="jt-hidden">{common('actions.column')}</span>,
       key: 'actions',
       align: 'right',
+      fixed: 'right',
       render: (_, worker) => (can(worker.namespace, 'operator') ? <DrainButton worker={worker} /> : null),
     },
   ]
@@ -26,11 +27,11 @@ export function useWorkerColumns(): ColumnsType<WorkerView> {
       title: t('name'),
       key: 'name',
       sorter: (a, b) => a.name.localeCompare(b.name),
-      render: (_, { name, host }) => (
+      render: (_, { name, host, version }) => (
         <>
           <strong>{name}</strong>
           <div>
-            <Typography.Text type="secondary">{host}</Typography.Text>
+            <Typography.Text type="secondary">{`${host} · ${t('versionOf', { version })}`}</Typography.Text>
           </div>
         </>
       ),
@@ -70,7 +71,7 @@ export function useWorkerColumns(): ColumnsType<WorkerView> {
     {
       title: t('load'),
       key: 'load',
-      width: 170,
+      width: 140,
       sorter: (a, b) => a.running / a.slots - b.running / b.slots,
       render: (_, { state, running, slots }) =>
         state === 'disconnected' ? (
@@ -81,7 +82,7 @@ export function useWorkerColumns(): ColumnsType<WorkerView> {
               percent={slots === 0 ? 0 : Math.round((running / slots) * 100)}
               showInfo={false}
               size="small"
-              style={{ flex: 1, minWidth: 60 }}
+              style={{ flex: 1, minWidth: 50 }}
               aria-label={t('loadOf', { running, slots })}
             />
             <span className="jt-nums">{`${running} / ${slots}`}</span>
@@ -90,7 +91,6 @@ export function useWorkerColumns(): ColumnsType<WorkerView> {
     },
     { title: t('spool'), key: 'spool', align: 'right', render: (_, { spoolBytes }) => <span className="jt-nums">{formatBytes(spoolBytes)}</span> },
     { title: t('server'), key: 'server', render: (_, { serverId }) => serverId ?? '–' },
-    { title: t('version'), dataIndex: 'version' },
     { title: t('heartbeat'), key: 'heartbeat', render: (_, { lastHeartbeatAt }) => <RelativeTime at={lastHeartbeatAt} /> },
     ...actions,
   ]
