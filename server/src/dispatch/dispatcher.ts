@@ -3,6 +3,7 @@ import { Interval } from '@nestjs/schedule'
 import { InstancesRepository } from '../instances/instances.repository.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
+import { mapBounded } from '../platform/map-bounded.js'
 import { Metrics } from '../platform/metrics.js'
 import { RedisConnections } from '../platform/redis.js'
 import { Shutdown } from '../platform/shutdown.js'
@@ -17,6 +18,8 @@ const POLL_MS = 500
 const LEARN_ROUTES_MS = 5_000
 const IDLE_CLOSE_MS = 120_000
 const MEASURED_ROUTES = 100
+/** Counting may take a connection for a while, and placing wants one. */
+const MEASURED_AT_A_TIME = 4
 
 /** Opens a consumer for each route that workers of this server can serve, and wakes it when something is due or a slot is free. */
 @Injectable()
@@ -24,6 +27,7 @@ export class Dispatcher implements OnApplicationBootstrap {
   private readonly consumers = new Map<string, { consumer: RouteConsumer; lastUsedAt: number }>()
   private readonly routes = new Set<string>()
   private isStopped = false
+  private isLearning = false
 
   constructor(
     private readonly queue: AttemptQueue,
@@ -61,7 +65,8 @@ export class Dispatcher implements OnApplicationBootstrap {
   /** Routes with waiting instances that this server heard no signal of; those that nothing waits on and nobody here serves are forgotten. */
   @Interval(LEARN_ROUTES_MS)
   async learnRoutes(): Promise<void> {
-    if (this.isStopped) return
+    if (this.isStopped || this.isLearning) return
+    this.isLearning = true
     try {
       const routes = await this.instances.waitingRoutes()
       const isWaiting = new Set(routes)
@@ -70,12 +75,14 @@ export class Dispatcher implements OnApplicationBootstrap {
       await this.measureDepth(routes)
     } catch (err) {
       this.logger.warn('Could not look for waiting routes', { err })
+    } finally {
+      this.isLearning = false
     }
   }
 
   private async measureDepth(routes: string[]): Promise<void> {
     const measured = routes.slice(0, MEASURED_ROUTES)
-    const depths = await Promise.all(measured.map((route) => this.instances.countWaiting(route)))
+    const depths = await mapBounded(measured, MEASURED_AT_A_TIME, (route) => this.instances.countWaiting(route))
     this.metrics.queueDepth.reset()
     measured.forEach((route, i) => this.metrics.queueDepth.set({ route }, depths[i] ?? 0))
   }

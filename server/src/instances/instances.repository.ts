@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
 import type { InstanceCause } from '@jobtrail/shared/api/instances'
-import { INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { FINISHED_STATUSES, INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import { type Change, updateAlike } from '../platform/update-alike.js'
@@ -65,10 +65,11 @@ export type Settlement = { instanceId: string; attempt: number } & (
 const CANCEL_BATCH = 1_000
 const COUNT_LIMIT = 10_000
 const UNFINISHED: InstanceStatus[] = ['WAITING', 'RUNNING']
-const FINAL = INSTANCE_STATUSES.filter(isFinalInstance)
 const UNFINISHED_FIELDS = { namespace: 1, route: 1, priority: 1, attempt: 1, dueAt: 1, queued: 1 } as const
 /** A sweep's query that takes longer would hold up all else that it does. */
 const SWEEP_QUERY_MS = 5_000
+/** A list that is asked for what is rare may look through very many. */
+const LIST_MS = 10_000
 const END = { status: 1, finishedAt: 1, attempt: 1 } as const
 
 @Injectable()
@@ -169,7 +170,7 @@ export class InstancesRepository implements OnModuleInit {
 
   /** Deletes those that ended before `endedBefore`, and answers which of `ids` are not there any more. */
   async deleteEnded(ids: readonly string[], endedBefore: Date, session: ClientSession): Promise<string[]> {
-    await this.collection.deleteMany({ _id: { $in: [...ids] }, status: { $in: FINAL }, finishedAt: { $lt: endedBefore } }, { session })
+    await this.collection.deleteMany({ _id: { $in: [...ids] }, status: { $in: [...FINISHED_STATUSES] }, finishedAt: { $lt: endedBefore } }, { session })
     const left = await this.collection.find({ _id: { $in: [...ids] } }, { projection: { _id: 1 }, session }).toArray()
     const kept = new Set(left.map(({ _id }) => _id))
     return ids.filter((id) => !kept.has(id))
@@ -178,7 +179,7 @@ export class InstancesRepository implements OnModuleInit {
   /** Newest first, without params, and without results unless they are asked for. */
   list(filter: Filter<InstanceDocument>, limit: number, { withResult = false }: { withResult?: boolean } = {}): Promise<InstanceDocument[]> {
     return this.collection
-      .find(filter, { projection: withResult ? { params: 0 } : { params: 0, result: 0 } })
+      .find(filter, { projection: withResult ? { params: 0 } : { params: 0, result: 0 }, maxTimeMS: LIST_MS })
       .sort({ _id: -1 })
       .limit(limit)
       .toArray()
@@ -370,14 +371,14 @@ export class InstancesRepository implements OnModuleInit {
     return Object.fromEntries(groups.map(({ _id, count }) => [_id, count]))
   }
 
-  /** How many instances of a route wait, counted up to a bound. */
+  /** How many instances of a route wait, due or not, counted up to a bound. Whether they are due is not in the index, which would be longer for it. */
   countWaiting(route: string): Promise<number> {
-    return this.collection.countDocuments({ status: 'WAITING', route }, { limit: COUNT_LIMIT })
+    return this.collection.countDocuments({ status: 'WAITING', route }, { limit: COUNT_LIMIT, maxTimeMS: SWEEP_QUERY_MS })
   }
 
   /** Routes that something waits on. */
   waitingRoutes(): Promise<string[]> {
-    return this.collection.distinct('route', { status: 'WAITING' })
+    return this.collection.distinct('route', { status: 'WAITING' }, { maxTimeMS: SWEEP_QUERY_MS })
   }
 
   private async bulk(changes: Change<InstanceDocument>[]): Promise<{ modifiedCount: number }> {

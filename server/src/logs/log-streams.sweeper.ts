@@ -3,7 +3,7 @@ import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
-import { mapBounded } from './domain/map-bounded.js'
+import { mapBounded } from '../platform/map-bounded.js'
 import { type ExpectedStream, LogStreamsRepository } from './log-streams.repository.js'
 import { LogStreamsService } from './log-streams.service.js'
 

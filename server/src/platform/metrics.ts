@@ -17,7 +17,7 @@ export class Metrics {
   }
 
   readonly instancesByStatus = this.gauge('jobtrail_instances', 'Unfinished instances by status', ['status'])
-  readonly queueDepth = this.gauge('jobtrail_queue_depth', 'Waiting instances by route, counted up to 10000', ['route'])
+  readonly queueDepth = this.gauge('jobtrail_queue_depth', 'Waiting instances by route, also those that are not due yet, counted up to 10000', ['route'])
   readonly instancesCreated = this.counter('jobtrail_instances_created_total', 'Instances made', ['cause'])
   readonly attemptsFinished = this.counter('jobtrail_attempts_finished_total', 'Attempts ended, by status', ['status'])
   readonly fireDelay = this.histogram('jobtrail_fire_delay_seconds', 'Scheduled time to instance stored; early ones count as 0')
