@@ -1,7 +1,8 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Injectable } from '@nestjs/common'
 import type { Filter } from 'mongodb'
 import { z } from 'zod'
-import type { InstancePage, InstanceQuery } from '@jobtrail/shared/api/instances'
+import type { InstancePage, InstanceQuery, InstanceView } from '@jobtrail/shared/api/instances'
 import { INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
 import { Principal } from '../auth/principal.js'
 import { decodeCursor, encodeCursor, toPage } from '../platform/http/cursor.js'
@@ -16,6 +17,8 @@ const BATCH = 250
 /** Bounds of one call that looks for a worker or a text; its cursor goes on. */
 const MOST_SEARCHED = 5_000
 const SEARCH_MS = 1_000
+/** Others are served in between after so much work: a batch of large results takes long to look through. */
+const TURN_MS = 10
 
 /** Lists instances, newest first. */
 @Injectable()
@@ -39,30 +42,43 @@ export class InstanceListService {
    */
   private async search(filter: Filter<InstanceDocument>, query: InstanceQuery, before: string | undefined): Promise<InstancePage> {
     const deadline = performance.now() + SEARCH_MS
-    const found: InstanceDocument[] = []
+    // Not the documents, which hold results.
+    const found: InstanceView[] = []
     let last = before
     for (let searched = 0; searched < MOST_SEARCHED && performance.now() < deadline; searched += BATCH) {
       const batch = await this.repository.list(olderThan(filter, last), BATCH, { withResult: query.text !== undefined })
       const matches = await this.matchesOf(batch, query)
       for (const instance of batch) {
         last = instance._id
-        if (matches.has(last) && found.push(instance) === query.limit) return pageUntil(found, instance)
+        if (matches.has(last) && found.push(instanceView(instance)) === query.limit) return pageUntil(found, instance)
       }
       const end = batch.at(-1)
-      if (end === undefined || batch.length < BATCH) return { items: found.map(instanceView), next: null, searchedTo: null }
+      if (end === undefined || batch.length < BATCH) return { items: found, next: null, searchedTo: null }
       if (searched + BATCH >= MOST_SEARCHED || performance.now() >= deadline) return pageUntil(found, end)
     }
     throw new Error('a search ends with one of its batches')
   }
 
   private async matchesOf(batch: InstanceDocument[], { text, workerId }: InstanceQuery): Promise<Set<string>> {
-    const withText = text === undefined ? batch : batch.filter(({ error, result }) => hasText(text, error, result))
-    return workerId === undefined ? new Set(withText.map(({ _id }) => _id)) : this.attempts.givenTo(workerId, withText)
+    const named = text === undefined ? batch : await withText(batch, text)
+    return workerId === undefined ? new Set(named.map(({ _id }) => _id)) : this.attempts.givenTo(workerId, named)
   }
 }
 
-function pageUntil(found: InstanceDocument[], last: InstanceDocument): InstancePage {
-  return { items: found.map(instanceView), next: encodeCursor(last._id), searchedTo: last.createdAt.toISOString() }
+async function withText(batch: readonly InstanceDocument[], text: string): Promise<InstanceDocument[]> {
+  const result: InstanceDocument[] = []
+  let turnEnds = performance.now() + TURN_MS
+  for (const instance of batch) {
+    if (hasText(text, instance.error, instance.result)) result.push(instance)
+    if (performance.now() < turnEnds) continue
+    await nextTurn()
+    turnEnds = performance.now() + TURN_MS
+  }
+  return result
+}
+
+function pageUntil(found: InstanceView[], last: InstanceDocument): InstancePage {
+  return { items: found, next: encodeCursor(last._id), searchedTo: last.createdAt.toISOString() }
 }
 
 const olderThan = (filter: Filter<InstanceDocument>, id: string | undefined): Filter<InstanceDocument> =>

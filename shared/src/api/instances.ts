@@ -96,8 +96,8 @@ export const InstancePage = pageOf(InstanceView).extend({ searchedTo: Timestamp.
 export type InstancePage = z.infer<typeof InstancePage>
 
 /**
- * Newest first. `from`/`to` bound the time of creation; `status` may be several, separated by commas. `workerId`: a worker that was given an attempt of it. `text`: part of its
- * error or of its result (as compact JSON), any case. Those two are looked for among what the others leave, some thousand instances a call: a page may hold
+ * Newest first. `from`/`to` bound the time of creation; `status` may be several, separated by commas. `workerId`: a worker that was given an attempt of it, one of its last 50. `text`: part of its
+ * error or of its result (a text as it is, any other as compact JSON), any case. Those two are looked for among what the others leave, up to some thousand instances a call: a page may hold
  * fewer than `limit`, even none, and have a `next`.
  */
 export const InstanceQuery = z.strictObject({
