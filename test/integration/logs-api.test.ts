@@ -256,6 +256,8 @@ describe('the raw log', () => {
     const onStderr = lines.filter(({ stream }) => stream === 'stderr').map(({ ts, text }) => `${ts} ${text}\n`)
     expect((await rawLog(api, instanceId, 'timestamps=true&stream=stderr')).toString()).toBe(onStderr.join(''))
     expect((await ask('?timestamps=maybe')).status).toBe(400)
+    const refused = await ask('?format=jsonl&timestamps=true')
+    expect(JSON.parse(refused.body.toString())).toMatchObject({ status: 400, errors: [{ path: 'timestamps' }] })
     const jsonl = (some: typeof lines): string => some.map((line) => `${JSON.stringify(line)}\n`).join('')
     expect((await rawLog(api, instanceId, 'format=jsonl')).toString()).toBe(jsonl(lines))
     expect((await rawLog(api, instanceId, 'format=jsonl&stream=stderr')).toString()).toBe(jsonl(lines.filter(({ stream }) => stream === 'stderr')))

@@ -83,7 +83,12 @@ export const LogSearchPage = z.object({ ...completeness, task: z.int(), attempt:
 export type LogSearchPage = z.infer<typeof LogSearchPage>
 
 /** `jsonl`: each line as the JSON of {@link LogLineView} on a line of its own, instead of the bytes that the process wrote; `timestamps` is for `text`. */
-export const RawQuery = z.strictObject({ ...selection, stream: side, format: z.enum(['text', 'jsonl']).default('text'), timestamps: QueryFlag.default(false) })
+export const RawQuery = z
+  .strictObject({ ...selection, stream: side, format: z.enum(['text', 'jsonl']).default('text'), timestamps: QueryFlag.default(false) })
+  .refine(({ format, timestamps }) => format === 'text' || !timestamps, {
+    path: ['timestamps'],
+    error: 'is for format=text: a line of jsonl has its time in it',
+  })
 export type RawQuery = z.infer<typeof RawQuery>
 
 export const FollowQuery = z.strictObject({ ...selection, from: z.coerce.number().int().default(0) })

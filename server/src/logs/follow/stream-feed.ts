@@ -31,7 +31,7 @@ const WATERMARK_CHUNKS = 64
 export class StreamFeed {
   private readonly window: BlockWindow
   private readonly waiters = new Set<() => void>()
-  private loading: Promise<SseBlock> | undefined
+  private loading: Promise<SseBlock | undefined> | undefined
   private looking: Promise<void> | undefined
   private prefix: Prefix
   private watermarkChunks = 0
@@ -102,7 +102,8 @@ export class StreamFeed {
   async next(at: number, isAligned: boolean, seen: CaughtUp | undefined, signal: AbortSignal): Promise<SseBlock | CaughtUp | undefined> {
     for (;;) {
       if (this.isClosed || signal.aborted) return undefined
-      if (at < this.head) return this.load(at, isAligned)
+      const block = at < this.head ? await this.load(at, isAligned) : undefined
+      if (block !== undefined) return block
       if (this.caughtUp !== undefined && this.caughtUp !== seen) return this.caughtUp
       await this.wait(signal)
     }
@@ -125,8 +126,8 @@ export class StreamFeed {
     for (const done of [...this.waiters]) done()
   }
 
-  /** One read at a time: what it brings serves those who wait for it, and the next look at the window finds it. */
-  private async load(at: number, isAligned: boolean): Promise<SseBlock> {
+  /** One read at a time: what it brings serves those who wait for it, and the next look at the window finds it. Undefined when the log has expired meanwhile. */
+  private async load(at: number, isAligned: boolean): Promise<SseBlock | undefined> {
     for (;;) {
       const found = this.window.find(at)
       if (found !== undefined) return found
@@ -142,15 +143,26 @@ export class StreamFeed {
     }
   }
 
-  private async loadBlock(at: number, isAligned: boolean): Promise<SseBlock> {
+  private async loadBlock(at: number, isAligned: boolean): Promise<SseBlock | undefined> {
     const { store } = this.services
     const chunks = isAligned
       ? await store.read(this.key, { from: at, to: this.head, maxChunks: READ_CHUNKS, maxBytes: READ_BYTES })
       : await store.read(this.key, { from: 0, to: at + 1, order: 'desc', maxChunks: 1 })
     const blocks = await this.encode(chunks)
     const block = blocks.find(({ n, end }) => n <= at && at < end)
-    if (block === undefined) throw new LogHoleError(this.key, at)
+    if (block === undefined) await this.expireOrThrow(at)
     return block
+  }
+
+  /** Lines below the head are not there any more: nothing is to be read if the log has expired, and followers hear of it as of any end; else it has a hole. */
+  private async expireOrThrow(at: number): Promise<void> {
+    const { state, prefix } = await this.services.streams.view(this.key)
+    if (state !== 'expired') throw new LogHoleError(this.key, at)
+    this.prefix = prefix
+    if (this.caughtUp?.facts.state === 'expired') return
+    this.isExpired = true
+    this.caughtUp = undefined
+    this.isDirty = true
   }
 
   private async encode(chunks: readonly StoredChunk[]): Promise<SseBlock[]> {
@@ -165,11 +177,16 @@ export class StreamFeed {
     return blocks
   }
 
+  /** Never rejects: without an answer the head stays, and followers read on to where it is. */
   private async findHead(): Promise<void> {
-    const { prefix } = await this.services.streams.view(this.key)
-    if (prefix.lines <= this.head) return
-    this.prefix = prefix
-    this.wake()
+    try {
+      const { prefix } = await this.services.streams.view(this.key)
+      if (prefix.lines <= this.head) return
+      this.prefix = prefix
+      this.wake()
+    } catch (err) {
+      this.services.logger.warn('The end of a followed log could not be looked for; followers read on', { stream: attemptKeyString(this.key), err })
+    }
   }
 
   private schedule(): void {
