@@ -134,14 +134,11 @@ export class InstancesService {
   /** Another attempt of an instance that ended without success. */
   async retry(principal: Principal, id: string): Promise<InstanceDetail> {
     const instance = await this.requireDocument(principal, id, 'operator')
+    if (!canRetryInstance(instance.status)) throw notRetriable(instance)
     // Retention may have come by already. First, so that no crash can lose it.
     await this.revisits.note(instance.namespace, [id], this.clock.date())
     const retried = await this.repository.retryFinal(id, instance.attempt, INSTANCE_STATUSES.filter(canRetryInstance), this.clock.date())
-    if (retried === null)
-      throw new AppError(
-        'NOT_ALLOWED_IN_STATE',
-        `Instance ${id} is ${instance.status}: only one that failed, timed out or was cancelled can be retried; run the job again instead`,
-      )
+    if (retried === null) throw notRetriable(await this.requireDocument(principal, id, 'operator'))
     await this.record(principal, 'instance.retry', instance)
     await this.enqueue([retried])
     this.signals.send('log', id, { instanceId: id })
@@ -235,6 +232,12 @@ export class InstancesService {
     await this.audit.record({ principal, action, namespace: instance.namespace, target: { kind: 'instance', id: instance._id, name: instance.jobName } })
   }
 }
+
+const notRetriable = ({ _id, status }: InstanceDocument): AppError =>
+  new AppError(
+    'NOT_ALLOWED_IN_STATE',
+    `Instance ${_id} is ${status}: only one that failed, timed out or was cancelled can be retried; run the job again instead`,
+  )
 
 function newDocument(item: NewInstance, now: number): InstanceDocument {
   const { job } = item

@@ -99,9 +99,10 @@ export class WorkerSessions {
     const drain = (await this.repository.findById(workerId))?.drain
     if (drain === undefined) return
     connection.wish(drain)
-    await askWorker(connection.socket, 'config', { drain: connection.isDrainWanted }, Empty)
+    // Before the worker has answered: it may not, and then its slots would wait for its next heartbeat.
     this.registry.capacityChanged()
     this.measure()
+    await askWorker(connection.socket, 'config', { drain: connection.isDrainWanted }, Empty)
   }
 
   async close(connection: WorkerConnection): Promise<void> {

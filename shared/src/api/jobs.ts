@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { cronProblem } from '../domain/next-fire.js'
-import { FINAL_INSTANCE_STATUSES } from '../domain/statuses.js'
+import { FINISHED_STATUSES } from '../domain/statuses.js'
 import { Cursor, DurationMs, Id, InputTime, Limit, Name, NamespaceName, pageOf, QueryFlag, Timestamp } from './common.js'
 
 const CronTrigger = z
@@ -155,7 +155,7 @@ export const JobQuery = z.strictObject({
   group: Name.optional(),
   trigger: z.enum(['cron', 'interval', 'once', 'manual']).optional(),
   enabled: QueryFlag.optional(),
-  lastResult: z.enum(FINAL_INSTANCE_STATUSES).optional(),
+  lastResult: z.enum(FINISHED_STATUSES).optional(),
   cursor: Cursor.optional(),
   limit: Limit.default(50),
 })

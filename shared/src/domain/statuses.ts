@@ -27,8 +27,8 @@ export const ATTEMPT_TRANSITIONS: Readonly<Record<AttemptStatus, readonly Attemp
   LOST: [],
 }
 
-/** How a worker may report the end of an attempt. */
-export const FINISHED_STATUSES = ['SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const
+/** How an instance ends, and how a worker may report the end of an attempt. */
+export const FINISHED_STATUSES = ['SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const satisfies readonly InstanceStatus[]
 export type FinishedStatus = (typeof FINISHED_STATUSES)[number]
 
 /** expired: its lines were removed by the retention of its namespace; what it had is known. */
@@ -48,7 +48,6 @@ export const isClosedLog = (state: LogState): boolean => state === 'sealed' || s
 /** Attempt statuses in which a worker holds a lease. */
 export const LEASED_ATTEMPT_STATUSES: readonly AttemptStatus[] = ['DISPATCHED', 'RUNNING']
 
-export const FINAL_INSTANCE_STATUSES = ['SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const satisfies readonly InstanceStatus[]
 export const isFinalInstance = (status: InstanceStatus): boolean => status !== 'WAITING' && status !== 'RUNNING'
 export const isLeasedAttempt = (status: AttemptStatus): boolean => LEASED_ATTEMPT_STATUSES.includes(status)
 export const isFinalAttempt = (status: AttemptStatus): boolean => !isLeasedAttempt(status)

@@ -2,7 +2,7 @@ import { Button, Select } from 'antd'
 import { useCallback } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { JobFilters } from '../../../api/jobs'
-import { FINAL_INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
+import { FINISHED_STATUSES } from '@jobtrail/shared/domain/statuses'
 import { SearchInput } from '../search-input'
 import type { UrlPatch } from '../use-url-state'
 
@@ -20,7 +20,7 @@ export function filtersOf(search: URLSearchParams): { filters: JobFilters; isAny
       group: group !== null && /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(group) ? group : undefined,
       trigger,
       enabled: state === 'enabled' ? true : state === 'disabled' ? false : undefined,
-      lastResult: FINAL_INSTANCE_STATUSES.find((status) => status === search.get('result')),
+      lastResult: FINISHED_STATUSES.find((status) => status === search.get('result')),
     },
     isAny: NAMES.some((name) => search.has(name)),
   }
@@ -64,7 +64,7 @@ export function JobFilterBar({ search, change, groups }: Props) {
       )}
       {select(
         'result',
-        FINAL_INSTANCE_STATUSES.map((value) => ({ value, label: t(`common:status.${value}`) })),
+        FINISHED_STATUSES.map((value) => ({ value, label: t(`common:status.${value}`) })),
         130,
       )}
       {filtersOf(search).isAny && (
