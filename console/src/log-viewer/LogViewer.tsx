@@ -282,18 +282,9 @@ export function LogViewer({
         {store.isReady && (filter === undefined ? total : rows.count) === 0 && (
           <p className="lv-empty">{filter === undefined ? emptyText : t(search.run?.phase === 'searching' ? 'search.searching' : 'search.none')}</p>
         )}
-        {isOutdated && !isLeaving ? (
-          <button type="button" className="lv-float lv-news" onClick={() => onNextAttempt(nextAttempt)}>
-            {t('nextAttempt', { attempt: nextAttempt })} →
-          </button>
-        ) : (
-          !isFollowing &&
-          news > 0 &&
-          state !== 'sealed' && (
-            <button type="button" className="lv-float lv-news" onClick={() => edge('end')}>
-              ↓ {t('news', { count: news, shown: fullCount(news) })}
-            </button>
-          )
+        {isOutdated && !isLeaving && <News text={`${t('nextAttempt', { attempt: nextAttempt })} →`} onClick={() => onNextAttempt(nextAttempt)} />}
+        {!isOutdated && !isFollowing && news > 0 && state !== 'sealed' && (
+          <News text={`↓ ${t('news', { count: news, shown: fullCount(news) })}`} onClick={() => edge('end')} />
         )}
         {selection !== undefined && <SelectionBar store={store} selection={selection} onClear={clearSelection} />}
       </div>
@@ -301,5 +292,12 @@ export function LogViewer({
     </section>
   )
 }
+
+/** What there is that is not in view, and leads to it. */
+const News = ({ text, onClick }: { text: string; onClick: () => void }) => (
+  <button type="button" className="lv-float lv-news" onClick={onClick}>
+    {text}
+  </button>
+)
 
 const NO_GROUPS: ReadonlyMap<number, Group> = new Map()

@@ -38,7 +38,7 @@ function Run({ instance }: { instance: InstanceDetail }) {
   const queries = useQueryClient()
   const job = useQuery({ ...jobQuery(instance.jobId), staleTime: 60_000, retry: false })
   const jobZone = job.data?.trigger.kind === 'cron' ? job.data.trigger.timeZone : undefined
-  const log = useLogView()
+  const { setAttempt, onSelection, ...log } = useLogView()
   const latest = Math.max(1, instance.attempt)
   // The viewer goes on to the next attempt when its reader has seen enough of this one, and may know of it before this page does.
   const [current, setCurrent] = useState(latest)
@@ -48,19 +48,19 @@ function Run({ instance }: { instance: InstanceDetail }) {
   const onNextAttempt = useCallback(
     (next: number) => {
       setCurrent(next)
-      log.setAttempt(undefined)
+      setAttempt(undefined)
       refresh()
     },
-    [log.setAttempt, refresh], // eslint-disable-line react-hooks/exhaustive-deps
+    [setAttempt, refresh],
   )
   // A link to lines says of which attempt: there may be more of them by the time it is followed.
-  const onSelection = useCallback(
-    (lines: LineSelection | undefined) => log.onSelection(lines, lines === undefined && attempt === latest ? undefined : attempt),
-    [log.onSelection, latest, attempt], // eslint-disable-line react-hooks/exhaustive-deps
+  const select = useCallback(
+    (lines: LineSelection | undefined) => onSelection(lines, lines === undefined && attempt === latest ? undefined : attempt),
+    [onSelection, latest, attempt],
   )
   const onShow = (next: number | undefined): void => {
     setCurrent(latest)
-    log.setAttempt(next)
+    setAttempt(next)
   }
   const shown = instance.attempts.find((each) => each.attempt === attempt)
   const isRunning = !isFinalInstance(status)
@@ -97,7 +97,7 @@ function Run({ instance }: { instance: InstanceDetail }) {
           view={log.view}
           onView={log.onView}
           selection={log.selection}
-          onSelection={onSelection}
+          onSelection={select}
           isFull={log.isFull}
           onFull={log.setIsFull}
           latestAttempt={latest}
