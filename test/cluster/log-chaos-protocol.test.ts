@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import { createAndRun, getInstance, type JobInput, logPage, rawLog, shellJob, uniqueName, waitForInstance } from '../support/factories.js'
 import { LogPoller } from '../support/log-poller.js'
+import { readMetric } from '../support/metrics.js'
 import { lineText, sideOf } from '../support/numbered-lines.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
 
@@ -80,6 +81,15 @@ describe('a log whose worker sends it as badly as it may', () => {
     return { instanceId, task, attempt }
   }
 
+  /** What the servers have counted together. */
+  async function countedResults(): Promise<{ ok: number; dup: number }> {
+    const sum = async (result: ChunkResult): Promise<number> => {
+      const counts = await Promise.all(cluster().servers.map(({ url }) => readMetric(url, 'jobtrail_log_chunks_total', { result })))
+      return counts.reduce((total, count) => total + count, 0)
+    }
+    return { ok: await sum('ok'), dup: await sum('dup') }
+  }
+
   /** Sends until each chunk is stored; how often each result came for each of them. */
   async function deliver(messages: readonly Chunk[][]): Promise<Map<Chunk, ChunkResult[]>> {
     const results = new Map<Chunk, ChunkResult[]>()
@@ -107,6 +117,7 @@ describe('a log whose worker sends it as badly as it may', () => {
   test('in any order, twice, by several messages at a time and over every server in turn, is stored once and in order', async () => {
     const key = await newAttempt(worker)
     const log = makeLog(key, LINES)
+    const countedBefore = await countedResults()
     const held = log.chunks[Math.floor(log.chunks.length / 3)] ?? expect.fail('no chunks')
     const bases = [cluster().url, ...cluster().servers.map(({ url }) => url)]
     const poller = new LogPoller([key.instanceId], bases, api.token)
@@ -121,6 +132,8 @@ describe('a log whose worker sends it as badly as it may', () => {
     }
     for (const answers of results.values()) expect(answers.filter((answer) => answer !== 'busy').toSorted()).toEqual(['dup', 'ok'])
     expect(results.size).toBe(log.chunks.length - 1)
+    const counted = await countedResults()
+    expect({ ok: counted.ok - countedBefore.ok, dup: counted.dup - countedBefore.dup }).toEqual({ ok: results.size, dup: results.size })
 
     // One is missing: nothing behind it is shown, and it is asked for by name.
     const gap = { from: held.header.n, to: held.header.n + held.header.count }

@@ -1,8 +1,10 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
 import type { InstanceCause } from '@jobtrail/shared/api/instances'
-import { FINISHED_STATUSES, INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import { FINISHED_STATUSES, INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { groupBy } from '../platform/group-by.js'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { Metrics } from '../platform/metrics.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import { type Change, updateAlike } from '../platform/update-alike.js'
 
@@ -76,7 +78,10 @@ const END = { status: 1, finishedAt: 1, attempt: 1 } as const
 export class InstancesRepository implements OnModuleInit {
   private readonly collection: Collection<InstanceDocument>
 
-  constructor(private readonly mongo: Mongo) {
+  constructor(
+    private readonly mongo: Mongo,
+    private readonly metrics: Metrics,
+  ) {
     this.collection = mongo.collection<InstanceDocument>('instances')
   }
 
@@ -230,7 +235,8 @@ export class InstancesRepository implements OnModuleInit {
       }))
     // In this order: a cancel between the two finds it WAITING, and ends it.
     await this.bulk(claimed(null, { status: 'WAITING' }))
-    await this.bulk(claimed({ $ne: null }, { status: 'CANCELLED', finishedAt: at }))
+    const { modifiedCount } = await this.bulk(claimed({ $ne: null }, { status: 'CANCELLED', finishedAt: at }))
+    this.countEnded('CANCELLED', modifiedCount)
   }
 
   /** The first attempt's start is the instance's. */
@@ -255,23 +261,12 @@ export class InstancesRepository implements OnModuleInit {
 
   /** Applies what follows from ended attempts; harmless when it was applied before, since attempt and status are in the filter. */
   async settle(settlements: Settlement[]): Promise<void> {
-    await this.bulk(
-      settlements.map((settlement): Change<InstanceDocument> => {
-        const { instanceId, attempt, error } = settlement
-        const id = instanceId
-        // An instance that is WAITING at this attempt already has its retry.
-        const filter: Filter<InstanceDocument> = { attempt: { $lte: attempt }, status: { $in: UNFINISHED }, $nor: [{ status: 'WAITING', attempt }] }
-        if (settlement.kind === 'retry') {
-          const { dueAt, queued, retriesUsed, unstartedLosses } = settlement
-          // One that a user cancelled gets none.
-          return {
-            id,
-            filter: { ...filter, cancelRequestedAt: null },
-            update: { $set: { status: 'WAITING', attempt, dueAt, queued, retriesUsed, unstartedLosses, error } },
-          }
-        }
-        const { status, startedAt, finishedAt, result } = settlement
-        return { id, filter, update: { $set: { status, attempt, finishedAt, error, result, ...(startedAt !== null && attempt === 1 ? { startedAt } : {}) } } }
+    // Apart by outcome, for an answer has one count only.
+    const outcomes = groupBy(settlements, (each): InstanceStatus => (each.kind === 'final' ? each.status : 'WAITING'))
+    await Promise.all(
+      [...outcomes].map(async ([status, alike]) => {
+        const { modifiedCount } = await this.bulk(alike.map(settled))
+        if (isFinalInstance(status)) this.countEnded(status, modifiedCount)
       }),
     )
   }
@@ -282,6 +277,7 @@ export class InstancesRepository implements OnModuleInit {
       { _id: id, status: 'WAITING' },
       { $set: { status: 'CANCELLED', finishedAt: at, cancelRequestedAt: at, heldAt: null } },
     )
+    this.countEnded('CANCELLED', modifiedCount)
     return modifiedCount === 1
   }
 
@@ -292,11 +288,13 @@ export class InstancesRepository implements OnModuleInit {
       .limit(CANCEL_BATCH)
       .toArray()
     const ids = found.map(({ _id }) => _id)
-    if (ids.length > 0)
-      await this.collection.updateMany(
+    if (ids.length > 0) {
+      const { modifiedCount } = await this.collection.updateMany(
         { _id: { $in: ids }, status: 'WAITING' },
         { $set: { status: 'CANCELLED', finishedAt: at, cancelRequestedAt: at, heldAt: null, error } },
       )
+      this.countEnded('CANCELLED', modifiedCount)
+    }
     return ids
   }
 
@@ -381,8 +379,29 @@ export class InstancesRepository implements OnModuleInit {
     return this.collection.distinct('route', { status: 'WAITING' }, { maxTimeMS: SWEEP_QUERY_MS })
   }
 
+  private countEnded(status: InstanceStatus, count: number): void {
+    this.metrics.instancesEnded.inc({ status }, count)
+  }
+
   private async bulk(changes: Change<InstanceDocument>[]): Promise<{ modifiedCount: number }> {
     if (changes.length === 0) return { modifiedCount: 0 }
     return this.collection.bulkWrite(updateAlike(changes), { ordered: false })
   }
+}
+
+function settled(settlement: Settlement): Change<InstanceDocument> {
+  const { instanceId: id, attempt, error } = settlement
+  // An instance that is WAITING at this attempt already has its retry.
+  const filter: Filter<InstanceDocument> = { attempt: { $lte: attempt }, status: { $in: UNFINISHED }, $nor: [{ status: 'WAITING', attempt }] }
+  if (settlement.kind === 'retry') {
+    const { dueAt, queued, retriesUsed, unstartedLosses } = settlement
+    // One that a user cancelled gets none.
+    return {
+      id,
+      filter: { ...filter, cancelRequestedAt: null },
+      update: { $set: { status: 'WAITING', attempt, dueAt, queued, retriesUsed, unstartedLosses, error } },
+    }
+  }
+  const { status, startedAt, finishedAt, result } = settlement
+  return { id, filter, update: { $set: { status, attempt, finishedAt, error, result, ...(startedAt !== null && attempt === 1 ? { startedAt } : {}) } } }
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { FINISHED_STATUSES } from '@jobtrail/shared/domain/statuses'
 
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
@@ -14,11 +15,17 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry, prefix: 'jobtrail_' })
     // A rate of something that never happened is 0, not unknown.
     for (const result of CHUNK_RESULTS) this.logChunks.inc({ result }, 0)
+    for (const status of FINISHED_STATUSES) this.instancesEnded.inc({ status }, 0)
   }
 
-  readonly instancesByStatus = this.gauge('jobtrail_instances', 'Unfinished instances by status', ['status'])
+  readonly instancesByStatus = this.gauge('jobtrail_instances', 'Unfinished instances of the cluster, by status', ['status'])
   readonly queueDepth = this.gauge('jobtrail_queue_depth', 'Waiting instances by route, also those that are not due yet, counted up to 10000', ['route'])
   readonly instancesCreated = this.counter('jobtrail_instances_created_total', 'Instances made', ['cause'])
+  readonly instancesEnded = this.counter(
+    'jobtrail_instances_ended_total',
+    'Instances whose end this server stored, by status; one that is retried by hand counts at each of its ends',
+    ['status'],
+  )
   readonly attemptsFinished = this.counter('jobtrail_attempts_finished_total', 'Attempts ended, by status', ['status'])
   readonly fireDelay = this.histogram('jobtrail_fire_delay_seconds', 'Scheduled time to instance stored; early ones count as 0')
   readonly dispatchDelay = this.histogram('jobtrail_dispatch_delay_seconds', 'Due to accepted by a worker')
