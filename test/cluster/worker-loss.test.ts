@@ -43,21 +43,39 @@ function waitForRunning(api: ApiClient, instanceId: string, attempt: number): Pr
 
 const numbered = (attempt: number, count: number): string[] => Array.from({ length: count }, (_, i) => `attempt ${attempt} line ${i}`)
 
-describe('a worker that is frozen past its lease', () => {
+describe('a worker that is silent past its lease', () => {
   const cluster = useCluster({ servers: 2, workers: 2, slots: 1, balancer: 'nginx', serverEnv: { JOBTRAIL_LEASE_MS: '8000' } })
 
-  test('has its processes killed and its attempt made again elsewhere: the two never run at the same time, and both logs are whole', async () => {
+  /** Its first attempt would go on for ever; a later one ends when the gate is opened. */
+  const untilOpened = (witness: Witness): string => `${witness.alone}; i=0
+    while :; do
+      ${witness.sign}; echo "attempt $JOBTRAIL_ATTEMPT_NUMBER line $i"; i=$((i + 1))
+      if [ "$JOBTRAIL_ATTEMPT_NUMBER" -gt 1 ] && [ "$(cat '${witness.gate.file}')" -ge 1 ]; then break; fi
+      sleep 0.05
+    done
+    echo "{\\"attempt\\": $JOBTRAIL_ATTEMPT_NUMBER}" > "$JOBTRAIL_RESULT_FILE"`
+
+  /** Also what it wrote while its worker was silent; it may have been killed between its signature and the line. Returns the number of lines. */
+  async function expectFirstSealed(api: ApiClient, instanceId: string, { signed }: Witness): Promise<number> {
+    const lines = signed.filter((attempt) => attempt === 1).length
+    await waitForInstance(api, instanceId, 'the log of attempt 1 is sealed', ({ attempts }) => attempts[0]?.log.state === 'sealed')
+    const count = (await logLines(api, instanceId, 1)).length
+    expect([lines, lines - 1]).toContain(count)
+    await expectSealed(api, instanceId, 1, numbered(1, count))
+    return count
+  }
+
+  async function expectSecondEnded(api: ApiClient, instanceId: string, witness: Witness): Promise<void> {
+    const ended = await waitForSealed(api, instanceId)
+    expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 2, result: { attempt: 2 }, attempts: [{ status: 'LOST' }, { status: 'SUCCEEDED' }] })
+    expectOneAtATime(witness)
+    await expectSealed(api, instanceId, 2, numbered(2, witness.signed.filter((attempt) => attempt === 2).length))
+  }
+
+  test('because it is frozen has its processes killed and its attempt made again elsewhere: the two never run at the same time, and both logs are whole', async () => {
     const api = await cluster().api()
     const witness = new Witness(cluster().dir)
-    // The first attempt would go on for ever.
-    const script = `${witness.alone}; i=0
-      while :; do
-        ${witness.sign}; echo "attempt $JOBTRAIL_ATTEMPT_NUMBER line $i"; i=$((i + 1))
-        if [ "$JOBTRAIL_ATTEMPT_NUMBER" -gt 1 ] && [ "$(cat '${witness.gate.file}')" -ge 1 ]; then break; fi
-        sleep 0.05
-      done
-      echo "{\\"attempt\\": $JOBTRAIL_ATTEMPT_NUMBER}" > "$JOBTRAIL_RESULT_FILE"`
-    const { instanceId } = await createAndRun(api, shellJob(script, RETRIES))
+    const { instanceId } = await createAndRun(api, shellJob(untilOpened(witness), RETRIES))
     const first = await waitForInstance(api, instanceId, 'prints', ({ log }) => log.lines > 5)
     const frozen = workerOf(cluster(), first)
     expect(attemptProcesses(instanceId, 1).length).toBeGreaterThan(0)
@@ -68,25 +86,12 @@ describe('a worker that is frozen past its lease', () => {
     expect(attemptProcesses(instanceId, 1)).toEqual([])
     await waitFor(() => witness.signed.filter((attempt) => attempt === 2).length > 5, { timeoutMs: 30_000, what: 'the second attempt to go on' })
     frozen.thaw()
-    await expectFirstSealed()
+    await expectFirstSealed(api, instanceId, witness)
     witness.gate.open()
-    const ended = await waitForSealed(api, instanceId)
-
-    expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 2, result: { attempt: 2 }, attempts: [{ status: 'LOST' }, { status: 'SUCCEEDED' }] })
-    expectOneAtATime(witness)
-    await expectSealed(api, instanceId, 2, numbered(2, witness.signed.filter((attempt) => attempt === 2).length))
-
-    /** Also what it wrote while its worker was frozen; it may have been killed between its signature and the line. */
-    async function expectFirstSealed(): Promise<void> {
-      const signed = witness.signed.filter((attempt) => attempt === 1).length
-      await waitForInstance(api, instanceId, 'the log of attempt 1 is sealed', ({ attempts }) => attempts[0]?.log.state === 'sealed')
-      const count = (await logLines(api, instanceId, 1)).length
-      expect([signed, signed - 1]).toContain(count)
-      await expectSealed(api, instanceId, 1, numbered(1, count))
-    }
+    await expectSecondEnded(api, instanceId, witness)
   })
 
-  test('has the result of an attempt that ended meanwhile refused, and keeps its log', async () => {
+  test('because it is frozen has the result of an attempt that ended meanwhile refused, and keeps its log', async () => {
     const api = await cluster().api()
     const witness = new Witness(cluster().dir)
     const script = `${witness.alone}; echo "attempt $JOBTRAIL_ATTEMPT_NUMBER begins"; ${witness.gate.shell(1)}
@@ -105,6 +110,27 @@ describe('a worker that is frozen past its lease', () => {
     for (const attempt of [1, 2]) await expectSealed(api, instanceId, attempt, [`attempt ${attempt} begins`, `attempt ${attempt} ends`])
     expect(await getInstance(api, instanceId)).toMatchObject({ result: { attempt: 2 }, attempts: [{ status: 'LOST' }, { status: 'SUCCEEDED' }] })
     expectOneAtATime(witness)
+  })
+
+  test('because its connection is cut kills what it runs before the lease is over, and has its attempt made again and the log delivered when it is back', async () => {
+    const api = await cluster().api(cluster().server(0).url)
+    const witness = new Witness(cluster().dir)
+    const { instanceId } = await createAndRun(api, shellJob(untilOpened(witness), RETRIES))
+    await waitForInstance(api, instanceId, 'prints', ({ log }) => log.lines > 5)
+    await cluster().balancer?.kill()
+    const known = (await getInstance(api, instanceId)).log.lines
+    await waitForNoProcess([instanceId], 1)
+    const attempts = (await cluster().database()).collection<{ leaseExpiresAt: Date }>('attempts')
+    const attempt = await attempts.findOne({ '_id.instance': instanceId, '_id.attempt': 1 })
+    expect(witness.signedAt).toBeLessThan(attempt?.leaseExpiresAt.getTime() ?? 0)
+    const lost = await waitForInstance(api, instanceId, 'its first attempt is given up', ({ status }) => status === 'WAITING')
+    expect(lost.attempts).toMatchObject([{ status: 'LOST', log: { state: 'interrupted' } }])
+
+    await cluster().balancer?.start()
+    await waitForRunning(api, instanceId, 2)
+    expect(await expectFirstSealed(api, instanceId, witness)).toBeGreaterThan(known)
+    witness.gate.open()
+    await expectSecondEnded(api, instanceId, witness)
   })
 })
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { uniqueName } from './factories.js'
 import { Gate } from './gate.js'
@@ -26,6 +26,11 @@ export class Witness {
   /** The attempts that signed, in the order in which they did. */
   get signed(): number[] {
     return readLines(`${this.base}-signed`).map(Number)
+  }
+
+  /** When the last signature was made, in ms since the epoch. */
+  get signedAt(): number {
+    return statSync(`${this.base}-signed`).mtimeMs
   }
 
   /** The attempts that were not alone. */
