@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { ApiClient } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
 import { Readiness, ServerPage } from '@jobtrail/shared/api/cluster'
+import { Redis } from 'ioredis'
 import { expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import { createAndRun, createJob, handlerJob, runJob, shellJob, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
@@ -45,6 +46,32 @@ test('without Redis it says so and stays ready, since it still shows logs and ta
   await cluster().redis.start()
   await waitForReadiness('Redis to be back', ({ redis }) => redis === 'ok')
   expect((await waitForEnd(api, instanceId)).status).toBe('SUCCEEDED')
+})
+
+test('runs that wait when Redis is emptied are queued again, and run in the order of their making', async () => {
+  const api = await cluster().api()
+  const gate = new Gate(join(cluster().dir, 'gate-redis'))
+  const running = await createAndRun(api, shellJob(gate.shell(1)))
+  await waitForInstance(api, running.instanceId, 'runs', ({ status }) => status === 'RUNNING')
+  const job = await createJob(api, shellJob('true'))
+  const ids: string[] = []
+  for (let i = 0; i < 4; i++) ids.push(await runJob(api, job.id))
+  const redis = new Redis(cluster().redisUrl)
+  const countQueued = async (): Promise<number> => {
+    const queues = await redis.keys('*:prioritized')
+    return (await Promise.all(queues.map((queue) => redis.zcard(queue)))).reduce((sum, count) => sum + count, 0)
+  }
+  try {
+    await waitFor(async () => (await countQueued()) === ids.length, { timeoutMs: 60_000, what: 'the runs to be queued' })
+    await cluster().redis.flush()
+    await waitFor(async () => (await countQueued()) === ids.length, { timeoutMs: 60_000, what: 'the runs to be queued again' })
+  } finally {
+    redis.disconnect()
+  }
+  gate.openAll()
+  const ends = await Promise.all(ids.map((id) => waitForEnd(api, id)))
+  const starts = ends.map(({ attempts }) => attempts[0]?.dispatchedAt ?? '')
+  expect(starts).toEqual(starts.toSorted())
 })
 
 test('without MongoDB it says so and is not ready, but lives', async () => {
