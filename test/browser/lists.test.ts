@@ -135,3 +135,35 @@ it('a worker is drained from the page and taken back, and a run that waits for i
     .click()
   expect((await waitForEnd(api, instanceId)).status).toBe('SUCCEEDED')
 })
+
+it('times are chosen in the time zone that they are shown in, and a link says which that is', async () => {
+  const page = await open('/instances?tz=utc&range=custom&from=2026-11-20T07:30:00.000Z')
+  const from = page.locator('.ant-picker-range input').first()
+  const choose = async (name: RegExp): Promise<void> => {
+    await page.getByRole('button', { name: 'Time zone of times' }).click()
+    await page.getByRole('menuitem', { name }).click()
+  }
+  const param = (name: string): string | null => new URL(page.url()).searchParams.get(name)
+  await from.waitFor()
+  await page.waitForFunction(() => document.querySelector<HTMLInputElement>('.ant-picker-range input')?.value === '2026-11-20 07:30')
+  await page.locator('.ant-picker-range').getByText('UTC').waitFor()
+  await from.fill('2026-11-20 09:00')
+  await from.press('Enter')
+  const to = page.locator('.ant-picker-range input').nth(1)
+  await to.fill('2026-11-20 12:00')
+  await to.press('Enter')
+  await page.waitForURL(/from=2026-11-20T09%3A00/)
+  expect(param('to')).toBe('2026-11-20T12:00:00.000Z')
+
+  await choose(/Europe\/Berlin/)
+  await page.waitForFunction(() => document.querySelector<HTMLInputElement>('.ant-picker-range input')?.value === '2026-11-20 10:00')
+  await page.locator('.ant-picker-range').getByText('Europe/Berlin').waitFor()
+  await page.waitForFunction(() => !location.search.includes('tz='))
+  expect(param('from')).toBe('2026-11-20T09:00:00.000Z')
+
+  await choose(/^UTC$/)
+  await page.waitForURL(/tz=utc/)
+  await page.getByRole('link', { name: 'Jobs', exact: true }).click()
+  await page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor()
+  await page.waitForURL(/tz=utc/)
+})

@@ -10,7 +10,8 @@ import { NamespaceSwitch } from './namespace-switch'
 import { PasswordDialog } from './password-dialog'
 import { useSession } from './session'
 import { THEME_MODES, type ThemeMode, useThemeMode } from './theme'
-import { BROWSER_ZONE, useTimeZone, ZONE_MODES, type ZoneMode } from './time-zone'
+import { BROWSER_ZONE, useTimeZone, ZONE_MODES, ZONE_PARAM, type ZoneMode } from './time-zone'
+import { useUrlState } from '../ui/use-url-state'
 
 type ChoiceProps<T extends string> = {
   label: string
@@ -44,6 +45,7 @@ export function PreferenceChoices() {
   const { t } = useTranslation()
   const [mode, setMode] = useThemeMode()
   const zone = useTimeZone()
+  const [, changeUrl] = useUrlState()
   const zoneName: Record<ZoneMode, string> = { browser: `${t('zone.browser')} (${BROWSER_ZONE})`, utc: 'UTC', job: t('zone.job') }
   return (
     <>
@@ -52,7 +54,10 @@ export function PreferenceChoices() {
         icon={<GlobalOutlined />}
         value={zone.mode}
         options={ZONE_MODES.map((value) => ({ value, label: zoneName[value] }))}
-        onChange={zone.setMode}
+        onChange={(value) => {
+          zone.setMode(value)
+          changeUrl({ [ZONE_PARAM]: value === 'browser' ? undefined : value })
+        }}
       />
       <Choice<ThemeMode>
         label={t('theme.label')}

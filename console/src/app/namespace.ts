@@ -3,6 +3,7 @@ import { useLocation, useNavigate, useSearchParams } from 'react-router'
 import { ALL_NAMESPACES } from '@jobtrail/shared/api/auth'
 import { useSession } from './session'
 import { readStorage, writeStorage } from './stored'
+import { useTimeZone, useZoneOfUrl, ZONE_PARAM } from './time-zone'
 
 const KEY = 'jobtrail.namespace'
 const PARAM = 'ns'
@@ -29,17 +30,21 @@ export function useNamespace(): { namespace: string; setNamespace: (namespace: s
   return { namespace, setNamespace }
 }
 
-/** Writes the namespace into the URL of a page that was reached without. */
-export function useNamespaceInUrl(): void {
+/** Writes the namespace into the URL of a page that was reached without, and the time zone of times where it was chosen. */
+export function useChoicesInUrl(): void {
+  useZoneOfUrl()
+  const { mode } = useTimeZone()
   const { search, hash } = useLocation()
   const navigate = useNavigate()
   const { namespace } = useNamespace()
   useEffect(() => {
     ofTab = namespace
     const next = new URLSearchParams(search)
-    if (next.has(PARAM)) return
-    next.set(PARAM, namespace)
+    const given = next.size
+    if (!next.has(PARAM)) next.set(PARAM, namespace)
+    if (mode !== 'browser' && !next.has(ZONE_PARAM)) next.set(ZONE_PARAM, mode)
+    if (next.size === given) return
     // With the hash: it may say which lines of a log the page is to open at.
     void navigate({ search: next.toString(), hash }, { replace: true, preventScrollReset: true })
-  }, [search, hash, namespace, navigate])
+  }, [search, hash, namespace, mode, navigate])
 }

@@ -2,7 +2,7 @@ import { Layout, theme } from 'antd'
 import { useTranslation } from 'react-i18next'
 import { Outlet } from 'react-router'
 import { Header } from './header'
-import { useNamespaceInUrl } from './namespace'
+import { useChoicesInUrl } from './namespace'
 import { Navigation } from './navigation'
 import { RequireSession } from './session'
 
@@ -18,7 +18,7 @@ export function Shell() {
 function Frame() {
   const { t } = useTranslation()
   const { token } = theme.useToken()
-  useNamespaceInUrl()
+  useChoicesInUrl()
   return (
     <Layout style={{ minHeight: '100vh' }}>
       <a className="jt-skip" href="#main">

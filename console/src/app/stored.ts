@@ -3,6 +3,7 @@ import { useSyncExternalStore } from 'react'
 /** A preference kept in localStorage, the same in all tabs. Storage that is full or forbidden only means that it is forgotten at the end. */
 export class Stored<T extends string> {
   private value: T
+  private isLent = false
   private readonly listeners = new Set<() => void>()
 
   constructor(
@@ -11,15 +12,23 @@ export class Stored<T extends string> {
   ) {
     this.value = parse(readStorage(key))
     window.addEventListener('storage', (event) => {
-      if (event.key === key) this.change(parse(event.newValue))
+      if (event.key === key && !this.isLent) this.change(parse(event.newValue))
     })
   }
 
   get = (): T => this.value
 
   set = (value: T): void => {
+    this.isLent = false
     writeStorage(this.key, value)
     this.change(this.parse(value))
+  }
+
+  /** For this tab, until something is chosen in it: a link said so. */
+  lend = (value: T): void => {
+    if (value === this.value) return
+    this.isLent = true
+    this.change(value)
   }
 
   subscribe = (listener: () => void): (() => void) => {

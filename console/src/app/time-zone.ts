@@ -1,17 +1,30 @@
-import { useMemo } from 'react'
+import { useEffect, useMemo } from 'react'
+import { useSearchParams } from 'react-router'
 import { Stored, useStored } from './stored'
 
 /** Whose time zone times are shown in; `job`: the job's, where there is one, else the browser's. */
 export const ZONE_MODES = ['browser', 'utc', 'job'] as const
 export type ZoneMode = (typeof ZONE_MODES)[number]
 
-const stored = new Stored<ZoneMode>('jobtrail.zone', (text) => ZONE_MODES.find((mode) => mode === text) ?? 'browser')
+const modeOf = (text: string | null): ZoneMode | undefined => ZONE_MODES.find((mode) => mode === text)
+const stored = new Stored<ZoneMode>('jobtrail.zone', (text) => modeOf(text) ?? 'browser')
+/** In the URL where it is not the browser's, so that a link shows the same times to a colleague. */
+export const ZONE_PARAM = 'tz'
 export const BROWSER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone
 
 /** The choice and the zone that it means; `jobZone` is the zone of the job that the page is about. */
 export function useTimeZone(jobZone?: string): { mode: ZoneMode; setMode: (mode: ZoneMode) => void; zone: string } {
   const [mode, setMode] = useStored(stored)
   return { mode, setMode, zone: mode === 'utc' ? 'UTC' : mode === 'job' ? (jobZone ?? BROWSER_ZONE) : BROWSER_ZONE }
+}
+
+/** Shows times as the URL says: whoever follows a link keeps what they chose for themselves. */
+export function useZoneOfUrl(): void {
+  const [search] = useSearchParams()
+  const mode = modeOf(search.get(ZONE_PARAM))
+  useEffect(() => {
+    if (mode !== undefined) stored.lend(mode)
+  }, [mode])
 }
 
 export type TimeFormat = 'full' | 'millis' | 'minute' | 'date' | 'time'

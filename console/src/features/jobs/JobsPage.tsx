@@ -16,7 +16,7 @@ import { JobsBulkBar } from './list/jobs-bulk-bar'
 import { JobsTable } from './list/jobs-table'
 import { useJobList } from './list/use-job-list'
 import { RunDialog } from './run-dialog'
-import { useUrlState } from './use-url-state'
+import { useUrlState } from '../../ui/use-url-state'
 
 export default function JobsPage() {
   const { t } = useTranslation('jobs')

@@ -12,7 +12,7 @@ import { Time } from '../../ui/relative-time'
 import { ErrorState, LoadingState } from '../../ui/states'
 import { DiffView } from './diff-view'
 import { changedMembers, draftOf, restoreOf } from './logic/job-draft'
-import { useUrlState } from './use-url-state'
+import { useUrlState } from '../../ui/use-url-state'
 
 /** Who changed a job when, what two revisions differ in, and the way back. */
 export default function RevisionsPage() {

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Alert, Button, Segmented } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { Link, useSearchParams } from 'react-router'
+import { Link } from 'react-router'
 import { serversQuery, workersQuery } from '../../api/cluster'
 import { DEFAULT_SPAN, overviewQuery, type SpanName, SPANS } from '../../api/overview'
 import { useNamespace } from '../../app/namespace'
@@ -9,6 +9,7 @@ import { useSession } from '../../app/session'
 import { useTime } from '../../app/time-zone'
 import { PageHeader } from '../../ui/page-header'
 import { ErrorState, LoadingState } from '../../ui/states'
+import { useUrlState } from '../../ui/use-url-state'
 import { Charts } from './charts'
 import { ClusterGlance } from './cluster'
 import { JobLists } from './job-lists'
@@ -18,18 +19,9 @@ import './overview.css'
 const SPAN_NAMES = Object.keys(SPANS) as SpanName[]
 
 function useSpan(): [SpanName, (span: SpanName) => void] {
-  const [search, setSearch] = useSearchParams()
+  const [search, change] = useUrlState()
   const span = SPAN_NAMES.find((name) => name === search.get('span')) ?? DEFAULT_SPAN
-  const setSpan = (name: SpanName) =>
-    setSearch(
-      (former) => {
-        const next = new URLSearchParams(former)
-        next.set('span', name)
-        return next
-      },
-      { replace: true },
-    )
-  return [span, setSpan]
+  return [span, (name) => change({ span: name })]
 }
 
 export default function OverviewPage() {

@@ -1,10 +1,9 @@
-import { Button, DatePicker, Input, Segmented } from 'antd'
-import dayjs from 'dayjs'
+import { Button, Input, Segmented } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { useSearchParams } from 'react-router'
 import { ALL_NAMESPACES } from '@jobtrail/shared/api/auth'
 import { useSession } from '../../app/session'
-import { useReplaceParams } from '../../ui/use-replace-params'
+import { ZonedRangePicker } from '../../ui/zoned-picker'
+import { useUrlState } from '../../ui/use-url-state'
 
 const TEXTS = ['actor', 'action', 'target'] as const
 
@@ -13,10 +12,7 @@ export function AuditFilters() {
   const { t } = useTranslation('settings')
   const { t: common } = useTranslation()
   const { can } = useSession()
-  const [search] = useSearchParams()
-  const setParams = useReplaceParams()
-  const from = search.get('from')
-  const to = search.get('to')
+  const [search, change] = useUrlState()
   const isFiltered = [...TEXTS, 'from', 'to'].some((key) => search.has(key))
   return (
     <div role="search" style={{ display: 'flex', flexWrap: 'wrap', gap: 8, marginBottom: 12 }}>
@@ -28,7 +24,7 @@ export function AuditFilters() {
             { value: 'namespace', label: t('audit.thisNamespace') },
             { value: 'all', label: t('audit.everything') },
           ]}
-          onChange={(value) => setParams({ scope: value === 'all' ? 'all' : null })}
+          onChange={(value) => change({ scope: value === 'all' ? 'all' : undefined })}
         />
       )}
       {TEXTS.map((key) => (
@@ -38,19 +34,13 @@ export function AuditFilters() {
           aria-label={t(`audit.${key}Filter`)}
           placeholder={t(`audit.${key}Filter`)}
           defaultValue={search.get(key) ?? ''}
-          onSearch={(value) => setParams({ [key]: value.trim() })}
+          onSearch={(value) => change({ [key]: value.trim() })}
           style={{ width: key === 'target' ? 250 : 210 }}
         />
       ))}
-      <DatePicker.RangePicker
-        showTime
-        allowEmpty={[true, true]}
-        aria-label={t('audit.range')}
-        value={[from === null ? null : dayjs(from), to === null ? null : dayjs(to)]}
-        onChange={(range) => setParams({ from: range?.[0]?.toISOString(), to: range?.[1]?.toISOString() })}
-      />
+      <ZonedRangePicker from={search.get('from') ?? undefined} to={search.get('to') ?? undefined} label={t('audit.range')} onChange={change} />
       {isFiltered && (
-        <Button type="link" onClick={() => setParams({ actor: null, action: null, target: null, from: null, to: null })}>
+        <Button type="link" onClick={() => change({ actor: undefined, action: undefined, target: undefined, from: undefined, to: undefined })}>
           {common('actions.clear')}
         </Button>
       )}

@@ -2,12 +2,12 @@ import { useQuery } from '@tanstack/react-query'
 import { Card, Input, Select, Table, theme } from 'antd'
 import { useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
-import { Link, useSearchParams } from 'react-router'
+import { Link } from 'react-router'
 import type { WorkerView } from '@jobtrail/shared/api/cluster'
 import { workersQuery } from '../../api/cluster'
 import { useNamespace } from '../../app/namespace'
 import { useSession } from '../../app/session'
-import { useReplaceParams } from '../../ui/use-replace-params'
+import { useUrlState } from '../../ui/use-url-state'
 import { PageHeader } from '../../ui/page-header'
 import { EmptyState, ErrorState, LoadingState } from '../../ui/states'
 import { WorkerRunList } from './worker-run-list'
@@ -26,8 +26,7 @@ export default function WorkersPage() {
   const { namespace } = useNamespace()
   const { can } = useSession()
   const { token } = theme.useToken()
-  const [search] = useSearchParams()
-  const setParams = useReplaceParams()
+  const [search, change] = useUrlState()
   const workers = useQuery(workersQuery(namespace))
   const columns = useWorkerColumns()
   const text = search.get('search') ?? ''
@@ -88,7 +87,7 @@ export default function WorkersPage() {
           placeholder={t('search')}
           allowClear
           defaultValue={text}
-          onSearch={(value) => setParams({ search: value })}
+          onSearch={(value) => change({ search: value })}
           style={{ width: 260 }}
         />
         <Select
@@ -97,7 +96,7 @@ export default function WorkersPage() {
           allowClear
           value={group}
           options={groups.map((value) => ({ value }))}
-          onChange={(value) => setParams({ group: value })}
+          onChange={(value) => change({ group: value })}
           style={{ minWidth: 140 }}
         />
         <Select
@@ -106,7 +105,7 @@ export default function WorkersPage() {
           allowClear
           value={state === '' ? null : state}
           options={STATES.map((value) => ({ value, label: t(`states.${value}`) }))}
-          onChange={(value) => setParams({ state: value })}
+          onChange={(value) => change({ state: value })}
           style={{ minWidth: 140 }}
         />
       </div>
@@ -121,7 +120,7 @@ export default function WorkersPage() {
         expandable={{
           columnTitle: <span className="jt-hidden">{common('actions.details')}</span>,
           expandedRowKeys: open === null ? [] : [open],
-          onExpand: (isOpen, worker) => setParams({ open: isOpen ? worker.id : null }),
+          onExpand: (isOpen, worker) => change({ open: isOpen ? worker.id : undefined }),
           expandedRowRender: (worker) => <WorkerRunList workerId={worker.id} />,
         }}
       />

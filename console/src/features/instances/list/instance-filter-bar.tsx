@@ -1,14 +1,14 @@
 import { useQuery } from '@tanstack/react-query'
-import { Button, DatePicker, Select } from 'antd'
-import dayjs from 'dayjs'
+import { Button, Select } from 'antd'
 import { useCallback, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { CAUSE_KINDS } from '@jobtrail/shared/api/instances'
 import { INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
 import { workersQuery } from '../../../api/cluster'
 import { jobChoicesQuery, jobQuery } from '../../../api/jobs'
+import { ZonedRangePicker } from '../../../ui/zoned-picker'
 import { SearchInput } from '../../jobs/search-input'
-import type { UrlPatch } from '../../jobs/use-url-state'
+import type { UrlPatch } from '../../../ui/use-url-state'
 import { filtersOf, FILTER_NAMES, MAX_TEXT, RANGES, rangeOf, statusesOf } from './instance-filters'
 
 type Props = { namespace: string; search: URLSearchParams; change: (patch: UrlPatch) => void }
@@ -52,15 +52,7 @@ export function InstanceFilterBar({ namespace, search, change }: Props) {
         onChange={(range?: string) => change({ range, from: undefined, to: undefined })}
         style={{ minWidth: 140 }}
       />
-      {isCustom && (
-        <DatePicker.RangePicker
-          showTime={{ format: 'HH:mm' }}
-          format="YYYY-MM-DD HH:mm"
-          allowEmpty={[true, true]}
-          value={[from === undefined ? null : dayjs(from), to === undefined ? null : dayjs(to)]}
-          onChange={(times) => change({ range: 'custom', from: times?.[0]?.toISOString(), to: times?.[1]?.toISOString() })}
-        />
-      )}
+      {isCustom && <ZonedRangePicker from={from} to={to} label={t('filter.range')} onChange={(range) => change({ range: 'custom', ...range })} />}
       {FILTER_NAMES.some((name) => search.has(name)) && (
         <Button type="text" onClick={() => change(Object.fromEntries(FILTER_NAMES.map((name) => [name, undefined])))}>
           {t('common:actions.clear')}

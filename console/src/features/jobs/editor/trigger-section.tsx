@@ -1,8 +1,8 @@
-import { DatePicker, Input, Segmented, Select } from 'antd'
-import dayjs from 'dayjs'
+import { Input, Segmented, Select } from 'antd'
 import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { BROWSER_ZONE, formatOffset } from '../../../app/time-zone'
+import { BROWSER_ZONE, formatOffset, useTime } from '../../../app/time-zone'
+import { ZonedPicker } from '../../../ui/zoned-picker'
 import { useCronWords } from '../cron-words'
 import { patternOf } from '../logic/cron-pattern'
 import type { JobDraft } from '../logic/job-draft'
@@ -19,6 +19,7 @@ const KINDS: readonly Kind[] = ['cron', 'interval', 'once', 'manual']
 
 export function TriggerSection({ draft, set }: { draft: JobDraft; set: SetMember }) {
   const { t } = useTranslation('jobs')
+  const { zone } = useTime()
   const { trigger } = draft
   // Looking at another kind and coming back loses nothing.
   const [former, setFormer] = useState<Partial<Record<Kind, TriggerDraft>>>({})
@@ -39,8 +40,8 @@ export function TriggerSection({ draft, set }: { draft: JobDraft; set: SetMember
       {trigger.kind === 'cron' && <CronFields trigger={trigger} change={change} />}
       {trigger.kind === 'interval' && <IntervalFields trigger={trigger} change={change} />}
       {trigger.kind === 'once' && (
-        <Field path="trigger.at" label={t('field.at')} hint={t('hint.viewerZone', { zone: BROWSER_ZONE })} style={{ marginBottom: 0 }}>
-          {(control) => <TimeInput {...control} value={trigger.at} onChange={(at) => change({ kind: 'once', at: at ?? '' })} />}
+        <Field path="trigger.at" label={t('field.at')} hint={t('hint.viewerZone', { zone })} style={{ marginBottom: 0 }}>
+          {(control) => <ZonedPicker {...control} value={trigger.at} onChange={(at) => change({ kind: 'once', at: at ?? '' })} />}
         </Field>
       )}
       {trigger.kind === 'manual' && <div>{t('hint.manual')}</div>}
@@ -113,14 +114,15 @@ function CronFields({ trigger, change }: { trigger: Of<'cron'>; change: (trigger
 
 function IntervalFields({ trigger, change }: { trigger: Of<'interval'>; change: (trigger: TriggerDraft) => void }) {
   const { t } = useTranslation('jobs')
+  const { zone } = useTime()
   return (
     <>
       <Field path="trigger.everyMs" label={t('field.every')} hint={t('hint.interval')}>
         {(control) => <DurationInput {...control} label={t('field.every')} value={trigger.everyMs} onChange={(everyMs) => change({ ...trigger, everyMs })} />}
       </Field>
-      <Field path="trigger.startAt" label={t('field.startAt')} hint={t('hint.startAt', { zone: BROWSER_ZONE })} style={{ marginBottom: 0 }}>
+      <Field path="trigger.startAt" label={t('field.startAt')} hint={t('hint.startAt', { zone })} style={{ marginBottom: 0 }}>
         {(control) => (
-          <TimeInput
+          <ZonedPicker
             {...control}
             value={trigger.startAt}
             onChange={(startAt) => change(startAt === undefined ? { kind: 'interval', everyMs: trigger.everyMs } : { ...trigger, startAt })}
@@ -128,23 +130,6 @@ function IntervalFields({ trigger, change }: { trigger: Of<'interval'>; change: 
         )}
       </Field>
     </>
-  )
-}
-
-type TimeInputProps = { value: string | undefined; onChange: (iso: string | undefined) => void; id: string; status: 'error' | '' }
-
-function TimeInput({ value, onChange, ...control }: TimeInputProps) {
-  const time = value === undefined || value === '' ? null : dayjs(value)
-  return (
-    <DatePicker
-      id={control.id}
-      status={control.status}
-      showTime
-      needConfirm={false}
-      value={time?.isValid() === true ? time : null}
-      onChange={(next) => onChange(next?.toISOString())}
-      style={{ width: 240 }}
-    />
   )
 }
 

@@ -4,7 +4,7 @@ import { useTranslation } from 'react-i18next'
 import type { JobFilters } from '../../../api/jobs'
 import { FINISHED_STATUSES } from '@jobtrail/shared/domain/statuses'
 import { SearchInput } from '../search-input'
-import type { UrlPatch } from '../use-url-state'
+import type { UrlPatch } from '../../../ui/use-url-state'
 
 const TRIGGERS = ['cron', 'interval', 'once', 'manual'] as const
 const NAMES = ['search', 'group', 'state', 'trigger', 'result'] as const
