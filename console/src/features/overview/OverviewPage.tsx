@@ -83,7 +83,7 @@ export default function OverviewPage() {
         <Kpis overview={data} spanName={t(`spans.${span}`)} />
         <Charts overview={data} />
         <JobLists overview={data} />
-        <ClusterGlance overview={data} workers={workers.data?.items ?? []} servers={servers.data?.items ?? []} />
+        <ClusterGlance overview={data} workers={workers} servers={servers} />
       </div>
     </>
   )
