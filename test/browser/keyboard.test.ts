@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { openPage, useBrowser, watchErrors } from '../support/browser.js'
 import { ADMIN_PASSWORD, useCluster } from '../support/cluster.js'
 import { LogPanel } from '../support/console-pages.js'
-import { commandJob, createJob, uniqueName } from '../support/factories.js'
+import { commandJob, createJob, runJob, uniqueName, waitForEnd } from '../support/factories.js'
 
 const MAX_STOPS = 60
 
@@ -123,4 +123,26 @@ it('who comes by keyboard can pass over the navigation', async () => {
   expect((await focused(page)).name).toBe('Skip to content')
   await page.keyboard.press('Enter')
   expect(await page.evaluate(() => document.activeElement?.id)).toBe('main')
+})
+
+it('of the strip of last runs one is a stop for Tab, and arrow keys lead to the others', async () => {
+  const api = await cluster().api()
+  const { id, name } = await createJob(api, commandJob('true', []))
+  const ids = [await runJob(api, id), await runJob(api, id), await runJob(api, id)]
+  await Promise.all(ids.map((each) => waitForEnd(api, each)))
+  const page = await openPage(browser(), { token: api.token ?? '' })
+  await page.goto(`${cluster().url}/jobs?search=${name}`)
+  const strip = page.getByRole('group', { name: new RegExp(name) })
+  await strip.getByRole('link').nth(2).waitFor()
+  await strip.locator('[tabindex="0"]').focus()
+  const focusedRun = (): Promise<string> => page.evaluate(() => document.activeElement?.getAttribute('href')?.split('/').at(-1) ?? '')
+  const walked: string[] = []
+  for (const key of ['ArrowLeft', 'ArrowLeft', 'ArrowLeft', 'End', 'Home', 'ArrowRight']) {
+    await page.keyboard.press(key)
+    walked.push(await focusedRun())
+  }
+  expect(walked.map((each) => ids.indexOf(each))).toEqual([1, 0, 0, 2, 0, 1])
+  expect(await strip.locator('[tabindex="0"]').count()).toBe(1)
+  await page.keyboard.press('Enter')
+  await page.waitForURL(new RegExp(`/instances/${ids[1]}`))
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { StripRun } from '@jobtrail/shared/api/instances'
-import { barsOf } from './run-strip'
+import { barAfterKey, barsOf } from './run-strip'
 
 const run = (id: string, status: StripRun['status'], tookMs: number | null): StripRun => ({
   id,
@@ -24,5 +24,19 @@ describe('the strip of a job', () => {
 
   it('counts a running one up to now', () => {
     expect(barsOf([run('a', 'RUNNING', 0)], Date.parse('2026-11-20T00:00:05.000Z'))[0]?.durationMs).toBe(5_000)
+  })
+})
+
+describe('the keys of a strip', () => {
+  it.each([
+    ['ArrowLeft', 5, 4],
+    ['ArrowLeft', 0, 0],
+    ['ArrowRight', 5, 6],
+    ['ArrowRight', 29, 29],
+    ['Home', 5, 0],
+    ['End', 5, 29],
+    ['Enter', 5, undefined],
+  ])('%s at %i leads to %s', (key, at, next) => {
+    expect(barAfterKey(key, at, 30)).toBe(next)
   })
 })

@@ -19,6 +19,13 @@ export function barsOf(runs: readonly StripRun[], now: number): StripBar[] {
     .toReversed()
 }
 
+/** Where a key leads from the bar `at`, of `count`; undefined for a key that leads nowhere. */
+export function barAfterKey(key: string, at: number, count: number): number | undefined {
+  const targets: Partial<Record<string, number>> = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: count - 1 }
+  const target = targets[key]
+  return target === undefined ? undefined : Math.min(count - 1, Math.max(0, target))
+}
+
 function durationOf(run: StripRun, now: number): number | null {
   if (run.startedAt === null) return null
   return Math.max(0, (run.finishedAt === null ? now : Date.parse(run.finishedAt)) - Date.parse(run.startedAt))
