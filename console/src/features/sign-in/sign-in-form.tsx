@@ -6,9 +6,9 @@ import { signIn } from '../../api/auth'
 import { isProblem, messageOf } from '../../api/problem'
 
 /** `username`: the one whose session has expired, who alone may go on. */
-export function SignInForm({ username, onDone }: { username?: string; onDone?: () => void }) {
+export function SignInForm({ username }: { username?: string }) {
   const { t } = useTranslation()
-  const attempt = useMutation({ mutationFn: (login: Login) => signIn(login.username, login.password), onSuccess: () => onDone?.() })
+  const attempt = useMutation({ mutationFn: (login: Login) => signIn(login.username, login.password) })
   const message = isProblem(attempt.error, 'INVALID_CREDENTIALS')
     ? t('session.invalid')
     : isProblem(attempt.error, 'TOO_MANY_ATTEMPTS')

@@ -39,8 +39,7 @@ export function WhyNote({ instance }: { instance: InstanceDetail }) {
         }
       />
     )
-  // While it runs, what is known is of a former attempt.
-  if (instance.error === null || instance.status === 'SUCCEEDED' || instance.status === 'RUNNING') return null
+  if (!hasWhyNote(instance)) return null
   return (
     <Alert
       showIcon
@@ -50,6 +49,10 @@ export function WhyNote({ instance }: { instance: InstanceDetail }) {
     />
   )
 }
+
+/** Whether the error of the run is told at the top. While it runs, what is known is of a former attempt. */
+export const hasWhyNote = ({ error, status, waitingFor }: InstanceDetail): boolean =>
+  waitingFor === null && error !== null && status !== 'SUCCEEDED' && status !== 'RUNNING'
 
 /** Where a run came from, when, and where it ran. */
 export function Facts({ instance, jobZone }: { instance: InstanceDetail; jobZone: string | undefined }) {

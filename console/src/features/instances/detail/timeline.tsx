@@ -6,6 +6,7 @@ import { formatDuration } from '../../../ui/duration'
 import { useNow } from '../../../ui/now'
 import { formatCount } from '../../../ui/numbers'
 import { STATUS_FILL, STATUS_ICON } from '../../../ui/status-tag'
+import { AttemptNotes } from './attempt-notes'
 import { firstDueAt } from './times'
 import './timeline.css'
 
@@ -68,6 +69,7 @@ export function Timeline({ instance, shown, onShow }: Props) {
           })}
         </div>
       )}
+      <AttemptNotes instance={instance} shown={shown} />
     </div>
   )
 }
