@@ -10,7 +10,8 @@ import { AttemptsRepository } from './attempts.repository.js'
 import { idAt } from './domain/instance-id.js'
 import { hasText } from './domain/result-text.js'
 import { instanceView } from './instance-views.js'
-import { type InstanceDocument, InstancesRepository } from './instances.repository.js'
+import type { InstanceDocument } from './instance-document.js'
+import { InstancesRepository } from './instances.repository.js'
 
 /** Instances read at a time: results have up to 64 KiB each. */
 const BATCH = 250

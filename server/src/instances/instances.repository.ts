@@ -1,68 +1,20 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
-import type { InstanceCause } from '@jobtrail/shared/api/instances'
 import { FINISHED_STATUSES, INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { groupBy } from '../platform/group-by.js'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Metrics } from '../platform/metrics.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import { type Change, updateAlike } from '../platform/update-alike.js'
-
-/** One run of a job, as stored. `_id` is a UUIDv7: its order is that of creation. */
-export type InstanceDocument = {
-  _id: string
-  namespace: string
-  jobId: string
-  jobName: string
-  revision: number
-  route: string
-  priority: number
-  maxConcurrent: number
-  params: Record<string, unknown>
-  cause: InstanceCause
-  status: InstanceStatus
-  /** Absent for runs by API, so that the unique index leaves them out. */
-  scheduledFor?: Date
-  idempotencyKey?: string
-  createdAt: Date
-  dueAt: Date
-  startedAt: Date | null
-  finishedAt: Date | null
-  /** Number of the latest attempt, 0 before the first. */
-  attempt: number
-  /** Attempts that the retry policy has paid for. */
-  retriesUsed: number
-  /** Attempts that were lost before they started. */
-  unstartedLosses: number
-  /** Whether it was given to BullMQ; false while it is due too far ahead. Redis may have lost it all the same. */
-  queued: boolean
-  /** Since when it waits for another instance of its job to end; null when it does not. */
-  heldAt: Date | null
-  cancelRequestedAt: Date | null
-  error: string | null
-  result: unknown
-}
-
-/** Where a page of instances ends. */
-export type InstancePlace = Pick<InstanceDocument, 'namespace' | '_id'>
-
-/** What a list of jobs shows of a run. */
-export type StripDocument = Pick<InstanceDocument, '_id' | 'status' | 'createdAt' | 'dueAt' | 'startedAt' | 'finishedAt'>
-
-/** What retention asks of a run. */
-export type RunEnd = Pick<InstanceDocument, '_id' | 'status' | 'finishedAt' | 'attempt'>
-
-/** What the queue asks of one that waits. */
-export type QueueableInstance = Pick<InstanceDocument, '_id' | 'route' | 'priority' | 'attempt' | 'dueAt'>
-
-/** What the sweeps ask of one that has not ended. */
-export type UnfinishedInstance = QueueableInstance & Pick<InstanceDocument, 'namespace' | 'queued'>
-
-/** What becomes of an instance when its attempt `attempt` has ended. */
-export type Settlement = { instanceId: string; attempt: number } & (
-  | { kind: 'final'; status: InstanceStatus; startedAt: Date | null; finishedAt: Date; error: string | null; result: unknown }
-  | { kind: 'retry'; dueAt: Date; queued: boolean; retriesUsed: number; unstartedLosses: number; error: string | null }
-)
+import {
+  type InstanceDocument,
+  type InstancePlace,
+  INSTANCES,
+  type RunEnd,
+  type Settlement,
+  type StripDocument,
+  type UnfinishedInstance,
+} from './instance-document.js'
 
 const CANCEL_BATCH = 1_000
 const COUNT_LIMIT = 10_000
@@ -86,45 +38,7 @@ export class InstancesRepository implements OnModuleInit {
   }
 
   async onModuleInit(): Promise<void> {
-    const dateOrNull = ['date', 'null'] as const
-    await ensureCollection(this.mongo.db, {
-      name: 'instances',
-      fields: {
-        _id: 'string',
-        namespace: 'string',
-        jobId: 'string',
-        jobName: 'string',
-        revision: 'number',
-        route: 'string',
-        priority: 'number',
-        maxConcurrent: 'number',
-        params: 'object',
-        cause: 'object',
-        status: { enum: [...INSTANCE_STATUSES] },
-        createdAt: 'date',
-        dueAt: 'date',
-        startedAt: dateOrNull,
-        finishedAt: dateOrNull,
-        attempt: 'number',
-        retriesUsed: 'number',
-        unstartedLosses: 'number',
-        queued: 'bool',
-        heldAt: dateOrNull,
-        cancelRequestedAt: dateOrNull,
-        error: ['string', 'null'],
-      },
-      optional: { scheduledFor: 'date', idempotencyKey: 'string' },
-      indexes: [
-        { key: { jobId: 1, scheduledFor: 1 }, unique: true, partialFilterExpression: { scheduledFor: { $exists: true } } },
-        { key: { jobId: 1, idempotencyKey: 1 }, unique: true, partialFilterExpression: { idempotencyKey: { $exists: true } } },
-        { key: { jobId: 1, _id: -1 } },
-        // In this order it serves both the lists of a namespace and the sweeps over all of them: each index with the status in it is rewritten at each step of a run.
-        { key: { status: 1, namespace: 1, _id: -1 } },
-        { key: { status: 1, route: 1, priority: -1, _id: 1 }, partialFilterExpression: { status: 'WAITING' } },
-        { key: { dueAt: 1 }, partialFilterExpression: { queued: false } },
-        { key: { jobId: 1, priority: -1, _id: 1 }, name: 'held', partialFilterExpression: { heldAt: { $type: 'date' } } },
-      ],
-    })
+    await ensureCollection(this.mongo.db, INSTANCES)
   }
 
   /** Indexes of those that exist already, by scheduled time or idempotency key. */

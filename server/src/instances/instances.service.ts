@@ -19,7 +19,8 @@ import { attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
 import type { NewInstance } from './domain/new-instance.js'
 import { waitingReason } from './domain/waiting-reason.js'
 import { attemptView, instanceView, stripRun } from './instance-views.js'
-import { type InstanceDocument, InstancesRepository, type QueueableInstance } from './instances.repository.js'
+import type { InstanceDocument, QueueableInstance } from './instance-document.js'
+import { InstancesRepository } from './instances.repository.js'
 import { RevisitsRepository } from './revisits.repository.js'
 
 /** What other features may know of an instance. */

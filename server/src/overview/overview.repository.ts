@@ -3,7 +3,7 @@ import type { Collection, Filter } from 'mongodb'
 import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import { idAt } from '../instances/domain/instance-id.js'
 import type { AttemptDocument } from '../instances/attempts.repository.js'
-import type { InstanceDocument } from '../instances/instances.repository.js'
+import type { InstanceDocument } from '../instances/instance-document.js'
 import type { JobDocument } from '../jobs/domain/job.js'
 import { Mongo } from '../platform/mongo.js'
 
