@@ -1,14 +1,17 @@
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { JobPage, JobView } from '@jobtrail/shared/api/jobs'
 import type { Locator } from 'playwright-core'
 import { expect, it } from 'vitest'
 import { openPage, OTHER_MACHINE, useBrowser, watchErrors } from '../support/browser.js'
 import { useCluster } from '../support/cluster.js'
 import { LogPanel, signIn } from '../support/console-pages.js'
-import { createAndRun, createJob, rawLog, shellJob, uniqueName, waitForEnd, waitForSealed } from '../support/factories.js'
+import { createAndRun, createJob, handlerJob, rawLog, shellJob, uniqueName, waitForEnd, waitForSealed } from '../support/factories.js'
 import { Gate } from '../support/gate.js'
 
-const cluster = useCluster({ servers: 2, workers: 1 })
+const HANDLERS = fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))
+const cluster = useCluster({ servers: 2, workers: 1, workerArgs: ['--handlers', HANDLERS] })
 const browser = useBrowser()
 
 it('a job with a cron trigger is defined in the form and run, and its log arrives as it is written', async () => {
@@ -186,4 +189,28 @@ it('a link to a revision leads to it, however many are newer', async () => {
   await page.getByRole('heading', { name: `From revision 2 to ${last}` }).waitFor()
   await page.goto(`${cluster().url}/jobs/${id}/revisions?rev=${last + 1}`)
   await page.getByText('It is not here').waitFor()
+})
+
+it('the page of a run shows how far it has come, and later what went wrong with its first attempt', async () => {
+  const api = await cluster().api()
+  const gate = join(cluster().dir, 'parts')
+  const { instanceId } = await createAndRun(api, handlerJob('inParts', { params: { gate }, retry: { maxRetries: 1, backoffMs: 100 } }))
+  const page = await openPage(browser(), { token: api.token ?? '' })
+  await page.goto(`${cluster().url}/instances/${instanceId}`)
+  const progress = (attempt: number): Locator => page.getByRole('progressbar', { name: `Progress of attempt ${attempt}` })
+  await progress(1).waitFor()
+  expect(await progress(1).getAttribute('aria-valuenow')).toBe('25')
+  await page.getByText('part 1 of 2').waitFor()
+  await writeFile(`${gate}-1`, '')
+  await progress(2).waitFor()
+  await page.getByText('part 2 of 2').waitFor()
+  await writeFile(`${gate}-2`, '')
+  await waitForEnd(api, instanceId)
+  await progress(2).waitFor({ state: 'detached' })
+  expect(await page.getByText('failed on purpose').count()).toBe(0)
+  await page.getByRole('group', { name: 'Attempt whose log is shown' }).getByRole('button').filter({ hasText: 'Attempt 1: Failed' }).click()
+  await page
+    .getByRole('alert')
+    .getByText(/Attempt 1: .*the first part failed on purpose/)
+    .waitFor()
 })

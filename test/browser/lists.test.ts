@@ -167,3 +167,22 @@ it('times are chosen in the time zone that they are shown in, and a link says wh
   await page.getByRole('heading', { name: 'Jobs', level: 1 }).waitFor()
   await page.waitForURL(/tz=utc/)
 })
+
+it('the overview raises no alarm while it does not know', async () => {
+  const page = await openPage(browser(), { token: (await cluster().api()).token ?? '' })
+  let answers: 'never' | 'badly' | 'well' = 'never'
+  await page.route(/\/api\/workers\?/, async (route) => {
+    if (answers === 'badly') await route.fulfill({ status: 500, body: '{}' })
+    if (answers === 'well') await route.continue()
+  })
+  await page.goto(cluster().url)
+  await page.getByText('Asking…').first().waitFor()
+  await page.getByText('2 servers are up').waitFor()
+  expect(await page.getByText('No worker is connected').count()).toBe(0)
+  answers = 'badly'
+  await page.reload()
+  await page.getByText('Not known: there was no answer.').first().waitFor()
+  expect(await page.getByText('No worker is connected').count()).toBe(0)
+  answers = 'well'
+  await page.getByText('2 workers are connected').waitFor()
+})

@@ -1,5 +1,7 @@
 // Handlers that tests run on a worker: `jobtrail-worker --handlers test/support/handlers.mjs`.
 
+import { existsSync } from 'node:fs'
+
 /** Does nothing. */
 export async function noop() {}
 
@@ -38,4 +40,11 @@ export async function failing({ attempt, params }) {
   console.log(`attempt ${attempt}`)
   if (attempt < params.succeedAt) throw new Error(`attempt ${attempt} failed on purpose`)
   return { attempt }
+}
+
+/** Says how far it is, goes on when there is a file `params.gate` with the attempt's number, and fails at its first attempt. */
+export async function inParts({ attempt, params, progress, signal }) {
+  progress(25, `part ${attempt} of 2`)
+  while (!existsSync(`${params.gate}-${attempt}`) && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20))
+  if (attempt === 1) throw new Error('the first part failed on purpose')
 }
