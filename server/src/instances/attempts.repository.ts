@@ -59,27 +59,9 @@ export class AttemptsRepository implements OnModuleInit {
 
   async onModuleInit(): Promise<void> {
     const whileLeased = { partialFilterExpression: { status: leased } }
-    const dateOrNull = ['date', 'null'] as const
-    const textOrNull = ['string', 'null'] as const
     await ensureCollection(this.mongo.db, {
       name: 'attempts',
-      fields: {
-        _id: 'object',
-        namespace: 'string',
-        workerId: 'string',
-        workerName: 'string',
-        status: { enum: [...ATTEMPT_STATUSES] },
-        dispatchedAt: 'date',
-        startedAt: dateOrNull,
-        finishedAt: dateOrNull,
-        leaseExpiresAt: dateOrNull,
-        cancelRequestedAt: dateOrNull,
-        exitCode: ['number', 'null'],
-        signal: textOrNull,
-        error: textOrNull,
-        progress: ['object', 'null'],
-        logTotals: ['object', 'null'],
-      },
+      fields: { _id: 'object', workerId: 'string', status: { enum: [...ATTEMPT_STATUSES] }, leaseExpiresAt: ['date', 'null'] },
       indexes: [
         { key: { leaseExpiresAt: 1 }, ...whileLeased },
         { key: { workerId: 1 }, ...whileLeased },

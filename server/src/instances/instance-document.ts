@@ -58,36 +58,10 @@ export type Settlement = { instanceId: string; attempt: number } & (
   | { kind: 'retry'; dueAt: Date; queued: boolean; retriesUsed: number; unstartedLosses: number; error: string | null }
 )
 
-const dateOrNull = ['date', 'null'] as const
-
-/** The collection: what every document has, and its indexes. */
+/** The collection, with its indexes. Of its fields those that decide what runs: checking all of them cost a tenth of the runs a second. */
 export const INSTANCES: CollectionPlan = {
   name: 'instances',
-  fields: {
-    _id: 'string',
-    namespace: 'string',
-    jobId: 'string',
-    jobName: 'string',
-    revision: 'number',
-    route: 'string',
-    priority: 'number',
-    maxConcurrent: 'number',
-    params: 'object',
-    cause: 'object',
-    status: { enum: [...INSTANCE_STATUSES] },
-    createdAt: 'date',
-    dueAt: 'date',
-    startedAt: dateOrNull,
-    finishedAt: dateOrNull,
-    attempt: 'number',
-    retriesUsed: 'number',
-    unstartedLosses: 'number',
-    queued: 'bool',
-    heldAt: dateOrNull,
-    cancelRequestedAt: dateOrNull,
-    error: ['string', 'null'],
-  },
-  optional: { scheduledFor: 'date', idempotencyKey: 'string' },
+  fields: { namespace: 'string', jobId: 'string', status: { enum: [...INSTANCE_STATUSES] }, attempt: 'number', dueAt: 'date' },
   indexes: [
     { key: { jobId: 1, scheduledFor: 1 }, unique: true, partialFilterExpression: { scheduledFor: { $exists: true } } },
     { key: { jobId: 1, idempotencyKey: 1 }, unique: true, partialFilterExpression: { idempotencyKey: { $exists: true } } },
