@@ -1,19 +1,36 @@
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitest/config'
+import { defineConfig, defineProject } from 'vitest/config'
 
-// Tests against real processes. One file at a time: they measure waits, and two cores are soon full.
+/** They load the whole machine, or measure what a loaded one would spoil: each has it for itself. */
+const ALONE = [
+  'test/cluster/{fire-once,log-chaos}.test.ts',
+  'test/integration/start.test.ts',
+  'test/browser/{fast-log,live-over-lost-server,million-lines}.test.ts',
+]
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+// No retries: a test that fails now and then has found something.
+const options = { pool: 'forks', testTimeout: 120_000, hookTimeout: 180_000, retry: 0 } as const
+
+// Tests against real processes. Most wait more than they compute, so that two files at a time suit two cores.
 export default defineConfig({
-  root: fileURLToPath(new URL('..', import.meta.url)),
+  root,
   test: {
-    name: 'integration',
-    include: ['test/**/*.test.ts', 'worker/src/**/*.process.spec.ts'],
     globalSetup: ['test/support/global-setup.ts'],
-    pool: 'forks',
-    fileParallelism: false,
-    testTimeout: 120_000,
-    hookTimeout: 180_000,
     teardownTimeout: 60_000,
-    // No retries: a test that fails now and then has found something.
-    retry: 0,
+    projects: [
+      defineProject({
+        root,
+        test: {
+          ...options,
+          name: 'integration',
+          include: ['test/**/*.test.ts', 'worker/src/**/*.process.spec.ts'],
+          exclude: ALONE,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      }),
+      defineProject({ root, test: { ...options, name: 'alone', include: ALONE, maxWorkers: 1, sequence: { groupOrder: 1 } } }),
+    ],
   },
 })
