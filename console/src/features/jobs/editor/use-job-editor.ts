@@ -1,8 +1,9 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { useMemo, useState } from 'react'
+import { useMemo, useRef, useState } from 'react'
 import { JobDefinition, JobView } from '@jobtrail/shared/api/jobs'
 import { changeJob, createJob, jobQuery, refreshJobs } from '../../../api/jobs'
 import { isProblem, messageOf } from '../../../api/problem'
+import { merge } from '../logic/conflict'
 import { errorsOfIssues, errorsOfProblem, type FieldErrors, withoutErrorsAt } from '../logic/field-path'
 import { changedMembers, changeOf, checkable, createOf, draftOf, type JobDraft } from '../logic/job-draft'
 
@@ -31,6 +32,8 @@ export function useJobEditor(initial: Base, namespace: string) {
   const client = useQueryClient()
   const [base, setBase] = useState(initial)
   const [draft, setDraft] = useState(initial.draft)
+  const latest = useRef(draft)
+  latest.current = draft
   const [wasChecked, setWasChecked] = useState(false)
   const [serverErrors, setServerErrors] = useState(NO_ERRORS)
   const [failure, setFailure] = useState<string>()
@@ -76,6 +79,8 @@ export function useJobEditor(initial: Base, namespace: string) {
       const saved =
         base.job === undefined ? await createJob(createOf(next, namespace)) : await changeJob(base.job.id, changeOf(base.draft, next, base.job.revision))
       take(saved)
+      // What was typed while it was being saved stays, unsaved.
+      setDraft(merge(draft, latest.current, draftOf(saved), {}))
       void refreshJobs(client)
       return saved
     } catch (error) {
