@@ -281,7 +281,7 @@ export class Agent {
 
   private makeHeartbeat(): Heartbeat {
     this.lease.check()
-    return { attempts: this.heldKeys(), freeSlots: this.slots.free, isDraining: !this.takesWork, spoolBytes: this.pipeline.spoolBytes }
+    return { attempts: this.heldKeys(), freeSlots: this.slots.free, isDraining: !this.takesWork, spoolBytes: this.pipeline.unackedBytes }
   }
 
   /** True when nothing runs any more, false after `timeoutMs`. */

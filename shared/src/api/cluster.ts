@@ -18,6 +18,7 @@ export const WorkerView = z.object({
   state: z.enum(['connected', 'draining', 'disconnected']),
   /** Whether a user wants it drained; kept while it is away, until undrained or forgotten. */
   isDrainWanted: z.boolean(),
+  /** Log that it still has to deliver, bytes (compressed). */
   spoolBytes: z.int(),
   connectedAt: Timestamp,
   lastHeartbeatAt: Timestamp,

@@ -143,7 +143,7 @@ export const SealReply = z.object({
 })
 export type SealReply = z.infer<typeof SealReply>
 
-/** worker → server, every `heartbeatMs`: renews the leases of these attempts. */
+/** worker → server, every `heartbeatMs`: renews the leases of these attempts. `spoolBytes`: log chunks that wait in the spool to be acknowledged, bytes. */
 export const Heartbeat = z.strictObject({
   attempts: z.array(AttemptKey).max(20_000),
   freeSlots: z.int().min(0),

@@ -332,6 +332,22 @@ describe('pressure', () => {
     expect(faults).toEqual([])
   })
 
+  it('tells what is not acknowledged from what it keeps until the stream is sealed', async () => {
+    const key = newKey()
+    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    stream.write('stdout', noise(1))
+    await until(() => pipeline.spoolBytes > 0)
+    await until(() => pipeline.unackedBytes > 0)
+    expect(pipeline.unackedBytes).toBeLessThan(pipeline.spoolBytes)
+    pipeline.connected()
+    await until(() => pipeline.unackedBytes === 0)
+    expect(server.lines(key).length).toBe(1_000)
+    expect(pipeline.spoolBytes).toBeGreaterThan(0)
+    await stream.end(0)
+    expect(await pipeline.drained(10_000)).toBe(true)
+    expect(pipeline.spoolBytes).toBe(0)
+  })
+
   it('drops acknowledged parts of a long log from the spool', async () => {
     const key = newKey()
     pipeline.connected()

@@ -83,8 +83,16 @@ export class LogPipeline {
     return pipeline
   }
 
+  /** Of the spool's files, with what is acknowledged and kept until its stream is sealed. */
   get spoolBytes(): number {
     return this.spool.usedBytes
+  }
+
+  /** Chunks that no server has acknowledged. */
+  get unackedBytes(): number {
+    let bytes = 0
+    for (const queue of this.queues.values()) bytes += queue.unackedBytes
+    return bytes
   }
 
   /** The log of one attempt that begins now. It costs no file until there is a line. */
