@@ -86,7 +86,9 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
             </>
           }
           subtitle={
-            current !== undefined && (
+            current === undefined ? (
+              t('editor.in', { namespace })
+            ) : (
               <>
                 <Link to={`/jobs/${current.id}/revisions`}>{t('editor.revision', { revision: current.revision })}</Link> · {t('editor.changed')}{' '}
                 <RelativeTime at={current.updatedAt} /> · <Link to={`/instances?job=${current.id}`}>{t('menu.runs')}</Link>
