@@ -202,6 +202,28 @@ it('what is typed while a job is being saved stays, and is saved by the next sav
   expect((await api.get(`/api/jobs/${id}`, JobView)).description).toBe('first and second')
 })
 
+it('what is below an editor stays where it is when the editor has been loaded', async () => {
+  const api = await cluster().api()
+  const params = Object.fromEntries(Array.from({ length: 8 }, (_unused, index) => [`name${index}`, index]))
+  const { name } = await createJob(api, shellJob('true', { params }))
+  const page = await openPage(browser(), { token: api.token ?? '' })
+  const held = new Set<() => void>()
+  await page.route('**/assets/code-mirror-*.js', async (route) => {
+    await new Promise<void>((resolve) => held.add(resolve))
+    await route.continue()
+  })
+  await page.goto(`${cluster().url}/jobs?name=${name}`)
+  await page.getByRole('row').filter({ hasText: name }).getByRole('button', { name: /Run/ }).click()
+  const run = page.getByRole('dialog').getByRole('button', { name: /Run now/ })
+  await expect.poll(() => held.size).toBe(1)
+  await run.click({ trial: true }) // waits until the dialog has come to rest
+  const before = await run.boundingBox()
+  for (const release of held) release()
+  await page.getByRole('dialog').getByRole('textbox', { name: 'Params' }).waitFor()
+  const after = await run.boundingBox()
+  expect(Math.abs((after?.y ?? Number.NaN) - (before?.y ?? Number.NaN))).toBeLessThan(2)
+})
+
 it('a link to a revision leads to it, however many are newer', async () => {
   const api = await cluster().api()
   const { id } = await createJob(api, shellJob('true', { description: 'text 1' }))

@@ -58,6 +58,9 @@ export type Settlement = { instanceId: string; attempt: number } & (
   | { kind: 'retry'; dueAt: Date; queued: boolean; retriesUsed: number; unstartedLosses: number; error: string | null }
 )
 
+/** In this order it serves both the lists of a namespace and the sweeps over all of them: each index with the status in it is rewritten at each step of a run. */
+export const BY_STATUS_AND_NAMESPACE = { status: 1, namespace: 1, _id: -1 } as const
+
 /** The collection, with its indexes. Of its fields those that decide what runs: checking all of them cost a tenth of the runs a second. */
 export const INSTANCES: CollectionPlan = {
   name: 'instances',
@@ -66,8 +69,7 @@ export const INSTANCES: CollectionPlan = {
     { key: { jobId: 1, scheduledFor: 1 }, unique: true, partialFilterExpression: { scheduledFor: { $exists: true } } },
     { key: { jobId: 1, idempotencyKey: 1 }, unique: true, partialFilterExpression: { idempotencyKey: { $exists: true } } },
     { key: { jobId: 1, _id: -1 } },
-    // In this order it serves both the lists of a namespace and the sweeps over all of them: each index with the status in it is rewritten at each step of a run.
-    { key: { status: 1, namespace: 1, _id: -1 } },
+    { key: BY_STATUS_AND_NAMESPACE },
     { key: { status: 1, route: 1, priority: -1, _id: 1 }, partialFilterExpression: { status: 'WAITING' } },
     { key: { dueAt: 1 }, partialFilterExpression: { queued: false } },
     { key: { jobId: 1, priority: -1, _id: 1 }, name: 'held', partialFilterExpression: { heldAt: { $type: 'date' } } },

@@ -7,6 +7,7 @@ import { Metrics } from '../platform/metrics.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import { type Change, updateAlike } from '../platform/update-alike.js'
 import {
+  BY_STATUS_AND_NAMESPACE,
   type InstanceDocument,
   type InstancePlace,
   INSTANCES,
@@ -74,10 +75,10 @@ export class InstancesRepository implements OnModuleInit {
     return this.collection.find({ _id: { $in: ids } }).toArray()
   }
 
-  /** Those of a namespace with IDs in (after, before), in order. Every status is named so that the index by namespace and status gives them in the order of their IDs. */
+  /** Those of a namespace with IDs in (after, before), in order. Every status is named so that the index gives them in the order of their IDs; and the index, because IDs alone would lead over other namespaces' runs. */
   findEnds(namespace: string, after: string, before: string, limit: number): Promise<RunEnd[]> {
     return this.collection
-      .find({ namespace, status: { $in: [...INSTANCE_STATUSES] }, _id: { $gt: after, $lt: before } }, { projection: END })
+      .find({ namespace, status: { $in: [...INSTANCE_STATUSES] }, _id: { $gt: after, $lt: before } }, { projection: END, hint: BY_STATUS_AND_NAMESPACE })
       .sort({ _id: 1 })
       .limit(limit)
       .toArray()

@@ -29,9 +29,22 @@ export function CodeEditor({ isInvalid, ...props }: CodeProps & { isInvalid?: bo
         background: token.colorBgContainer,
       }}
     >
-      <Suspense fallback={<Skeleton active title={false} style={{ padding: 12, minHeight: props.minHeight }} />}>
+      <Suspense fallback={<Loading {...props} />}>
         <CodeMirror {...props} isDark={isDark} />
       </Suspense>
+    </div>
+  )
+}
+
+const LINE_HEIGHT = 18.2
+const PADDING = 8
+
+/** As high as the editor will be: what is below it must not move away from under the pointer. */
+function Loading({ value, minHeight, maxHeight }: CodeProps) {
+  const height = Math.min(maxHeight, Math.max(minHeight, value.split('\n').length * LINE_HEIGHT + PADDING))
+  return (
+    <div style={{ height, padding: 12, overflow: 'hidden' }}>
+      <Skeleton active title={false} />
     </div>
   )
 }
