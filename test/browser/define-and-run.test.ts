@@ -216,7 +216,7 @@ it('what is below an editor stays where it is when the editor has been loaded', 
   await page.getByRole('row').filter({ hasText: name }).getByRole('button', { name: /Run/ }).click()
   const run = page.getByRole('dialog').getByRole('button', { name: /Run now/ })
   await expect.poll(() => held.size).toBe(1)
-  await run.click({ trial: true }) // waits until the dialog has come to rest
+  await run.click({ trial: true })
   const before = await run.boundingBox()
   for (const release of held) release()
   await page.getByRole('dialog').getByRole('textbox', { name: 'Params' }).waitFor()

@@ -31,6 +31,8 @@ export interface PageOptions {
   token?: string
   language?: 'en' | 'zh'
   isDark?: boolean
+  /** With animations, as most people see it; without them unless told, because a click on what moves can miss on a busy machine. */
+  hasMotion?: boolean
   /** CSS pixels; 1280 × 800 when left out. */
   viewport?: { width: number; height: number }
 }
@@ -62,6 +64,7 @@ export async function launchBrowser(options: { hasScrollBars?: boolean } = {}): 
 export async function openPage(browser: Browser, options: PageOptions = {}): Promise<Page> {
   const context = await browser.newContext({
     viewport: options.viewport ?? { width: 1280, height: 800 },
+    reducedMotion: options.hasMotion === true ? 'no-preference' : 'reduce',
     colorScheme: options.isDark === true ? 'dark' : 'light',
     locale: options.language === 'zh' ? 'zh-CN' : 'en-GB',
     timezoneId: 'Europe/Berlin',
