@@ -66,3 +66,15 @@ it.each(NAMES)('the page %s has no serious finding of axe, in light and in dark,
   await untilStill(page)
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(PHONE.width)
 })
+
+it('for who wants no motion nothing moves, and menus open where they can be reached', async () => {
+  const page = await openPage(browser(), { token: (await cluster().api()).token ?? '', isStill: true })
+  await page.goto(`${cluster().url}/jobs`)
+  await page.getByRole('button', { name: /Signed in as/ }).click()
+  await page.getByRole('menuitem', { name: /Change password/ }).click()
+  const dialog = page.getByRole('dialog', { name: 'Change password' })
+  await dialog.waitFor()
+  expect(await page.evaluate(() => document.getAnimations().length)).toBe(0)
+  await page.keyboard.press('Escape')
+  await dialog.waitFor({ state: 'hidden' })
+})

@@ -206,7 +206,8 @@ it('what is below an editor stays where it is when the editor has been loaded', 
   const api = await cluster().api()
   const params = Object.fromEntries(Array.from({ length: 8 }, (_unused, index) => [`name${index}`, index]))
   const { name } = await createJob(api, shellJob('true', { params }))
-  const page = await openPage(browser(), { token: api.token ?? '' })
+  // Without the animation that a dialog opens with, which moves its buttons too.
+  const page = await openPage(browser(), { token: api.token ?? '', isStill: true })
   const held = new Set<() => void>()
   await page.route('**/assets/code-mirror-*.js', async (route) => {
     await new Promise<void>((resolve) => held.add(resolve))

@@ -31,8 +31,8 @@ export interface PageOptions {
   token?: string
   language?: 'en' | 'zh'
   isDark?: boolean
-  /** With animations, as most people see it; without them unless told, because a click on what moves can miss on a busy machine. */
-  hasMotion?: boolean
+  /** Its user wants no animations. */
+  isStill?: boolean
   /** CSS pixels; 1280 × 800 when left out. */
   viewport?: { width: number; height: number }
 }
@@ -64,7 +64,7 @@ export async function launchBrowser(options: { hasScrollBars?: boolean } = {}): 
 export async function openPage(browser: Browser, options: PageOptions = {}): Promise<Page> {
   const context = await browser.newContext({
     viewport: options.viewport ?? { width: 1280, height: 800 },
-    reducedMotion: options.hasMotion === true ? 'no-preference' : 'reduce',
+    reducedMotion: options.isStill === true ? 'reduce' : 'no-preference',
     colorScheme: options.isDark === true ? 'dark' : 'light',
     locale: options.language === 'zh' ? 'zh-CN' : 'en-GB',
     timezoneId: 'Europe/Berlin',

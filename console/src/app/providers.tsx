@@ -1,11 +1,11 @@
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { App, ConfigProvider } from 'antd'
-import { type ReactNode, Suspense, useEffect, useState } from 'react'
+import { type ReactNode, Suspense, useEffect, useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { ApiProblem } from '../api/problem'
 import { LoadingState } from '../ui/states'
-import { useIsDark } from './theme'
-import { DARK_THEME, LIGHT_THEME } from './theme-config'
+import { useIsDark, useWantsNoMotion } from './theme'
+import { themeOf } from './theme-config'
 
 type AntLocale = NonNullable<Parameters<typeof ConfigProvider>[0]['locale']>
 
@@ -45,13 +45,15 @@ function useAntLocale(): AntLocale | undefined {
 
 export function Providers({ children }: { children: ReactNode }) {
   const isDark = useIsDark()
+  const hasMotion = !useWantsNoMotion()
+  const config = useMemo(() => themeOf({ isDark, hasMotion }), [isDark, hasMotion])
   const locale = useAntLocale()
   useEffect(() => {
     document.documentElement.style.colorScheme = isDark ? 'dark' : 'light'
     document.body.style.background = isDark ? '#141414' : '#f5f6f8'
   }, [isDark])
   return (
-    <ConfigProvider locale={locale} theme={isDark ? DARK_THEME : LIGHT_THEME}>
+    <ConfigProvider locale={locale} theme={config}>
       <App>
         <QueryClientProvider client={queries}>
           <Suspense fallback={<LoadingState />}>{children}</Suspense>

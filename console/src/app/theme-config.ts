@@ -35,9 +35,12 @@ const DARK: NonNullable<ThemeConfig['token']> = {
 
 const COMMON: NonNullable<ThemeConfig['token']> = { borderRadius: 6 }
 
-export const LIGHT_THEME: ThemeConfig = { algorithm: theme.defaultAlgorithm, token: { ...COMMON, ...LIGHT } }
-export const DARK_THEME: ThemeConfig = {
-  algorithm: theme.darkAlgorithm,
-  token: { ...COMMON, ...DARK },
-  components: { Menu: { itemSelectedColor: '#9cc4ff', horizontalItemSelectedColor: '#9cc4ff' } },
+/** `hasMotion`: left to the style sheet alone, menus that must not move would be placed before they have their size. */
+export function themeOf({ isDark, hasMotion }: { isDark: boolean; hasMotion: boolean }): ThemeConfig {
+  if (!isDark) return { algorithm: theme.defaultAlgorithm, token: { ...COMMON, ...LIGHT, motion: hasMotion } }
+  return {
+    algorithm: theme.darkAlgorithm,
+    token: { ...COMMON, ...DARK, motion: hasMotion },
+    components: { Menu: { itemSelectedColor: '#9cc4ff', horizontalItemSelectedColor: '#9cc4ff' } },
+  }
 }

@@ -5,12 +5,19 @@ export const THEME_MODES = ['system', 'light', 'dark'] as const
 export type ThemeMode = (typeof THEME_MODES)[number]
 
 const stored = new Stored<ThemeMode>('jobtrail.theme', (text) => THEME_MODES.find((mode) => mode === text) ?? 'system')
-const darkSystem = window.matchMedia('(prefers-color-scheme: dark)')
 
-function onSystemChange(listener: () => void): () => void {
-  darkSystem.addEventListener('change', listener)
-  return () => darkSystem.removeEventListener('change', listener)
+/** A hook that says whether a media query holds, also when that changes. */
+function mediaHook(query: string): () => boolean {
+  const list = window.matchMedia(query)
+  const subscribe = (listener: () => void): (() => void) => {
+    list.addEventListener('change', listener)
+    return () => list.removeEventListener('change', listener)
+  }
+  return () => useSyncExternalStore(subscribe, () => list.matches)
 }
+
+const useSystemIsDark = mediaHook('(prefers-color-scheme: dark)')
+export const useWantsNoMotion = mediaHook('(prefers-reduced-motion: reduce)')
 
 export function useThemeMode(): [ThemeMode, (mode: ThemeMode) => void] {
   return useStored(stored)
@@ -18,6 +25,6 @@ export function useThemeMode(): [ThemeMode, (mode: ThemeMode) => void] {
 
 export function useIsDark(): boolean {
   const [mode] = useThemeMode()
-  const systemIsDark = useSyncExternalStore(onSystemChange, () => darkSystem.matches)
+  const systemIsDark = useSystemIsDark()
   return mode === 'system' ? systemIsDark : mode === 'dark'
 }

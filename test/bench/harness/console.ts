@@ -11,7 +11,7 @@ export async function withConsole<T>(cluster: Cluster, use: (page: Page, browser
   const browser = await launchBrowser({ hasScrollBars: true })
   try {
     const { token } = await cluster.api()
-    const page = await openPage(browser, { hasMotion: true, ...(token === undefined ? {} : { token }) })
+    const page = await openPage(browser, token === undefined ? {} : { token })
     await page.goto(`${cluster.url}/instances`)
     return await use(page, browser)
   } finally {
