@@ -63,7 +63,7 @@ function GoToLine({ total, onJump }: { total: number; onJump: (lines: LineSelect
   const [text, setText] = useState('')
   const go = (): void => {
     const lines = parseHash(`#L${text.replaceAll(/\s/g, '')}`)
-    const last = Math.max(0, total - 1)
+    const last = total - 1
     if (lines !== undefined) onJump({ from: Math.min(lines.from, last), to: Math.min(lines.to, last) })
   }
   return (
@@ -73,6 +73,7 @@ function GoToLine({ total, onJump }: { total: number; onJump: (lines: LineSelect
       value={text}
       inputMode="text"
       placeholder={t('tool.goto')}
+      disabled={total === 0}
       aria-label={t('tool.gotoLabel')}
       onChange={({ target }) => setText(target.value.replace(/[^\d -]/g, ''))}
       onPressEnter={go}
