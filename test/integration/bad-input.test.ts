@@ -1,9 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { ApiError } from '@jobtrail/deploy/api-client'
 import { Problem } from '@jobtrail/shared/api/common'
-import { MAX_FRAME_BYTES, PROTOCOL_VERSION, WORKER_NAMESPACE } from '@jobtrail/shared/protocol/worker'
+import { MAX_FRAME_BYTES, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, WORKER_NAMESPACE } from '@jobtrail/shared/protocol/worker'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
@@ -257,7 +258,6 @@ describe('bad input on the worker protocol', () => {
   test('malformed messages are refused with a reason, and the connection lives on', async () => {
     expect(await ask('heartbeat', { attempts: [], freeSlots: 0, isDraining: false, spoolBytes: 0 })).toMatchObject({ ok: false, code: 'HELLO_FIRST' })
     expect(await ask('hello', { ...hello, protocol: 99 })).toMatchObject({ ok: false })
-    expect(await ask('hello', { ...hello, surprise: 1 })).toMatchObject({ ok: false, code: 'VALIDATION_FAILED' })
     expect(await ask('hello', hello)).toMatchObject({ ok: true, value: { stop: [] } })
     for (const message of [undefined, null, 7, 'text', [], { attempts: 'all' }, { attempts: [{ instanceId: 'x' }] }]) {
       for (const event of ['started', 'finished', 'seal', 'resume', 'heartbeat', 'progress', 'log']) {
@@ -266,6 +266,28 @@ describe('bad input on the worker protocol', () => {
     }
     expect(await ask('heartbeat', { attempts: [], freeSlots: 1, isDraining: false, spoolBytes: 0 })).toMatchObject({ ok: true })
     expect(socket.connected).toBe(true)
+  })
+
+  test('this protocol version and the former one are spoken, and members that only a newer worker knows are ignored', async () => {
+    const token = await cluster().createWorkerToken()
+    const sayHello = async (protocol: number): Promise<object[]> => {
+      const worker = io(`${cluster().url}${WORKER_NAMESPACE}`, { transports: ['websocket'], auth: { token }, reconnection: false, forceNew: true })
+      await new Promise<void>((resolve, reject) => worker.once('connect', resolve).once('connect_error', reject))
+      const send = (event: string, message: object): Promise<object> => worker.timeout(10_000).emitWithAck(event, message) as Promise<object>
+      const workerId = randomUUID()
+      const answers = [
+        await send('hello', { ...hello, workerId, protocol, surprise: 1 }),
+        await send('heartbeat', { attempts: [], freeSlots: 1, isDraining: false, spoolBytes: 0, surprise: 1 }),
+      ]
+      worker.disconnect()
+      return answers
+    }
+    for (const protocol of [PROTOCOL_VERSION, OLDEST_PROTOCOL_VERSION]) {
+      expect(await sayHello(protocol), `protocol ${protocol}`).toMatchObject([{ ok: true }, { ok: true }])
+    }
+    for (const protocol of [PROTOCOL_VERSION + 1, OLDEST_PROTOCOL_VERSION - 1]) {
+      expect(await sayHello(protocol), `protocol ${protocol}`).toMatchObject([{ ok: false, code: 'VALIDATION_FAILED' }, { ok: false }])
+    }
   })
 
   test('a log, an end and a seal of an attempt that is not its own are refused, and change nothing', async () => {

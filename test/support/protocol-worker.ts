@@ -108,7 +108,7 @@ export class ProtocolWorker {
   }
 }
 
-/** The key alone: messages of the protocol refuse unknown members. */
+/** The key alone. */
 function keyOf({ instanceId, task, attempt }: AttemptKey): AttemptKey {
   return { instanceId, task, attempt }
 }

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import type { Hello, Heartbeat, HeartbeatReply, Welcome } from '@jobtrail/shared/protocol/worker'
 import { AppError } from '@jobtrail/shared/domain/errors'
-import { Empty, PROTOCOL_VERSION } from '@jobtrail/shared/protocol/worker'
+import { Empty, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from '@jobtrail/shared/protocol/worker'
 import { CONFIG, type Config } from '../config/config.js'
 import { Leases } from '../dispatch/leases.js'
 import { Clock } from '../platform/clock.js'
@@ -31,8 +31,11 @@ export class WorkerSessions {
 
   /** Throws AppError when the worker speaks another protocol or its token is for another group. */
   async hello(socket: WorkerSocket, rights: WorkerRights, hello: Hello): Promise<{ welcome: Welcome; connection: WorkerConnection }> {
-    if (hello.protocol !== PROTOCOL_VERSION)
-      throw new AppError('VALIDATION_FAILED', `protocol: this server speaks ${PROTOCOL_VERSION}, the worker ${hello.protocol}: install matching versions`)
+    if (hello.protocol < OLDEST_PROTOCOL_VERSION || hello.protocol > PROTOCOL_VERSION)
+      throw new AppError(
+        'VALIDATION_FAILED',
+        `protocol: this server speaks ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}, the worker ${hello.protocol}: upgrade the older of the two`,
+      )
     if (rights.group !== null && rights.group !== hello.group)
       throw new AppError('FORBIDDEN', `group: the token is for group ${rights.group}, not ${hello.group}`)
     const now = this.clock.date()

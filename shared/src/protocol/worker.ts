@@ -8,8 +8,13 @@ import { LogLimits, Processor } from '../api/jobs.js'
  * The worker protocol: socket.io namespace `/worker`, websocket only, token in the handshake's `auth.token`.
  * Every message is answered by an acknowledgement of the shape `Reply`; every wait has a deadline (ACK_TIMEOUT_MS). Messages carry lists, so that many
  * small events cost one round trip; a reply's `results` are in the order of the request's list. Prose and sequence diagrams: docs/protocol.md.
+ *
+ * Servers speak this version and the one before it, so servers and workers may be upgraded in any order. Members that a side does not know are ignored, and a
+ * member that version 1 did not have is optional.
  */
-export const PROTOCOL_VERSION = 1
+export const PROTOCOL_VERSION = 2
+/** The oldest version that servers still speak. */
+export const OLDEST_PROTOCOL_VERSION = 1
 export const WORKER_NAMESPACE = '/worker'
 export const ACK_TIMEOUT_MS = 10_000
 /** Upper bounds of lists in one message. */
@@ -23,7 +28,7 @@ export const MAX_FRAME_BYTES = 8 * 1024 * 1024
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'letters, digits, dot, dash, underscore; at most 63')
 
 /** worker → server, first after each connect. `attempts`: every attempt that it runs or whose end it has not yet delivered. */
-export const Hello = z.strictObject({
+export const Hello = z.object({
   protocol: z.int(),
   workerId: z.uuid(),
   name: z.string().min(1).max(120),
@@ -53,7 +58,7 @@ export const Welcome = z.object({
 export type Welcome = z.infer<typeof Welcome>
 
 /** worker → server: what is stored of these streams (after a reconnect or restart), to send only the rest. */
-export const Resume = z.strictObject({ streams: z.array(AttemptKey).min(1).max(MAX_BATCH) })
+export const Resume = z.object({ streams: z.array(AttemptKey).min(1).max(MAX_BATCH) })
 export type Resume = z.infer<typeof Resume>
 /** `unknown`: no such attempt (its instance was removed): the worker drops the stream from its spool. */
 export const Resumed = z.object({
@@ -87,7 +92,7 @@ export const RunReply = z.object({ results: z.array(z.enum(['accepted', 'refused
 export type RunReply = z.infer<typeof RunReply>
 
 /** worker → server: left out for an attempt that ends within the same batch (`finished` carries `startedAt`). */
-export const Started = z.strictObject({
+export const Started = z.object({
   attempts: z
     .array(AttemptKey.extend({ startedAt: z.int().min(0) }))
     .min(1)
@@ -114,11 +119,11 @@ export const AttemptEnd = AttemptKey.extend({
   log: StreamTotals,
 })
 export type AttemptEnd = z.infer<typeof AttemptEnd>
-export const Finished = z.strictObject({ attempts: z.array(AttemptEnd).min(1).max(MAX_BATCH) })
+export const Finished = z.object({ attempts: z.array(AttemptEnd).min(1).max(MAX_BATCH) })
 export type Finished = z.infer<typeof Finished>
 
 /** worker → server, with one binary argument: the bodies of the chunks, one after another, `size` bytes each. */
-export const LogMessage = z.strictObject({ chunks: z.array(ChunkHeader).min(1).max(MAX_CHUNKS_PER_MESSAGE) })
+export const LogMessage = z.object({ chunks: z.array(ChunkHeader).min(1).max(MAX_CHUNKS_PER_MESSAGE) })
 export type LogMessage = z.infer<typeof LogMessage>
 /**
  * `ok` stored by a majority · `dup` was stored already, by a majority · `busy` not stored: send again after a pause · `conflict` another chunk has that place:
@@ -130,7 +135,7 @@ export const LogReply = z.object({ results: z.array(z.enum(CHUNK_RESULTS)) })
 export type LogReply = z.infer<typeof LogReply>
 
 /** worker → server, when every chunk of an ended stream is acknowledged. Idempotent. */
-export const Seal = z.strictObject({
+export const Seal = z.object({
   streams: z
     .array(AttemptKey.extend({ totals: StreamTotals }))
     .min(1)
@@ -144,7 +149,7 @@ export const SealReply = z.object({
 export type SealReply = z.infer<typeof SealReply>
 
 /** worker → server, every `heartbeatMs`: renews the leases of these attempts. `spoolBytes`: log chunks that wait in the spool to be acknowledged, bytes. */
-export const Heartbeat = z.strictObject({
+export const Heartbeat = z.object({
   attempts: z.array(AttemptKey).max(20_000),
   freeSlots: z.int().min(0),
   isDraining: z.boolean(),
@@ -156,7 +161,7 @@ export const HeartbeatReply = z.object({ stop: z.array(AttemptKey), cancel: z.ar
 export type HeartbeatReply = z.infer<typeof HeartbeatReply>
 
 /** worker → server: the newest progress of running attempts. */
-export const Progress = z.strictObject({
+export const Progress = z.object({
   attempts: z
     .array(AttemptKey.extend({ percent: z.number().min(0).max(100).nullable(), message: z.string().max(1_000).nullable() }))
     .min(1)
