@@ -29,6 +29,15 @@ test('cursor movements, titles and broken sequences leave no trace', () => {
   ).toBe('abcd')
 })
 
+test('text behind a sequence without an end is shown', () => {
+  const shown = (raw: string): string =>
+    parseAnsi(raw)
+      .segments.map(({ text }) => text)
+      .join('')
+  expect(shown(`${ESC}]0;no end, an error`)).toBe('0;no end, an error')
+  expect(shown(`before ${ESC}[`)).toBe('before ')
+})
+
 test('a line that overwrote itself shows its last state, and where that begins', () => {
   expect(parseAnsi('10%\r50%\r100%')).toEqual({ segments: [{ text: '100%', style: {} }], start: 8 })
   expect(parseAnsi(`${ESC}[32m10%\r20%`)).toEqual({ segments: [{ text: '20%', style: { fg: 'var(--ansi-2)' } }], start: 4 })

@@ -80,6 +80,11 @@ test('colours do not hide a match, and its place is that in the text as it reads
   expect(page.matches[0]?.at).toEqual([[0, 5]])
 })
 
+test('an escape sequence without an end hides no text, neither of its line nor of the next', async () => {
+  const page = await search(serviceWith(['\u001b]0;no end, an error', 'error', '\u001bPerror\u001b[31', 'error']), { q: 'error' })
+  expect(page.matches.map(({ n }) => n)).toEqual([0, 1, 2, 3])
+})
+
 test('one side only', async () => {
   const page = await search(serviceWith(['one', '!two', 'three']), { q: '^', mode: 'regex', stream: 'stderr' })
   expect(page.matches.map(({ n }) => n)).toEqual([1])
