@@ -70,7 +70,7 @@ it('a job with a cron trigger is defined in the form and run, and its log arrive
   gate.open()
   await log.row(2).getByText('the end').waitFor()
   await status.getByText('Succeeded').waitFor()
-  await log.badge('Sealed and verified').waitFor()
+  await log.badge('Complete and verified').waitFor()
   expect(await log.count.textContent()).toBe('3 lines')
   expect((await waitForSealed(api, instanceId)).params).toEqual({ who: 'Berlin' })
   expect((await rawLog(api, instanceId)).toString()).toBe('hello Berlin\nto stderr\nthe end\n')

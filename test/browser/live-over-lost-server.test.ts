@@ -74,7 +74,7 @@ it.each([
     expect((await serverOfFollower()).name).not.toBe(lost.name)
 
     gate.open()
-    await log.badge('Sealed and verified').waitFor()
+    await log.badge('Complete and verified').waitFor()
     await waitForSealed(api, instanceId)
     const raw = await rawLog(api, instanceId)
     const lines = raw.toString().split('\n').slice(0, -1)
@@ -94,7 +94,7 @@ it.each([
     try {
       const otherPage = await openPage(second, { token })
       const other = await LogPanel.open(otherPage, lost.url, instanceId)
-      await other.badge('Sealed and verified').waitFor()
+      await other.badge('Complete and verified').waitFor()
       const there = await takeAll(otherPage, other, lines.length)
       expect(there).toEqual(here)
     } finally {

@@ -154,7 +154,7 @@ it('goes on with the next attempt by itself; each says how the one before ended,
 
   await log.root.getByRole('button', { name: /Attempt 1: Failed/ }).click()
   await log.root.getByText('Attempt 1 on').waitFor()
-  await log.badge('Sealed and verified').waitFor()
+  await log.badge('Complete and verified').waitFor()
   expect(new URL(log.page.url()).searchParams.get('attempt')).toBe('1')
   await log.root.locator('.lv-border').last().getByText('Attempt 1: Failed (3)').waitFor()
   await log.root.getByRole('button', { name: /Attempt 2: Running/ }).click()
@@ -206,7 +206,7 @@ it('an interrupted log says why, and shows the rest once its worker has brought 
   await log.root.locator('.lv-why').getByText(/\w/).waitFor()
   await worker.log(chunks.slice(1))
   await worker.seal(key, builder.closedTotals)
-  await log.badge('Sealed and verified').waitFor()
+  await log.badge('Complete and verified').waitFor()
   await log.row(2).getByText('third').waitFor()
 })
 
@@ -234,7 +234,7 @@ it('an empty log says why it is empty', async () => {
   await log.root.getByText('It was cancelled before it began').waitFor()
   const silent = await openLog(await sealedLog('true'))
   await silent.root.getByText('This attempt wrote nothing').waitFor()
-  await silent.badge('Sealed and verified').waitFor()
+  await silent.badge('Complete and verified').waitFor()
 })
 
 it('says what a limit left out, and when what is stored is not what was written', async () => {
@@ -242,7 +242,7 @@ it('says what a limit left out, and when what is stored is not what was written'
   const log = await openLog(id)
   await log.press('G')
   await log.root.locator('.lv-row.system').getByText('4,900 lines').waitFor()
-  await log.badge('Sealed and verified').waitFor()
+  await log.badge('Complete and verified').waitFor()
 
   const chunks: Collection<{ _id: { instance: string }; body: Binary }> = (await cluster().database()).collection('log_chunks')
   const [chunk] = await chunks.find({ '_id.instance': id }).limit(1).toArray()
@@ -250,6 +250,6 @@ it('says what a limit left out, and when what is stored is not what was written'
   const bytes = chunk.body.buffer
   bytes[bytes.length - 2] = (bytes[bytes.length - 2] ?? 0) ^ 1
   await chunks.updateOne({ _id: chunk._id }, { $set: { body: chunk.body } })
-  await log.badge('Sealed and verified').click()
+  await log.badge('Complete and verified').click()
   await log.badge('Digest broken').waitFor()
 })

@@ -41,7 +41,7 @@ export class LogPanel {
     return panel
   }
 
-  /** A badge of the bar above the log, such as `Live` or `Sealed and verified`. */
+  /** A badge of the bar above the log, such as `Live` or `Complete and verified`. */
   badge(label: string): Locator {
     return this.root.locator('.lv-tools').getByText(label, { exact: true })
   }

@@ -4,7 +4,7 @@ import { waitFor } from '@jobtrail/deploy/wait'
 import { InstanceDetail } from '@jobtrail/shared/api/instances'
 import { type CreateJob, JobView, RunCreated } from '@jobtrail/shared/api/jobs'
 import { LogPage } from '@jobtrail/shared/api/logs'
-import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { isCheckedLog, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 
 /** A job as it is sent: whatever has a default may be left out. */
 export type JobInput = (typeof CreateJob)['_zod']['input']
@@ -71,9 +71,9 @@ export function waitForEnd(api: ApiClient, instanceId: string, timeoutMs = 60_00
   return waitForInstance(api, instanceId, 'has ended', ({ status }) => isFinalInstance(status), timeoutMs)
 }
 
-/** Waits until an instance has ended and the log of its latest attempt is sealed. */
+/** Waits until an instance has ended and the log of its latest attempt is sealed, as whole or as partial: that is for the caller to look at. */
 export function waitForSealed(api: ApiClient, instanceId: string, timeoutMs = 60_000): Promise<InstanceDetail> {
-  return waitForInstance(api, instanceId, 'has ended and its log is sealed', ({ status, log }) => isFinalInstance(status) && log.state === 'sealed', timeoutMs)
+  return waitForInstance(api, instanceId, 'has ended and its log is sealed', ({ status, log }) => isFinalInstance(status) && isCheckedLog(log.state), timeoutMs)
 }
 
 /** One page of a log. */

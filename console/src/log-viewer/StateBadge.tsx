@@ -9,8 +9,10 @@ import {
 } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
 import { Tag, Tooltip } from 'antd'
+import type { TFunction } from 'i18next'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
+import type { LogLoss } from '@jobtrail/shared/log/losses'
 import { messageOf } from '../api/problem'
 import { type LogKey, verifyLog } from '../api/logs'
 import { fullCount } from './counts'
@@ -19,7 +21,8 @@ import type { LogStatus } from './log-store'
 /** Up to so many lines a log is verified without being asked. */
 const VERIFY_UNASKED = 50_000
 
-function SealedBadge({ logKey: key, total }: { logKey: LogKey; total: number }) {
+/** `losses`: what a partial log is known to lack; none of a whole one. */
+function SealedBadge({ logKey: key, total, losses }: { logKey: LogKey; total: number; losses: readonly LogLoss[] }) {
   const { t } = useTranslation('log')
   const verified = useQuery({
     queryKey: ['verify', key],
@@ -41,17 +44,45 @@ function SealedBadge({ logKey: key, total }: { logKey: LogKey; total: number }) 
   )
   if (verified.isFetching) return badge('default', <LoadingOutlined />, t('state.verifying'))
   if (verified.isError) return badge('warning', <WarningFilled />, t('state.notVerified'), messageOf(verified.error))
-  if (verified.data === undefined) return badge('success', <SafetyCertificateOutlined />, t('state.sealed'), t('state.sealedHint'))
+  const isPartial = losses.length > 0
+  if (verified.data === undefined && !isPartial) return badge('success', <SafetyCertificateOutlined />, t('state.sealed'), t('state.sealedHint'))
+  if (verified.data === undefined) return badge('warning', <WarningFilled />, partialLabel(t, losses), t('state.partialHint'))
   const { valid, digest, reason, lines, firstBad } = verified.data
   if (!valid) return badge('error', <ExclamationCircleFilled />, t('state.broken'), t('state.brokenHint', { reason, line: (firstBad ?? 0) + 1 }))
+  if (isPartial)
+    return badge(
+      'warning',
+      <WarningFilled />,
+      partialLabel(t, losses),
+      t('state.partialVerifiedHint', { lines: fullCount(lines), digest: digest.slice(0, 16) }),
+    )
   return badge('success', <CheckCircleFilled />, t('state.verified'), t('state.verifiedHint', { lines: fullCount(lines), digest: digest.slice(0, 16) }))
 }
 
-/** Is the log complete and proven, still open, interrupted, and why, or removed. */
+/** Every reason once: what a limit left out still makes a complete log, what nobody knows of does not. */
+function partialLabel(t: TFunction<'log'>, losses: readonly LogLoss[]): string {
+  const isByLimit = losses.every(({ reason }) => reason === 'limit' || reason === 'pressure')
+  const reasons = [...new Set(losses.map(({ reason }) => reason))].map((reason) => t(`state.lost.${reason}`))
+  return t(isByLimit ? 'state.completeBut' : 'state.asCaptured', { reasons: reasons.join(', ') })
+}
+
+function lossText(t: TFunction<'log'>, { at, lines }: LogLoss): string {
+  const line = fullCount(at + 1)
+  return lines === null ? t('state.lossUnknown', { line }) : t('state.loss', { count: lines, lines: fullCount(lines), line })
+}
+
+/** Is the log complete and proven, complete as far as it was captured, still open, interrupted, and why, or removed. */
 export function StateBadge({ logKey, status }: { logKey: LogKey; status: LogStatus }) {
   const { t } = useTranslation('log')
-  const { state, total, reason, gaps } = status
-  if (state === 'sealed') return <SealedBadge logKey={logKey} total={total} />
+  const { state, total, reason, gaps, losses = [] } = status
+  if (state === 'sealed') return <SealedBadge logKey={logKey} total={total} losses={[]} />
+  if (state === 'partial')
+    return (
+      <>
+        <SealedBadge logKey={logKey} total={total} losses={losses} />
+        <span className="lv-why">{losses.map((loss) => lossText(t, loss)).join(' · ')}</span>
+      </>
+    )
   if (state === 'expired') return <Tag icon={<DeleteOutlined />}>{t('state.expired')}</Tag>
   if (state === 'open')
     return (

@@ -1,4 +1,5 @@
 import type { LogLineView, LogPage } from '@jobtrail/shared/api/logs'
+import { isClosedLog } from '@jobtrail/shared/domain/statuses'
 import type { LogState } from '@jobtrail/shared/protocol/console'
 import { live } from '../api/live'
 import { type LogKey, logPage } from '../api/logs'
@@ -6,9 +7,7 @@ import { type GroupMark, groupMark } from './logic/groups'
 import { LinePages, PAGE_LINES, pageOf } from './logic/line-pages'
 
 /** What is known of the log as a whole. */
-export type LogStatus = Pick<LogPage, 'state' | 'total' | 'reason' | 'gaps'>
-
-const isOver = (state: LogStatus['state']): boolean => state === 'sealed' || state === 'expired'
+export type LogStatus = Pick<LogPage, 'state' | 'total' | 'reason' | 'gaps' | 'losses'>
 
 /** Further behind than this, lines are fetched when they are looked at, not sent. */
 const MAX_BEHIND = 4_000
@@ -157,14 +156,14 @@ export class LogStore {
     if (this.isReady && !this.isClosed && this.error === undefined) this.fetchWanted()
   }
 
-  private take({ state, total, reason, gaps, lines }: LogPage): void {
+  private take({ state, total, reason, gaps, losses, lines }: LogPage): void {
     // Its lines were removed, perhaps while somebody looked at them: there is nothing to ask for any more.
     if (state === 'expired') this.status = { state, total: 0 }
     // Where the log is followed, what comes live says how far it is: an answer may be older, and of a fast log it is ahead.
-    else if (!isOver(this.status.state) && this.stopFollowing === undefined) this.setStatus({ state, total, reason, gaps })
+    else if (!isClosedLog(this.status.state) && this.stopFollowing === undefined) this.setStatus({ state, total, reason, gaps, losses })
     this.isReady = true
     this.put(lines)
-    if (!isOver(state)) this.follow()
+    if (!isClosedLog(state)) this.follow()
   }
 
   private follow(): void {
@@ -185,13 +184,13 @@ export class LogStore {
     })
   }
 
-  private takeState({ attempt, state, total, reason, gaps, nextAttempt, isEnd }: LogState): void {
+  private takeState({ attempt, state, total, reason, gaps, losses, nextAttempt, isEnd }: LogState): void {
     if (attempt !== this.key.attempt) return this.another(attempt)
-    this.setStatus({ state, total, reason, gaps })
+    this.setStatus({ state, total, reason, gaps, losses })
     if (isEnd) {
       this.stopFollowing?.()
       this.stopFollowing = undefined
-      if (!isOver(state)) this.lookAgain()
+      if (!isClosedLog(state)) this.lookAgain()
     }
     if (nextAttempt !== undefined) return this.another(nextAttempt)
     this.notify()
@@ -203,12 +202,12 @@ export class LogStore {
     if (this.isClosed) return
     this.recheck = setTimeout(() => {
       logPage(this.key, { from: this.status.total, limit: 1 }).then(
-        ({ state, total, reason, gaps }) => {
+        ({ state, total, reason, gaps, losses }) => {
           if (this.isClosed) return
-          this.setStatus({ state, total, reason, gaps })
+          this.setStatus({ state, total, reason, gaps, losses })
           this.notify()
           if (state === 'open') this.follow()
-          else if (!isOver(state)) this.lookAgain()
+          else if (!isClosedLog(state)) this.lookAgain()
         },
         () => this.lookAgain(),
       )
@@ -216,8 +215,14 @@ export class LogStore {
   }
 
   /** A new object only when something has changed; the number of lines never falls. */
-  private setStatus({ state, total, reason, gaps }: Pick<LogStatus, 'state' | 'total'> & { reason?: string | undefined; gaps?: LogStatus['gaps'] }): void {
-    const next = { state, total: Math.max(total, this.status.total), ...(reason === undefined ? {} : { reason }), ...(gaps === undefined ? {} : { gaps }) }
+  private setStatus({ state, total, reason, gaps, losses }: { [K in keyof LogStatus]: LogStatus[K] | undefined } & Pick<LogStatus, 'state' | 'total'>): void {
+    const next = {
+      state,
+      total: Math.max(total, this.status.total),
+      ...(reason === undefined ? {} : { reason }),
+      ...(gaps === undefined ? {} : { gaps }),
+      ...(losses === undefined ? {} : { losses }),
+    }
     if (JSON.stringify(next) !== JSON.stringify(this.status)) this.status = next
   }
 

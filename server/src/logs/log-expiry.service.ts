@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import type { ClientSession } from 'mongodb'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { isClosedLog } from '@jobtrail/shared/domain/statuses'
+import { isCheckedLog, isClosedLog } from '@jobtrail/shared/domain/statuses'
 import { Clock } from '../platform/clock.js'
 import { Metrics } from '../platform/metrics.js'
 import { mapBounded } from '../platform/map-bounded.js'
@@ -42,7 +42,7 @@ export class LogExpiry {
     // All of them: one of the others may have been sealed meanwhile.
     await this.repository.expireSealed(keys, at)
     await this.store.drop(keys.filter((_, i) => !isEmpty(records[i])))
-    const sealed = records.flatMap((record) => (record?.state === 'sealed' && record.totals !== undefined ? [record.totals] : []))
+    const sealed = records.flatMap((record) => (record !== undefined && isCheckedLog(record.state) && record.totals !== undefined ? [record.totals] : []))
     for (const totals of [...sealed, ...stored.map((each) => each.totals)]) {
       if (totals.lines === 0) continue
       this.metrics.expiredLogs.inc()
@@ -57,5 +57,5 @@ export class LogExpiry {
   }
 }
 
-const isEmpty = (record: StreamRecord | undefined): boolean => record?.state === 'sealed' && record.totals?.lines === 0
+const isEmpty = (record: StreamRecord | undefined): boolean => record !== undefined && isCheckedLog(record.state) && record.totals?.lines === 0
 const isClosed = (record: StreamRecord | undefined): boolean => record !== undefined && isClosedLog(record.state)

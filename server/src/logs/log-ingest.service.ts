@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import type { LogState } from '@jobtrail/shared/domain/statuses'
+import { isCheckedLog, type LogState } from '@jobtrail/shared/domain/statuses'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { isChecksumRight } from '@jobtrail/shared/log/codec'
 import type { ChunkResult } from '@jobtrail/shared/protocol/worker'
@@ -100,7 +100,7 @@ export class LogIngestService {
   private async write(chunks: readonly Chunk[]): Promise<ChunkResult[]> {
     const closed = await this.streams.closedAmong(chunks.map(({ header }) => header))
     const stateOf = ({ header }: Chunk): LogState | undefined => (closed.size === 0 ? undefined : closed.get(attemptKeyString(header)))
-    const late = chunks.filter((chunk) => stateOf(chunk) === 'sealed')
+    const late = chunks.filter((chunk) => isCheckedLog(stateOf(chunk) ?? 'open'))
     const open = closed.size === 0 ? chunks : chunks.filter((chunk) => stateOf(chunk) === undefined)
     const [stored, compared] = await Promise.all([open.length === 0 ? [] : this.store.put(open), this.store.compare(late)])
     const outcome = new Map<Chunk, ChunkResult>()

@@ -1,13 +1,15 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import { type AnyBulkWriteOperation, Binary, type ClientSession, type Collection, type Filter } from 'mongodb'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { isClosedLog, LOG_STATES, type LogState } from '@jobtrail/shared/domain/statuses'
+import { isCheckedLog, isClosedLog, LOG_STATES, type LogState } from '@jobtrail/shared/domain/statuses'
 import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
+import type { LogLoss } from '@jobtrail/shared/log/losses'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import { keyOf, type StreamId, streamId } from './log-key.js'
 
-type StoredTotals = Omit<StreamTotals, 'digest'> & { digest: Binary }
+/** No losses are stored as no list. */
+type StoredTotals = Omit<StreamTotals, 'digest' | 'losses'> & { digest: Binary; losses?: LogLoss[] }
 /**
  * A document of log_streams. A stream has none until something is to be said of it: without one it is open. Totals are there once it is sealed or expired; `prefix` is a
  * watermark (what is certainly stored without a gap from line 0) that only grows; `expected` is what the worker announced at the attempt's end.
@@ -32,7 +34,7 @@ type StreamDocument = {
 export type StreamRecord = {
   key: AttemptKey
   state: LogState
-  /** Of a sealed stream its final totals; of an expired one what it had. */
+  /** Of a sealed or partial stream its final totals; of an expired one what it had. */
   totals?: StreamTotals
   expiredAt?: Date
   prefix?: StreamTotals
@@ -47,6 +49,7 @@ export type KeyedTotals = { key: AttemptKey; totals: StreamTotals }
 const COUNT_LIMIT = 100_000
 const UNSEALED = ['open', 'interrupted'] as const satisfies readonly LogState[]
 const CLOSED = LOG_STATES.filter(isClosedLog)
+const CHECKED = LOG_STATES.filter(isCheckedLog)
 
 /** Collection log_streams. Every change leaves a sealed stream as it is, until it expires. */
 @Injectable()
@@ -88,14 +91,14 @@ export class LogStreamsRepository implements OnModuleInit {
     return new Map(closed.map(({ _id, state }) => [attemptKeyString(keyOf(_id)), state]))
   }
 
-  /** Seals streams that are not sealed yet; answers for each, in the order given, whether it did. */
+  /** Seals streams that are not sealed yet, those with losses as partial; answers for each, in the order given, whether it did. */
   seal(streams: readonly KeyedTotals[]): Promise<boolean[]> {
     const sealedAt = new Date()
     return this.updateUnsealed(
       streams.map(({ key, totals }) => ({
         filter: { _id: streamId(key) },
         update: {
-          $set: { state: 'sealed' as const, totals: toStored(totals), sealedAt },
+          $set: { state: sealedState(totals), totals: toStored(totals), sealedAt },
           $unset: NOT_OF_CLOSED,
         },
       })),
@@ -107,7 +110,7 @@ export class LogStreamsRepository implements OnModuleInit {
     const sealedAt = new Date()
     try {
       await this.collection.insertMany(
-        streams.map(({ key, totals }) => ({ _id: streamId(key), state: 'sealed' as const, totals: toStored(totals), sealedAt })),
+        streams.map(({ key, totals }) => ({ _id: streamId(key), state: sealedState(totals), totals: toStored(totals), sealedAt })),
         { ordered: false },
       )
     } catch (error) {
@@ -166,10 +169,10 @@ export class LogStreamsRepository implements OnModuleInit {
     return { open, interrupted }
   }
 
-  /** Expires those that are sealed and have lines: their totals stay. */
+  /** Expires those that are sealed or partial and have lines: their totals stay. */
   async expireSealed(keys: readonly AttemptKey[], at: Date): Promise<void> {
     await this.collection.updateMany(
-      { _id: { $in: keys.map(streamId) }, state: 'sealed', 'totals.lines': { $gt: 0 } },
+      { _id: { $in: keys.map(streamId) }, state: { $in: CHECKED }, 'totals.lines': { $gt: 0 } },
       { $set: { state: 'expired', expiredAt: at } },
     )
   }
@@ -218,8 +221,13 @@ export class LogStreamsRepository implements OnModuleInit {
 
 const NOT_OF_CLOSED = { prefix: '', expected: '', expectedAt: '', progress: '', gaps: '', reason: '' } as const
 
-const toStored = ({ chunks, lines, bytes, digest }: StreamTotals): StoredTotals => ({ chunks, lines, bytes, digest: new Binary(Buffer.from(digest, 'hex')) })
-const fromStored = ({ chunks, lines, bytes, digest }: StoredTotals): StreamTotals => ({ chunks, lines, bytes, digest: digest.toString('hex') })
+const sealedState = ({ losses = [] }: StreamTotals): LogState => (losses.length === 0 ? 'sealed' : 'partial')
+
+function toStored({ chunks, lines, bytes, digest, losses = [] }: StreamTotals): StoredTotals {
+  return { chunks, lines, bytes, digest: new Binary(Buffer.from(digest, 'hex')), ...(losses.length === 0 ? {} : { losses }) }
+}
+
+const fromStored = ({ digest, ...sums }: StoredTotals): StreamTotals => ({ ...sums, digest: digest.toString('hex') })
 
 function toRecord({ _id, state, totals, prefix, expected, gaps, reason, expiredAt }: StreamDocument): StreamRecord {
   return {

@@ -3,6 +3,7 @@ import type { LogSummary } from '@jobtrail/shared/api/instances'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { isClosedLog, type LogState } from '@jobtrail/shared/domain/statuses'
 import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
+import type { LogLoss } from '@jobtrail/shared/log/losses'
 import type { Resumed, SealReply } from '@jobtrail/shared/protocol/worker'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
@@ -13,10 +14,18 @@ import { type ChunkPosition, LogStore } from './log-store.js'
 import { type KeyedTotals, LogStreamsRepository, type StreamRecord } from './log-streams.repository.js'
 
 /**
- * A stream as it can be read now: `prefix` is everything of a sealed stream, nothing of an expired one (`had` is what that had), and of others what is stored from line 0
+ * A stream as it can be read now: `prefix` is everything of a sealed or partial stream, nothing of an expired one (`had` is what that had), and of others what is stored from line 0
  * without a gap.
  */
-export type StreamView = { state: LogState; prefix: StreamTotals; had?: StreamTotals; expiredAt?: string; reason?: string; gaps?: LineRange[] }
+export type StreamView = {
+  state: LogState
+  prefix: StreamTotals
+  had?: StreamTotals
+  expiredAt?: string
+  reason?: string
+  gaps?: LineRange[]
+  losses?: LogLoss[]
+}
 type KeyWithTotals = AttemptKey & { totals: StreamTotals }
 type SealResult = SealReply['results'][number]
 
@@ -144,9 +153,10 @@ export class LogStreamsService {
         state: 'expired',
         prefix: emptyTotals(key),
         had: record.totals ?? emptyTotals(key),
+        ...lossesOf(record),
         ...(record.expiredAt === undefined ? {} : { expiredAt: record.expiredAt.toISOString() }),
       }
-    if (record?.totals !== undefined) return { state: 'sealed', prefix: record.totals }
+    if (record?.totals !== undefined) return { state: record.state, prefix: record.totals, ...lossesOf(record) }
     const { prefix, ranges } = await this.scan(key, record, record?.state === 'interrupted')
     if (record?.state !== 'interrupted') return { state: 'open', prefix }
     const gaps = gapsOf(prefix.lines, ranges, record.expected?.lines)
@@ -208,6 +218,7 @@ export function completenessOf({ prefix, had = prefix, ...rest }: StreamView): O
   return { ...rest, total: had.lines }
 }
 
+const lossesOf = ({ totals }: StreamRecord): { losses?: LogLoss[] } => (totals?.losses === undefined ? {} : { losses: totals.losses })
 const wholeRange = (lines: number): LineRange[] => (lines === 0 ? [] : [{ from: 0, to: lines }])
 
 function sealedBefore(stored: StreamTotals, announced: StreamTotals): SealDecision {

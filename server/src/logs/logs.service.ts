@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common'
 import type { LogLineView, LogPage, LogQuery, LogVerification, VerifyQuery } from '@jobtrail/shared/api/logs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { chainDigest, decodeLines, unpackBody } from '@jobtrail/shared/log/codec'
+import { isCheckedLog } from '@jobtrail/shared/domain/statuses'
 import type { LogLine } from '@jobtrail/shared/log/chunk'
 import { Principal } from '../auth/principal.js'
 import { isOnSide, lineView } from './domain/line-view.js'
@@ -36,7 +37,7 @@ export class LogsService {
   async verify(principal: Principal, instanceId: string, query: VerifyQuery): Promise<LogVerification> {
     const selected = await this.reader.select(principal, instanceId, query)
     const { key } = selected
-    const { state, prefix, gaps } = await this.reader.viewOfLines(selected)
+    const { state, prefix, gaps, losses } = await this.reader.viewOfLines(selected)
     const sums = emptyTotals(key)
     const answer = (valid: boolean, reason?: string, firstBad = sums.lines): LogVerification => ({
       valid,
@@ -44,6 +45,7 @@ export class LogsService {
       lines: sums.lines,
       bytes: sums.bytes,
       digest: sums.digest,
+      ...(losses === undefined ? {} : { losses }),
       ...(valid ? {} : { firstBad }),
       ...(reason === undefined ? {} : { reason }),
     })
@@ -60,7 +62,7 @@ export class LogsService {
       if (!(error instanceof LogHoleError)) throw error
       return answer(false, 'A chunk that was stored is missing')
     }
-    const difference = state === 'sealed' ? differenceOf(sums, prefix) : undefined
+    const difference = isCheckedLog(state) ? differenceOf(sums, prefix) : undefined
     if (difference !== undefined) return answer(false, `Differs from what was sealed: ${difference}`)
     const [gap] = gaps ?? []
     return gap === undefined ? answer(true) : answer(false, `Lines ${gap.from} to ${gap.to - 1} have not arrived`, gap.from)

@@ -6,6 +6,7 @@ import type { Request, Response } from 'express'
 import type { RawQuery } from '@jobtrail/shared/api/logs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { AppError } from '@jobtrail/shared/domain/errors'
+import { isClosedLog } from '@jobtrail/shared/domain/statuses'
 import { joinLines, rawText, unpackBody } from '@jobtrail/shared/log/codec'
 import { Principal } from '../auth/principal.js'
 import { type ByteRange, parseRange } from './domain/byte-range.js'
@@ -51,7 +52,7 @@ export class RawLogService {
     if (compressor !== undefined) response.set('Content-Encoding', String(encoding))
     if (range !== 'whole') {
       response.status(206).set({
-        'Content-Range': `bytes ${range.from}-${range.to - 1}/${state === 'sealed' ? totals.bytes : '*'}`,
+        'Content-Range': `bytes ${range.from}-${range.to - 1}/${isClosedLog(state) ? totals.bytes : '*'}`,
         'Content-Length': String(range.to - range.from),
       })
     } else if (isPlain && compressor === undefined) response.set('Content-Length', String(totals.bytes))

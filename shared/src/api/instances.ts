@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { WorkerId } from './cluster.js'
 import { ATTEMPT_STATUSES, INSTANCE_STATUSES, LOG_STATES } from '../domain/statuses.js'
 import { LineRange } from '../log/chunk.js'
+import { LogLoss } from '../log/losses.js'
 import { Cursor, Id, InputTime, Limit, NamespaceName, pageOf, Timestamp } from './common.js'
 
 export const CAUSE_KINDS = ['schedule', 'api'] as const
@@ -41,6 +42,7 @@ export const LogSummary = z.object({
   bytes: z.int(),
   reason: z.string().optional(),
   gaps: z.array(LineRange).optional(),
+  losses: z.array(LogLoss).optional(),
   expiredAt: Timestamp.optional(),
 })
 export type LogSummary = z.infer<typeof LogSummary>

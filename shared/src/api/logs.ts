@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { LOG_STATES } from '../domain/statuses.js'
 import { LineRange } from '../log/chunk.js'
+import { LogLoss } from '../log/losses.js'
 import { QueryFlag, Timestamp } from './common.js'
 
 export const LOG_PAGE_LIMIT = 10_000
@@ -34,13 +35,14 @@ export type LogQuery = z.infer<typeof LogQuery>
 
 /**
  * What is said of completeness in each log answer. `total`: lines of the contiguous prefix that is stored. `expired`: the log had `total` lines, which the retention
- * of its namespace removed at `expiredAt`; none of them can be read.
+ * of its namespace removed at `expiredAt`; none of them can be read. `losses`: what a partial log is known to lack.
  */
 const completeness = {
   state: z.enum(LOG_STATES),
   total: z.int(),
   reason: z.string().optional(),
   gaps: z.array(LineRange).optional(),
+  losses: z.array(LogLoss).optional(),
   expiredAt: Timestamp.optional(),
 }
 
@@ -100,13 +102,14 @@ export type FollowEnd = z.infer<typeof FollowEnd>
 
 export const VerifyQuery = z.strictObject(selection)
 export type VerifyQuery = z.infer<typeof VerifyQuery>
-/** `firstBad`: first line of the first chunk that is missing, does not decode, or breaks the digest chain. */
+/** `valid`: what is stored is what was captured; whether that is all, `state` and `losses` say. `firstBad`: first line of the first chunk that is missing, does not decode, or breaks the digest chain. */
 export const LogVerification = z.object({
   valid: z.boolean(),
   state: z.enum(LOG_STATES),
   lines: z.int(),
   bytes: z.int(),
   digest: z.string(),
+  losses: z.array(LogLoss).optional(),
   firstBad: z.int().optional(),
   reason: z.string().optional(),
 })

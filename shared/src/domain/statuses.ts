@@ -31,19 +31,25 @@ export const ATTEMPT_TRANSITIONS: Readonly<Record<AttemptStatus, readonly Attemp
 export const FINISHED_STATUSES = ['SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const satisfies readonly InstanceStatus[]
 export type FinishedStatus = (typeof FINISHED_STATUSES)[number]
 
-/** expired: its lines were removed by the retention of its namespace; what it had is known. */
-export const LOG_STATES = ['open', 'sealed', 'interrupted', 'expired'] as const
+/**
+ * sealed: whole, everything that the process wrote is stored and checked. partial: everything that was captured is stored and checked, but something is known to be
+ * missing, or may be: the losses say what. expired: its lines were removed by the retention of its namespace; what it had is known.
+ */
+export const LOG_STATES = ['open', 'sealed', 'partial', 'interrupted', 'expired'] as const
 export type LogState = (typeof LOG_STATES)[number]
 
 export const LOG_TRANSITIONS: Readonly<Record<LogState, readonly LogState[]>> = {
-  open: ['sealed', 'interrupted', 'expired'],
-  interrupted: ['open', 'sealed', 'expired'],
+  open: ['sealed', 'partial', 'interrupted', 'expired'],
+  interrupted: ['open', 'sealed', 'partial', 'expired'],
   sealed: ['expired'],
+  partial: ['expired'],
   expired: [],
 }
 
 /** Nothing is added to such a log any more. */
-export const isClosedLog = (state: LogState): boolean => state === 'sealed' || state === 'expired'
+export const isClosedLog = (state: LogState): boolean => LOG_TRANSITIONS[state].every((next) => next === 'expired')
+/** All that was captured is stored and checked, whether or not that is all that was written. */
+export const isCheckedLog = (state: LogState): boolean => state === 'sealed' || state === 'partial'
 
 /** Attempt statuses in which a worker holds a lease. */
 export const LEASED_ATTEMPT_STATUSES: readonly AttemptStatus[] = ['DISPATCHED', 'RUNNING']

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { AttemptKey } from '../domain/attempt-key.js'
+import { boundLosses, LogLoss } from './losses.js'
 
 /** Limits at which a chunk is closed, whichever comes first, and of a single line. Docs: docs/protocol.md. */
 export const MAX_CHUNK_LINES = 1_000
@@ -50,12 +51,16 @@ export const ChunkHeader = AttemptKey.extend({
 })
 export type ChunkHeader = z.infer<typeof ChunkHeader>
 
-/** A stream's sums at its end; `digest` is that of its last chunk, or the stream's genesis digest when it has none. */
+/**
+ * A stream's sums at its end; `digest` is that of its last chunk, or the stream's genesis digest when it has none. `losses`: what is known to be missing from what
+ * the process wrote; an empty list says that nothing is, and without a list (version 1) the worker does not know.
+ */
 export const StreamTotals = z.object({
   chunks: z.int().min(0),
   lines: z.int().min(0),
   bytes: z.int().min(0),
   digest: z.string().regex(/^[0-9a-f]{64}$/),
+  losses: z.array(LogLoss).transform(boundLosses).optional(),
 })
 export type StreamTotals = z.infer<typeof StreamTotals>
 

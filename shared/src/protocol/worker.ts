@@ -142,7 +142,7 @@ export const Seal = z.object({
     .max(MAX_BATCH),
 })
 export type Seal = z.infer<typeof Seal>
-/** `missing`: send these lines again from the spool, then seal again · `conflict`: sums or digest differ: reported, the stream stays unsealed · `unknown`: as in Resumed. */
+/** `sealed`: all that was announced is stored and checked; with losses the log is `partial` to its readers, but there is nothing more to deliver · `missing`: send these lines again from the spool, then seal again · `conflict`: sums or digest differ: reported, the stream stays unsealed · `unknown`: as in Resumed. */
 export const SealReply = z.object({
   results: z.array(z.object({ state: z.enum(['sealed', 'missing', 'conflict', 'unknown']), missing: z.array(LineRange) })),
 })

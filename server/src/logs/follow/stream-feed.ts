@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { isCheckedLog, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { decodeLines, unpackBody } from '@jobtrail/shared/log/codec'
 import type { InstancesService } from '../../instances/instances.service.js'
 import type { Logger } from '../../platform/logging.js'
@@ -255,7 +255,7 @@ export class StreamFeed {
     this.isExpired = stored === 'expired'
     // Of an open stream with lines the instance need not be asked: its attempt exists, and more may come.
     if (stored === 'open' && this.head > 0) return
-    if (stored === 'sealed' && record?.totals !== undefined && record.totals.lines > this.head) {
+    if (isCheckedLog(stored) && record?.totals !== undefined && record.totals.lines > this.head) {
       // Sealed since the chunks were read.
       this.pollMs = ACTIVE_POLL_MS
       return
