@@ -56,6 +56,10 @@ export class ProtocolWorker {
     })
   }
 
+  get isConnected(): boolean {
+    return this.socket?.connected === true
+  }
+
   disconnect(): void {
     this.socket?.disconnect()
     this.socket = undefined

@@ -95,6 +95,8 @@ class Live {
       if (parsed.success) this.follows.get(parsed.data.follow)?.state(parsed.data)
       ack()
     })
+    // The page hears of it by the API too, and says so; this log is not asked for again.
+    socket.on('log.denied', ({ follow }) => this.follows.delete(follow))
     return socket
   }
 

@@ -4,6 +4,7 @@ import { AuthController } from './auth.controller.js'
 import { AuthGuard } from './auth.guard.js'
 import { AuthService } from './auth.service.js'
 import { FirstStart } from './first-start.js'
+import { LiveRights } from './live-rights.js'
 import { NamespacesController } from './namespaces/namespaces.controller.js'
 import { NamespacesRepository } from './namespaces/namespaces.repository.js'
 import { NamespacesService } from './namespaces/namespaces.service.js'
@@ -28,6 +29,7 @@ import { UsersService } from './users/users.service.js'
   providers: [
     { provide: APP_GUARD, useClass: AuthGuard },
     AuthService,
+    LiveRights,
     SessionTokens,
     EndedSessionsRepository,
     LoginFailuresRepository,
@@ -43,6 +45,6 @@ import { UsersService } from './users/users.service.js'
     WorkerTokensRepository,
     WorkerTokensService,
   ],
-  exports: [AuthService, NamespacesService, WorkerTokensService],
+  exports: [AuthService, LiveRights, NamespacesService, WorkerTokensService],
 })
 export class AuthModule {}

@@ -5,6 +5,7 @@ import { AuditService } from '../audit/audit.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Mongo } from '../platform/mongo.js'
+import { SignalBus } from '../platform/signals.js'
 import { Principal } from './principal.js'
 import { EndedSessionsRepository } from './sessions/ended-sessions.repository.js'
 import { LoginLimits } from './sessions/login-limits.js'
@@ -19,6 +20,7 @@ import { type UserDocument, UsersRepository } from './users/users.repository.js'
 export class AuthService {
   private readonly turns = new PasswordTurns()
   private readonly nobody = unmatchableHash()
+  private readonly credentials = new WeakMap<Principal, string>()
 
   constructor(
     private readonly mongo: Mongo,
@@ -29,6 +31,7 @@ export class AuthService {
     private readonly apiTokens: ApiTokensService,
     private readonly limits: LoginLimits,
     private readonly audit: AuditService,
+    private readonly signals: SignalBus,
     private readonly logger: Logger,
   ) {}
 
@@ -74,6 +77,7 @@ export class AuthService {
       return this.users.change(id, { passwordHash }, { endSessions: true, now: this.clock.date(), session })
     })
     if (changed === null) throw new AppError('CONFLICT', 'The user was removed at the same time')
+    this.signals.send('rights', '', {})
     const { accessToken, expiresAt } = await this.sessions.sign(id, changed.sessionsVersion)
     return { accessToken, expiresAt: expiresAt.toISOString() }
   }
@@ -83,11 +87,25 @@ export class AuthService {
     const claims = await this.sessions.verify(bearer)
     if (claims === undefined) throw new ForbiddenError('An API token is not signed out but revoked')
     await this.endedSessions.end(claims.sessionId, claims.expiresAt)
+    this.signals.send('rights', '', {})
     await this.audit.record({ principal, action: 'session.end', namespace: null, target: { kind: 'user', id: principal.id, name: principal.name } })
   }
 
   /** Who the bearer of a session or an API token is now; undefined: nobody that we know. Rejects when MongoDB does not answer. */
   async authenticate(bearer: string, ip: string | null, requestId: string | null): Promise<Principal | undefined> {
+    const principal = await this.identify(bearer, ip, requestId)
+    if (principal !== undefined) this.credentials.set(principal, bearer)
+    return principal
+  }
+
+  /** What a principal was authenticated with. */
+  credentialOf(principal: Principal): string {
+    const credential = this.credentials.get(principal)
+    if (credential === undefined) throw new Error('Only who was authenticated has a credential')
+    return credential
+  }
+
+  private async identify(bearer: string, ip: string | null, requestId: string | null): Promise<Principal | undefined> {
     if (bearer.startsWith('jt_')) return this.apiTokens.authenticate(bearer, ip, requestId)
     const claims = await this.sessions.verify(bearer)
     if (claims === undefined) return undefined

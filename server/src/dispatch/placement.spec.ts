@@ -10,6 +10,7 @@ import type { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import type { Metrics } from '../platform/metrics.js'
 import { WorkerConnection, WorkerRegistry, type WorkerSocket } from '../workers/worker-registry.js'
+import type { WorkerTokenWatch } from '../workers/worker-token-watch.js'
 import type { AttemptQueue } from './attempt-queue.js'
 import type { PermitsRepository } from './permits.repository.js'
 import { Placement } from './placement.js'
@@ -39,6 +40,7 @@ function setUp({ isDatabaseAway = false } = {}) {
     {} as Settlement,
     queue,
     registry,
+    {} as WorkerTokenWatch,
     {} as Clock,
     {} as Metrics,
     new Logger('fatal', 'spec'),

@@ -13,6 +13,7 @@ import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { type WorkerConnection, WorkerRegistry } from '../workers/worker-registry.js'
+import { WorkerTokenWatch } from '../workers/worker-token-watch.js'
 import { askWorker } from '../workers/ask-worker.js'
 import { AttemptQueue } from './attempt-queue.js'
 import { PermitsRepository } from './permits.repository.js'
@@ -45,6 +46,7 @@ export class Placement {
     private readonly settlement: Settlement,
     private readonly queue: AttemptQueue,
     private readonly registry: WorkerRegistry,
+    private readonly tokens: WorkerTokenWatch,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
     private readonly logger: Logger,
@@ -194,6 +196,12 @@ export class Placement {
       attempts = candidates.map((candidate, i) => assignment(candidate, revisions[i]))
     } catch (err) {
       this.logger.error('Could not read the job of an instance', { instances: candidates.map(({ key }) => key.instanceId), err })
+      return candidates
+    }
+    try {
+      if (!(await this.tokens.isValid(worker.socket))) return candidates
+    } catch (err) {
+      this.logger.warn('The token of a worker could not be checked, so it was given nothing', { worker: worker.id, err })
       return candidates
     }
     // It has left meanwhile, so it certainly did not get them.

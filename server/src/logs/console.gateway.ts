@@ -13,6 +13,7 @@ import {
   type ServerToConsole,
 } from '@jobtrail/shared/protocol/console'
 import { AuthService } from '../auth/auth.service.js'
+import { type Denial, denialText, LiveRights } from '../auth/live-rights.js'
 import { Principal } from '../auth/principal.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
@@ -26,9 +27,6 @@ type ConsoleSocket = Socket<ConsoleToServer, ServerToConsole>
 type Messages = typeof CONSOLE_MESSAGES
 type Handler<E extends keyof Messages> = (message: z.output<Messages[E]['request']>) => Promise<z.input<Messages[E]['reply']>>
 
-/** A session that ended closes its connections within this time. */
-const CHECK_SESSION_MS = 30_000
-
 /** The console's live side: logs that are followed over socket.io. */
 @Injectable()
 export class ConsoleGateway implements OnApplicationBootstrap {
@@ -37,6 +35,7 @@ export class ConsoleGateway implements OnApplicationBootstrap {
     private readonly auth: AuthService,
     private readonly reader: LogReader,
     private readonly hub: FollowHub,
+    private readonly rights: LiveRights,
     private readonly metrics: Metrics,
     private readonly shutdown: Shutdown,
     private readonly logger: Logger,
@@ -55,7 +54,7 @@ export class ConsoleGateway implements OnApplicationBootstrap {
   private async authenticate(socket: ConsoleSocket, next: (error?: Error) => void): Promise<void> {
     let refusal: Error | undefined
     try {
-      await this.principalOf(socket)
+      socket.data = { principal: await this.principalOf(socket) }
     } catch (error) {
       // `data` is what socket.io hands to the client.
       refusal =
@@ -74,9 +73,10 @@ export class ConsoleGateway implements OnApplicationBootstrap {
 
   private accept(socket: ConsoleSocket): void {
     const follows = new Map<number, SocketFollower>()
-    const check = setInterval(() => void this.endIfSignedOut(socket), CHECK_SESSION_MS)
+    const session = this.rights.watch((socket.data as { principal: Principal }).principal)
+    session.signal.addEventListener('abort', () => endOf(socket, session.signal.reason as Denial), { once: true })
     socket.on('disconnect', () => {
-      clearInterval(check)
+      session.release()
       for (const follower of follows.values()) follower.stop()
     })
     this.handle(socket, 'log.follow', (message) => this.follow(socket, follows, message))
@@ -91,7 +91,8 @@ export class ConsoleGateway implements OnApplicationBootstrap {
     follows: Map<number, SocketFollower>,
     { follow, instanceId, task, attempt, from, maxBehind }: LogFollow,
   ): Promise<LogFollowing> {
-    const { key } = await this.reader.select(await this.principalOf(socket), instanceId, { task, attempt })
+    const principal = await this.principalOf(socket)
+    const { key, instance } = await this.reader.select(principal, instanceId, { task, attempt })
     follows.get(follow)?.stop()
     if (follows.size >= MAX_FOLLOWS && !follows.has(follow)) throw new AppError('TOO_MANY_ATTEMPTS', `A connection follows ${MAX_FOLLOWS} logs at most`)
     const peer = socket.timeout(CONSOLE_ACK_TIMEOUT_MS)
@@ -102,9 +103,17 @@ export class ConsoleGateway implements OnApplicationBootstrap {
     )
     follows.set(follow, follower)
     if (socket.disconnected) follower.stop()
+    const right = this.rights.watch(principal, instance.namespace)
+    const deny = (): void => {
+      follower.stop()
+      if (right.signal.reason === 'FORBIDDEN') socket.emit('log.denied', { follow, message: denialText('FORBIDDEN') })
+    }
+    right.signal.addEventListener('abort', deny, { once: true })
     return new Promise((resolve, reject) => {
       const begun = (total: number): void => resolve({ attempt: key.attempt, total })
-      void this.run(socket, follows, follow, follower, () => follower.run(key, begun)).catch(reject)
+      void this.run(socket, follows, follow, follower, () => follower.run(key, begun))
+        .catch(reject)
+        .finally(() => right.release())
     })
   }
 
@@ -147,12 +156,10 @@ export class ConsoleGateway implements OnApplicationBootstrap {
       )
     })
   }
+}
 
-  private async endIfSignedOut(socket: ConsoleSocket): Promise<void> {
-    try {
-      await this.principalOf(socket)
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'UNAUTHENTICATED') socket.disconnect(true)
-    }
-  }
+/** A session that has ended is told so by the way its connection ends; otherwise the client connects again. */
+function endOf(socket: ConsoleSocket, denial: Denial): void {
+  if (denial === 'UNAUTHENTICATED') socket.disconnect(true)
+  else socket.conn.close()
 }

@@ -47,7 +47,10 @@ export class LogsController {
   }
 
   @Get('follow')
-  @ApiOperation({ summary: 'Server-Sent Events: a line each, `attempt` when a retry begins, `end` when the log is complete' })
+  @ApiOperation({
+    summary:
+      'Server-Sent Events: a line each, `attempt` when a retry begins, `end` when the log is complete, `forbidden` when the right to read it was withdrawn meanwhile',
+  })
   @AnswersText('text/event-stream', {
     description:
       'Data of a line: LogLine as in a page; `id` is its number, from the second attempt on `attempt:number`. Data of `end`: completeness and status',

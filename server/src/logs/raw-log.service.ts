@@ -8,6 +8,7 @@ import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { AppError } from '@jobtrail/shared/domain/errors'
 import { isClosedLog } from '@jobtrail/shared/domain/statuses'
 import { joinLines, rawText, unpackBody } from '@jobtrail/shared/log/codec'
+import { LiveRights } from '../auth/live-rights.js'
 import { Principal } from '../auth/principal.js'
 import { type ByteRange, parseRange } from './domain/byte-range.js'
 import { coalesce } from './domain/coalesce.js'
@@ -26,7 +27,10 @@ const CLIENT_LEFT = new Set<unknown>(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_
 /** A log as the process wrote it, streamed: memory does not grow with its length. */
 @Injectable()
 export class RawLogService {
-  constructor(private readonly reader: LogReader) {}
+  constructor(
+    private readonly reader: LogReader,
+    private readonly rights: LiveRights,
+  ) {}
 
   async send(principal: Principal, instanceId: string, query: RawQuery, request: Request, response: Response): Promise<void> {
     const selected = await this.reader.select(principal, instanceId, query)
@@ -61,7 +65,14 @@ export class RawLogService {
       return
     }
     const parts = range === 'whole' ? this.whole(key, totals.lines, query) : this.part(key, totals.lines, range)
-    await this.pipe(coalesce(parts), compressor, response)
+    const right = this.rights.watch(principal, selected.instance.namespace)
+    // Cut off in the middle, so that nobody takes what they have for the whole.
+    right.signal.addEventListener('abort', () => response.destroy(), { once: true })
+    try {
+      await this.pipe(coalesce(parts), compressor, response)
+    } finally {
+      right.release()
+    }
   }
 
   private async pipe(parts: AsyncGenerator<Buffer>, compressor: ReturnType<typeof compressorFor>, response: Response): Promise<void> {

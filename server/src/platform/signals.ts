@@ -8,7 +8,8 @@ import { RedisConnections } from './redis.js'
 /**
  * What servers tell each other, over Redis pub/sub. Hints only: a lost one costs time, never correctness (polls and sweeps find the same).
  * `work`: a route has something to take, at `at` (ms). `log`: an instance has new chunks, or its state or that of a stream changed. `cancel`: for the server that the worker
- * is connected to. `worker`: it has connected anew, other connections of it are dead. `drain`: what a user wants of a worker has changed.
+ * is connected to. `worker`: it has connected anew, other connections of it are dead. `drain`: what a user wants of a worker has changed. `rights`: somebody may do less
+ * than before, and what goes on under their rights has to be checked. `workerTokens`: one was revoked.
  */
 const SIGNALS = {
   work: z.object({ route: z.string(), at: z.number() }),
@@ -16,6 +17,8 @@ const SIGNALS = {
   cancel: z.object({ workerId: z.string(), attempts: z.array(AttemptKey) }),
   worker: z.object({ workerId: z.string(), connectionId: z.string() }),
   drain: z.object({ workerId: z.string() }),
+  rights: z.object({}),
+  workerTokens: z.object({}),
 } as const
 export type Signals = { [K in keyof typeof SIGNALS]: z.infer<(typeof SIGNALS)[K]> }
 type Topic = keyof Signals
@@ -24,13 +27,23 @@ type Listener<T extends Topic> = (signal: Signals[T]) => void
 /** Sends to all servers, this one included; signals of one turn of the event loop travel in one message per topic. */
 @Injectable()
 export class SignalBus implements OnModuleInit {
-  private readonly listeners: { [K in Topic]: Set<Listener<K>> } = { work: new Set(), log: new Set(), cancel: new Set(), worker: new Set(), drain: new Set() }
+  private readonly listeners: { [K in Topic]: Set<Listener<K>> } = {
+    work: new Set(),
+    log: new Set(),
+    cancel: new Set(),
+    worker: new Set(),
+    drain: new Set(),
+    rights: new Set(),
+    workerTokens: new Set(),
+  }
   private readonly outgoing: { [K in Topic]: Map<string, Signals[K]> } = {
     work: new Map(),
     log: new Map(),
     cancel: new Map(),
     worker: new Map(),
     drain: new Map(),
+    rights: new Map(),
+    workerTokens: new Map(),
   }
   private isFlushScheduled = false
   private readonly channel: string

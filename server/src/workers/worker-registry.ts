@@ -11,6 +11,8 @@ export type WorkerSocket = Socket<WorkerToServer, ServerToWorker>
 export class WorkerConnection {
   /** As it says of itself. */
   isDraining = false
+  /** Its token was revoked: it is being disconnected. */
+  isRevoked = false
   private drain: DrainWish = { isWanted: false, revision: 0 }
   /** Attempts that take a slot, with the time (monotonic) since when. */
   private readonly held = new Map<string, number>()
@@ -34,7 +36,9 @@ export class WorkerConnection {
   }
 
   get freeSlots(): number {
-    return this.isDraining || this.drain.isWanted || !this.socket.connected ? 0 : Math.max(0, this.slots - this.held.size - this.reserved - this.occupied)
+    return this.isDraining || this.isRevoked || this.drain.isWanted || !this.socket.connected
+      ? 0
+      : Math.max(0, this.slots - this.held.size - this.reserved - this.occupied)
   }
 
   get isDrainWanted(): boolean {

@@ -14,6 +14,8 @@ import { WorkersRepository } from './workers.repository.js'
 /** What a worker's token allows. */
 export type WorkerRights = { tokenId: string; namespace: string; group: string | null }
 
+export const REVOKED = 'token: revoked; make one with POST /api/worker-tokens'
+
 /** The life of a worker's connection: hello, heartbeats, the end. */
 @Injectable()
 export class WorkerSessions {
@@ -29,8 +31,23 @@ export class WorkerSessions {
     this.signals.on('worker', ({ workerId, connectionId }) => this.dropOthers(workerId, connectionId))
   }
 
-  /** Throws AppError when the worker speaks another protocol or its token is for another group. */
+  /** Throws AppError when the worker speaks another protocol or its token is for another group; why is noted at the worker, for people who look for it. */
   async hello(socket: WorkerSocket, rights: WorkerRights, hello: Hello): Promise<{ welcome: Welcome; connection: WorkerConnection }> {
+    try {
+      return await this.admit(socket, rights, hello)
+    } catch (error) {
+      if (error instanceof AppError && error.code !== 'UNAVAILABLE')
+        await this.repository.refused({ _id: hello.workerId, namespace: rights.namespace }, { reason: error.message, at: this.clock.date() })
+      throw error
+    }
+  }
+
+  /** Workers that use a token are turned away, which is valid no more. */
+  async refuse({ tokenId, namespace }: WorkerRights): Promise<void> {
+    await this.repository.refused({ namespace, tokenId }, { reason: REVOKED, at: this.clock.date() })
+  }
+
+  private async admit(socket: WorkerSocket, rights: WorkerRights, hello: Hello): Promise<{ welcome: Welcome; connection: WorkerConnection }> {
     if (hello.protocol < OLDEST_PROTOCOL_VERSION || hello.protocol > PROTOCOL_VERSION)
       throw new AppError(
         'VALIDATION_FAILED',
@@ -51,6 +68,7 @@ export class WorkerSessions {
     const drain = await this.repository.connected({
       _id: hello.workerId,
       ...capabilities,
+      tokenId: rights.tokenId,
       name: hello.name,
       slots: hello.slots,
       freeSlots: connection.freeSlots,

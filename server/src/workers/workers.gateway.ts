@@ -28,7 +28,8 @@ import { SignalBus } from '../platform/signals.js'
 import { Sockets } from '../platform/sockets.js'
 import { askWorker } from './ask-worker.js'
 import { type WorkerConnection, WorkerRegistry, type WorkerSocket } from './worker-registry.js'
-import { type WorkerRights, WorkerSessions } from './worker-sessions.js'
+import { WorkerTokenWatch } from './worker-token-watch.js'
+import { REVOKED, type WorkerRights, WorkerSessions } from './worker-sessions.js'
 
 type WorkerEvent = keyof typeof WORKER_MESSAGES
 type Requests = { [E in WorkerEvent]: z.output<(typeof WORKER_MESSAGES)[E]['request']> }
@@ -50,6 +51,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
   constructor(
     private readonly sockets: Sockets,
     private readonly tokens: WorkerTokensService,
+    private readonly tokenWatch: WorkerTokenWatch,
     private readonly sessions: WorkerSessions,
     private readonly registry: WorkerRegistry,
     private readonly attempts: AttemptsRepository,
@@ -87,21 +89,24 @@ export class WorkersGateway implements OnApplicationBootstrap {
     if (this.shutdown.isDraining) throw new AppError('UNAVAILABLE', 'This server is leaving; connect again')
     const { token } = socket.handshake.auth
     const rights = typeof token === 'string' ? await this.tokens.authenticate(token) : undefined
-    if (rights === undefined) throw new AppError('UNAUTHENTICATED', 'token: unknown or revoked; make one with POST /api/worker-tokens')
-    return rights
+    if (rights === undefined) throw new AppError('UNAUTHENTICATED', 'token: unknown; make one with POST /api/worker-tokens')
+    if (!rights.isRevoked) return rights
+    await this.sessions.refuse(rights)
+    throw new AppError('UNAUTHENTICATED', REVOKED)
   }
 
   /** A revoked token ends the connections made with it, not only new ones. */
-  private async endIfRevoked({ socket }: Session): Promise<void> {
-    const { token } = socket.handshake.auth
-    if (typeof token === 'string' && (await this.tokens.authenticate(token)) !== undefined) return
-    setImmediate(() => socket.disconnect(true))
-    throw new AppError('UNAUTHENTICATED', 'token: revoked; make one with POST /api/worker-tokens')
+  private endRevoked({ socket, rights, connection }: Session): void {
+    if (connection !== undefined) connection.isRevoked = true
+    this.logger.warn('A worker was disconnected: its token was revoked', { worker: connection?.id, tokenId: rights.tokenId })
+    socket.disconnect(true)
+    this.sessions.refuse(rights).catch((err: unknown) => this.logger.warn('Could not note why a worker is away', { tokenId: rights.tokenId, err }))
   }
 
   private accept(socket: WorkerSocket): void {
     const { rights } = socket.data as { rights: WorkerRights }
     const session: Session = { socket, rights, connection: undefined, owned: new Map(), pending: 0 }
+    this.tokenWatch.watch(socket, rights.tokenId, () => this.endRevoked(session))
     socket.on('disconnect', (reason) => {
       if (session.connection === undefined) return
       this.logger.info('A worker disconnected', { worker: session.connection.id, reason })
@@ -118,7 +123,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
     this.handle(session, 'heartbeat', async (message, connection) => {
       const receivedAt = this.clock.now()
       connection.correct(message.attempts, message.freeSlots)
-      await this.endIfRevoked(session)
+      if (!(await this.tokenWatch.isValid(session.socket))) throw new AppError('UNAUTHENTICATED', REVOKED)
       return this.sessions.heartbeat(connection, message, receivedAt)
     })
     this.handle(session, 'started', async ({ attempts }, connection): Promise<AttemptReply> => ({

@@ -6,6 +6,9 @@ import { Mongo } from '../platform/mongo.js'
 /** Whether a user wants a worker drained; `revision` grows with each change, so that of two readings the newer is known. */
 export type DrainWish = { isWanted: boolean; revision: number }
 
+/** Why a worker was not let in, or no longer. */
+export type Refusal = { reason: string; at: Date }
+
 /** A worker as last heard of; `serverId` is where it is connected, null after it left in order. `connectionId` changes with each connection. */
 export type WorkerDocument = {
   _id: string
@@ -23,6 +26,10 @@ export type WorkerDocument = {
   isDraining: boolean
   /** Absent until first asked for. Outlives connections; forgotten with the worker. */
   drain?: DrainWish
+  /** What it connected with last; absent where it did so before this was noted. */
+  tokenId?: string
+  /** Why it was turned away since it was last connected. */
+  lastRefusal?: Refusal
   spoolBytes: number
   connectedAt: Date
   lastHeartbeatAt: Date
@@ -60,7 +67,7 @@ export class WorkersRepository implements OnModuleInit {
         connectedAt: 'date',
         lastHeartbeatAt: 'date',
       },
-      optional: { drain: 'object' },
+      optional: { drain: 'object', tokenId: 'string', lastRefusal: 'object' },
       indexes: [{ key: { namespace: 1, _id: 1 } }, { key: { lastHeartbeatAt: 1 }, expireAfterSeconds: FORGET_AFTER_S }],
     })
   }
@@ -74,9 +81,18 @@ export class WorkersRepository implements OnModuleInit {
   }
 
   /** What users want of it stays; the answer says it. */
-  async connected({ _id, ...worker }: Omit<WorkerDocument, 'drain'>): Promise<DrainWish | undefined> {
-    const stored = await this.collection.findOneAndUpdate({ _id }, { $set: worker }, { upsert: true, returnDocument: 'after', projection: { drain: 1 } })
+  async connected({ _id, ...worker }: Omit<WorkerDocument, 'drain' | 'lastRefusal'>): Promise<DrainWish | undefined> {
+    const stored = await this.collection.findOneAndUpdate(
+      { _id },
+      { $set: worker, $unset: { lastRefusal: 1 } },
+      { upsert: true, returnDocument: 'after', projection: { drain: 1 } },
+    )
     return stored?.drain
+  }
+
+  /** Notes why a worker, or all that used a token, are away. */
+  async refused(which: { namespace: string } & ({ _id: string } | { tokenId: string }), lastRefusal: Refusal): Promise<void> {
+    await this.collection.updateMany(which, { $set: { lastRefusal } })
   }
 
   /** False when there is no such worker. */

@@ -99,6 +99,9 @@ export type FollowQuery = z.infer<typeof FollowQuery>
 /** Data of the event `end` of a followed log. */
 export const FollowEnd = z.object({ ...completeness, task: z.int(), attempt: z.int(), status: z.string() })
 export type FollowEnd = z.infer<typeof FollowEnd>
+/** Data of the event `forbidden`: the caller lost the right to follow while it followed, and is sent nothing more. */
+export const FollowDenied = z.object({ code: z.enum(['UNAUTHENTICATED', 'FORBIDDEN']), message: z.string() })
+export type FollowDenied = z.infer<typeof FollowDenied>
 
 export const VerifyQuery = z.strictObject(selection)
 export type VerifyQuery = z.infer<typeof VerifyQuery>

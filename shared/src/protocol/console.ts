@@ -40,6 +40,10 @@ export type LogLines = z.infer<typeof LogLines>
 export const LogState = FollowEnd.extend({ follow: z.int(), status: z.enum(INSTANCE_STATUSES), nextAttempt: z.int().optional(), isEnd: z.boolean() })
 export type LogState = z.infer<typeof LogState>
 
+/** The right to follow a log was withdrawn: nothing more of it will come. Wants no answer. */
+export const LogDenied = z.object({ follow: z.int(), message: z.string() })
+export type LogDenied = z.infer<typeof LogDenied>
+
 export type Ack<T> = (reply: Reply<T>) => void
 
 /** socket.io event maps; the same on both sides. */
@@ -50,6 +54,7 @@ export interface ConsoleToServer {
 export interface ServerToConsole {
   'log.lines': (message: LogLines, ack: () => void) => void
   'log.state': (message: LogState, ack: () => void) => void
+  'log.denied': (message: LogDenied) => void
 }
 
 /** What a console may send: request and reply schema by event name. */

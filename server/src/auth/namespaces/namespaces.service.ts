@@ -16,6 +16,7 @@ import { AuditService } from '../../audit/audit.service.js'
 import { Clock } from '../../platform/clock.js'
 import { decodeCursor, toPage } from '../../platform/http/cursor.js'
 import { isDuplicateKey, Mongo } from '../../platform/mongo.js'
+import { SignalBus } from '../../platform/signals.js'
 import type { Principal } from '../principal.js'
 import { ApiTokensRepository } from '../tokens/api-tokens.repository.js'
 import { WorkerTokensRepository } from '../tokens/worker-tokens.repository.js'
@@ -33,6 +34,7 @@ export class NamespacesService {
     private readonly apiTokens: ApiTokensRepository,
     private readonly workerTokens: WorkerTokensRepository,
     private readonly audit: AuditService,
+    private readonly signals: SignalBus,
   ) {}
 
   /**
@@ -101,6 +103,8 @@ export class NamespacesService {
       await this.workerTokens.deleteOfNamespace(name, session)
       await this.audit.record({ principal, action: 'namespace.delete', namespace: name, target: targetOf(name) }, session)
     })
+    this.signals.send('rights', '', {})
+    this.signals.send('workerTokens', '', {})
   }
 }
 

@@ -9,6 +9,7 @@ import { Clock } from '../../platform/clock.js'
 import { decodeCursor, toPage } from '../../platform/http/cursor.js'
 import { Logger } from '../../platform/logging.js'
 import { Mongo } from '../../platform/mongo.js'
+import { SignalBus } from '../../platform/signals.js'
 import { NamespacesService } from '../namespaces/namespaces.service.js'
 import { Principal } from '../principal.js'
 import { fromStoredGrants } from '../users/grants.js'
@@ -32,6 +33,7 @@ export class ApiTokensService {
     private readonly users: UsersRepository,
     private readonly namespaces: NamespacesService,
     private readonly audit: AuditService,
+    private readonly signals: SignalBus,
     private readonly logger: Logger,
   ) {}
 
@@ -81,6 +83,7 @@ export class ApiTokensService {
       if (!(await this.tokens.revoke(id, this.clock.date(), session))) return
       await this.audit.record({ principal, action: 'api-token.revoke', namespace: token.namespace, target: targetOf(token) }, session)
     })
+    this.signals.send('rights', '', {})
   }
 
   /** undefined: no such token, or it is revoked or expired, or its maker is gone or disabled. Its role is never above what its maker has now. */

@@ -14,6 +14,9 @@ export type WorkerTokenDocument = {
   revokedAt: Date | null
 }
 
+/** Asked for before runs are handed out: rather no answer than a late one. */
+const CHECK_TIMEOUT_MS = 5_000
+
 @Injectable()
 export class WorkerTokensRepository implements OnModuleInit {
   private readonly tokens: Collection<WorkerTokenDocument>
@@ -44,6 +47,12 @@ export class WorkerTokensRepository implements OnModuleInit {
 
   find(id: string): Promise<WorkerTokenDocument | null> {
     return this.tokens.findOne({ _id: id })
+  }
+
+  /** Those that exist and are not revoked. */
+  async validAmong(ids: readonly string[]): Promise<string[]> {
+    const found = await this.tokens.find({ _id: { $in: [...ids] }, revokedAt: null }, { projection: { _id: 1 }, maxTimeMS: CHECK_TIMEOUT_MS }).toArray()
+    return found.map(({ _id }) => _id)
   }
 
   /** Newest first, below `beforeId`. */

@@ -3,11 +3,12 @@ import { Binary } from 'mongodb'
 import { v7 as uuidv7 } from 'uuid'
 import type { CreateWorkerToken, ListQuery, WorkerTokenCreated, WorkerTokenPage, WorkerTokenView } from '@jobtrail/shared/api/auth'
 import { Id } from '@jobtrail/shared/api/common'
-import { NotFoundError } from '@jobtrail/shared/domain/errors'
+import { ForbiddenError, NotFoundError } from '@jobtrail/shared/domain/errors'
 import { AuditService } from '../../audit/audit.service.js'
 import { Clock } from '../../platform/clock.js'
 import { decodeCursor, toPage } from '../../platform/http/cursor.js'
 import { Mongo } from '../../platform/mongo.js'
+import { SignalBus } from '../../platform/signals.js'
 import { NamespacesService } from '../namespaces/namespaces.service.js'
 import type { Principal } from '../principal.js'
 import { isSecret, makeToken, parseToken } from './token-secret.js'
@@ -25,10 +26,13 @@ export class WorkerTokensService {
     private readonly tokens: WorkerTokensRepository,
     private readonly namespaces: NamespacesService,
     private readonly audit: AuditService,
+    private readonly signals: SignalBus,
   ) {}
 
   async create(principal: Principal, input: CreateWorkerToken): Promise<WorkerTokenCreated> {
     principal.require(input.namespace, 'admin', 'namespace', input.namespace)
+    // A worker gets secrets: what was made with a leaked API token would go on getting them after that one is revoked.
+    if (principal.kind !== 'user') throw new ForbiddenError('Worker tokens are made by users, not with an API token')
     const id = uuidv7()
     const { text, hash } = makeToken('jtw_', id)
     const token: WorkerTokenDocument = {
@@ -58,7 +62,7 @@ export class WorkerTokensService {
     return toPage(rows, query.limit, toView, (last) => last._id)
   }
 
-  /** No worker can connect with it from now on. It stays in the list; revoking it again changes nothing. */
+  /** Its workers are disconnected, and none can connect with it from now on. It stays in the list; revoking it again changes nothing. */
   async revoke(principal: Principal, id: string): Promise<void> {
     const token = await this.tokens.find(id)
     if (token === null) throw new NotFoundError('worker token', id)
@@ -67,15 +71,21 @@ export class WorkerTokensService {
       if (!(await this.tokens.revoke(id, this.clock.date(), session))) return
       await this.audit.record({ principal, action: 'worker-token.revoke', namespace: token.namespace, target: targetOf(token) }, session)
     })
+    this.signals.send('workerTokens', '', {})
   }
 
-  /** undefined: no such token, or it is revoked. */
-  async authenticate(text: string): Promise<WorkerIdentity | undefined> {
+  /** Which of them are valid now. */
+  async validAmong(tokenIds: readonly string[]): Promise<ReadonlySet<string>> {
+    return new Set(await this.tokens.validAmong(tokenIds))
+  }
+
+  /** `isRevoked`: it was valid once. undefined: no such token. */
+  async authenticate(text: string): Promise<(WorkerIdentity & { isRevoked: boolean }) | undefined> {
     const parts = parseToken('jtw_', text)
     if (parts === undefined) return undefined
     const token = await this.tokens.find(parts.id)
-    if (token === null || !isSecret(parts.secret, token.hash.buffer) || token.revokedAt !== null) return undefined
-    return { tokenId: token._id, namespace: token.namespace, group: token.group }
+    if (token === null || !isSecret(parts.secret, token.hash.buffer)) return undefined
+    return { isRevoked: token.revokedAt !== null, tokenId: token._id, namespace: token.namespace, group: token.group }
   }
 }
 

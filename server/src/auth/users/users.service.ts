@@ -8,6 +8,7 @@ import { AuditService } from '../../audit/audit.service.js'
 import { Clock } from '../../platform/clock.js'
 import { decodeCursor, toPage } from '../../platform/http/cursor.js'
 import { isDuplicateKey, Mongo } from '../../platform/mongo.js'
+import { SignalBus } from '../../platform/signals.js'
 import { NamespacesService } from '../namespaces/namespaces.service.js'
 import type { Principal } from '../principal.js'
 import { SettingsRepository } from '../settings.repository.js'
@@ -27,6 +28,7 @@ export class UsersService {
     private readonly namespaces: NamespacesService,
     private readonly settings: SettingsRepository,
     private readonly audit: AuditService,
+    private readonly signals: SignalBus,
   ) {}
 
   async create(principal: Principal, input: CreateUser): Promise<UserView> {
@@ -78,7 +80,7 @@ export class UsersService {
     if (input.disabled !== undefined) change.disabled = input.disabled
     const endSessions = input.password !== undefined || input.disabled === true
     const details = { fields: Object.keys(input), grants: input.grants, disabled: input.disabled }
-    return this.mongo.transaction(async (session) => {
+    const changed = await this.mongo.transaction(async (session) => {
       if (input.grants !== undefined) await this.addToNamespaces(input.grants, session)
       await this.settings.takeTurn('admins', session)
       const before = await this.users.findById(id, session)
@@ -88,6 +90,8 @@ export class UsersService {
       await this.audit.record({ principal, action: 'user.change', namespace: null, target: targetOf(user), details }, session)
       return toView(user)
     })
+    this.signals.send('rights', '', {})
+    return changed
   }
 
   /** Their API tokens are revoked with them. */
@@ -102,6 +106,7 @@ export class UsersService {
       const revoked = await this.tokens.revokeOfUser(id, this.clock.date(), session)
       await this.audit.record({ principal, action: 'user.delete', namespace: null, target: targetOf(user), details: { apiTokensRevoked: revoked } }, session)
     })
+    this.signals.send('rights', '', {})
   }
 
   private async addToNamespaces(grants: Grants, session: ClientSession): Promise<void> {

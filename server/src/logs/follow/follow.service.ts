@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import type { Response } from 'express'
 import type { FollowQuery } from '@jobtrail/shared/api/logs'
+import { LiveRights } from '../../auth/live-rights.js'
 import { Principal } from '../../auth/principal.js'
 import { Metrics } from '../../platform/metrics.js'
 import { LogReader } from '../log-reader.service.js'
@@ -14,23 +15,26 @@ export class FollowService {
   constructor(
     private readonly reader: LogReader,
     private readonly hub: FollowHub,
+    private readonly rights: LiveRights,
     private readonly metrics: Metrics,
   ) {}
 
   /**
-   * Sends lines as they are stored, until the log ends, the client leaves, or this server does. `lastEventId` (what a client saw before it lost its
+   * Sends lines as they are stored, until the log ends, the client leaves or loses the right to read it, or this server leaves. `lastEventId` (what a client saw before it lost its
    * connection, to any server) counts more than `from`, unless it is of another attempt than the one asked for.
    */
   async follow(principal: Principal, instanceId: string, query: FollowQuery, lastEventId: string | undefined, response: Response): Promise<void> {
-    const { key } = await this.reader.select(principal, instanceId, query)
+    const { key, instance } = await this.reader.select(principal, instanceId, query)
     const isPinned = query.attempt !== undefined
     const seen = parseEventId(lastEventId)
     const isResuming = seen !== undefined && (isPinned ? seen.attempt === key.attempt : seen.attempt <= key.attempt)
     const start = isResuming ? { key: { ...key, attempt: seen.attempt }, from: seen.n + 1 } : { key, from: query.from }
+    const right = this.rights.watch(principal, instance.namespace)
     this.metrics.followers.inc()
     try {
-      await new Follower(this.hub, response, isPinned).run(start.key, start.from)
+      await new Follower(this.hub, response, isPinned, right.signal).run(start.key, start.from)
     } finally {
+      right.release()
       this.metrics.followers.dec()
     }
   }

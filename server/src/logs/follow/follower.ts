@@ -1,6 +1,7 @@
 import type { Response } from 'express'
-import type { FollowEnd } from '@jobtrail/shared/api/logs'
+import type { FollowDenied, FollowEnd } from '@jobtrail/shared/api/logs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { type Denial, denialText } from '../../auth/live-rights.js'
 import { followDecision } from '../domain/follow-decision.js'
 import { resolveLine } from '../domain/page-window.js'
 import { namedEvent, textFrom } from '../domain/sse.js'
@@ -28,11 +29,15 @@ export class Follower {
     private readonly hub: FollowHub,
     private readonly response: Response,
     private readonly isPinned: boolean,
+    /** Aborted with a {@link Denial} when the client may not read on. */
+    private readonly right: AbortSignal,
   ) {}
 
-  /** Resolves when the log has ended, the client has left, or this server is leaving. Rejects before anything was sent if the log can't be read. */
+  /** Resolves when the log has ended, the client has left or may not read on, or this server is leaving. Rejects before anything was sent if the log can't be read. */
   async run(key: AttemptKey, from: number): Promise<void> {
     this.response.once('close', () => this.gone.abort())
+    const deny = (): void => this.gone.abort()
+    this.right.addEventListener('abort', deny, { once: true })
     let heartbeat: NodeJS.Timeout | undefined
     try {
       let current = key
@@ -42,13 +47,15 @@ export class Follower {
           if (heartbeat === undefined) heartbeat = this.begin()
           return this.followFeed(feed, resolveLine(start, feed.head))
         })
-        if (next === undefined) break
+        if (next === undefined || this.gone.signal.aborted) break
         current = { ...current, attempt: next }
         start = 0
         await this.write(namedEvent('attempt', { attempt: next, task: current.task }))
       }
+      this.sayDenied()
       this.response.end()
     } finally {
+      this.right.removeEventListener('abort', deny)
       clearInterval(heartbeat)
     }
   }
@@ -59,6 +66,13 @@ export class Follower {
     return setInterval(() => {
       if (!this.response.writableNeedDrain) this.response.write(': \n\n')
     }, HEARTBEAT_MS)
+  }
+
+  private sayDenied(): void {
+    if (!this.right.aborted) return
+    const code = this.right.reason as Denial
+    // Of rights that could not be checked nothing is said: the client comes back, and is answered then.
+    if (code !== 'UNAVAILABLE') this.response.write(namedEvent('forbidden', { code, message: denialText(code) } satisfies FollowDenied))
   }
 
   /** Follows one attempt; the attempt to go on with, or undefined when this is the end. */
@@ -91,11 +105,12 @@ export class Follower {
       const done = (): void => {
         clearTimeout(timer)
         this.response.off('drain', done)
-        this.response.off('close', done)
+        this.gone.signal.removeEventListener('abort', done)
         resolve()
       }
       this.response.on('drain', done)
-      this.response.on('close', done)
+      // Also when the client is gone, or may not read on.
+      this.gone.signal.addEventListener('abort', done)
     })
   }
 }

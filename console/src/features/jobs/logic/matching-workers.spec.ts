@@ -17,6 +17,7 @@ const worker = (id: string, rest: Partial<WorkerView> = {}): WorkerView => ({
   serverId: 's',
   state: 'connected',
   isDrainWanted: false,
+  lastRefusal: null,
   spoolBytes: 0,
   connectedAt: '2026-11-20T00:00:00.000Z',
   lastHeartbeatAt: '2026-11-20T00:00:00.000Z',
