@@ -20,7 +20,7 @@ export class ApiProblem extends Error {
 
   /** Nobody is at fault and it may work in a moment. */
   get isTransient(): boolean {
-    return this.status === 0 || this.status >= 502
+    return this.status === 0 || this.status >= 502 || this.code === 'TOO_MANY_REQUESTS'
   }
 }
 

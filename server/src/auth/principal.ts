@@ -13,6 +13,11 @@ export class Principal {
     readonly requestId: string | null,
   ) {}
 
+  /** Names whoever calls, for bounds of each. */
+  get key(): string {
+    return `${this.kind}:${this.id}`
+  }
+
   /** Their role in a namespace; undefined: none, and the namespace does not exist for them. */
   roleIn(namespace: string): Role | undefined {
     const roles = [this.grants[namespace], this.grants[ALL_NAMESPACES]].filter((role) => role !== undefined)

@@ -11,12 +11,13 @@ import { LogsService } from './logs.service.js'
 import { RawLogService } from './raw-log.service.js'
 import { LogSearchController } from './search/log-search.controller.js'
 import { LogSearchService } from './search/log-search.service.js'
+import { SearchPool } from './search/search-pool.js'
 
 /** The reading side of logs: pages, search, raw, follow (SSE and socket.io), verify. */
 @Module({
   imports: [AuthModule, LogStorageModule, InstancesModule],
   controllers: [LogsController, LogSearchController],
-  providers: [LogReader, LogsService, RawLogService, LogSearchService, FollowHub, FollowService, ConsoleGateway],
+  providers: [LogReader, LogsService, RawLogService, LogSearchService, SearchPool, FollowHub, FollowService, ConsoleGateway],
   exports: [LogReader],
 })
 export class LogsModule {}

@@ -1,7 +1,7 @@
 import type { LogLine } from '@jobtrail/shared/log/chunk'
 import type { ChunkLines } from './chunk-lines.js'
 
-type Waiting = { add: (line: LogLine) => void; left: number }
+type Waiting = { n: number; add: (line: LogLine) => void; left: number }
 
 /** Lines around matches while chunks go by in order, each offered once by {@link pass}. Holds as many chunks as the context reaches back. */
 export class ContextLines {
@@ -13,6 +13,11 @@ export class ContextLines {
   /** Do matches still wait for lines after them? */
   get isWaiting(): boolean {
     return this.waiting.length > 0
+  }
+
+  /** The first line that waits for lines after it. */
+  get firstWaiting(): number | undefined {
+    return this.waiting[0]?.n
   }
 
   /** Completes former matches from a chunk, before it is searched. */
@@ -36,7 +41,7 @@ export class ContextLines {
 
   /** Calls `add` for each line after line `n`, as they come. */
   after(chunk: ChunkLines, n: number, add: (line: LogLine) => void): void {
-    const waiting = { add, left: this.size }
+    const waiting = { n, add, left: this.size }
     fill(waiting, chunk.lines, n + 1 - chunk.from)
     if (waiting.left > 0) this.waiting.push(waiting)
   }

@@ -11,7 +11,9 @@ export type MatchRule = { q: string; mode: 'text' | 'regex'; case: boolean }
 
 const MAX_PLACES = 100
 /** Bounds the steps for each character; nested counted repetitions multiply. */
-const MAX_PROGRAM = 2_000
+const MAX_PROGRAM = 1_000
+/** Many lines are looked at together only where that can't take long: time is at worst program size times text, 20 to 50 million a second. */
+const STEPS_AT_ONCE = 10_000_000
 /** Where the ends of the text, or flags within the pattern, matter, a block of lines says nothing about a line. */
 const NEEDS_SINGLE_LINES = /\\[AzZQ]|\(\?[^:P<]/
 
@@ -27,7 +29,8 @@ export function lineMatcher(rule: MatchRule): LineMatcher {
   }
   if (NEEDS_SINGLE_LINES.test(rule.q)) return { mayMatch: () => true, places: (line) => placesOf(regex, line) }
   const block = compile(rule.q, flags | RE2JS.MULTILINE)
-  return { mayMatch: (lines) => block.test(lines), places: (line) => placesOf(regex, line) }
+  const atOnce = STEPS_AT_ONCE / block.programSize()
+  return { mayMatch: (lines) => lines.length > atOnce || block.test(lines), places: (line) => placesOf(regex, line) }
 }
 
 function exactText(needle: string): LineMatcher {

@@ -5,12 +5,14 @@ import { type Chunk, ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
 import { Principal } from '../../auth/principal.js'
 import type { LogReader } from '../log-reader.service.js'
 import { LogSearchService } from './log-search.service.js'
+import { type Search, type SearchPool, SearchStoppedError } from './search-pool.js'
+import { type SearchOrder, SearchTask } from './search-task.js'
 
 const key = { instanceId: '01900000-0000-7000-8000-000000000000', task: 0, attempt: 1 }
 const somebody = new Principal('user', 'u', 'u', { '*': 'viewer' }, null, null)
 
 /** A sealed log in chunks of `size` lines; a line that begins with `!` is of stderr. */
-function serviceWith(lines: string[], size = 3): LogSearchService {
+function serviceWith(lines: string[], size = 3, pool: unknown = inlinePool): LogSearchService {
   const builder = new ChunkBuilder(key)
   const chunks: Chunk[] = []
   const close = (): void => {
@@ -29,7 +31,22 @@ function serviceWith(lines: string[], size = 3): LogSearchService {
       for (const chunk of chunks) if (chunk.header.n + chunk.header.count > from && chunk.header.n < to) yield chunk
     },
   }
-  return new LogSearchService(reader as unknown as LogReader)
+  return new LogSearchService(reader as unknown as LogReader, pool as SearchPool)
+}
+
+/** Searches here rather than in a thread. */
+const inlinePool = {
+  size: 1,
+  use: (order: SearchOrder, work: (search: Search) => Promise<unknown>) => {
+    const task = new SearchTask(order, () => 0)
+    return work({
+      search: (chunks, onStep) => {
+        for (const chunk of chunks) for (const _ of task.search(chunk)) onStep(task.takeStep())
+        return Promise.resolve(task.takeStep())
+      },
+      finish: () => Promise.resolve(task.takeStep(true)),
+    })
+  },
 }
 
 const search = (service: LogSearchService, query: Record<string, string>) => service.search(somebody, key.instanceId, LogSearchQuery.parse(query))
@@ -88,4 +105,21 @@ test('an escape sequence without an end hides no text, neither of its line nor o
 test('one side only', async () => {
   const page = await search(serviceWith(['one', '!two', 'three']), { q: '^', mode: 'regex', stream: 'stderr' })
   expect(page.matches.map(({ n }) => n)).toEqual([1])
+})
+
+test('a search that had to be stopped tells what it found until then, and says so when that is nothing', async () => {
+  const stopping = {
+    size: 1,
+    use: (_: SearchOrder, work: (search: Search) => Promise<unknown>) =>
+      work({
+        search: (_chunks, onStep) => {
+          onStep({ matches: [{ n: 1, at: [[0, 1]] }], reached: 2, isOver: false })
+          return Promise.reject(new SearchStoppedError('too long'))
+        },
+        finish: () => Promise.reject(new Error('not asked for')),
+      }),
+  }
+  const service = serviceWith(['a', 'b', 'c', 'd'], 4, stopping)
+  expect(await search(service, { q: 'b', lines: 'false' })).toMatchObject({ matches: [{ n: 1 }], next: 2 })
+  await expect(search(service, { q: 'b', from: '2' })).rejects.toMatchObject({ code: 'TOO_BROAD', message: expect.stringContaining('line 2') })
 })

@@ -1,87 +1,85 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Injectable } from '@nestjs/common'
 import type { LogMatch, LogSearchPage, LogSearchQuery } from '@jobtrail/shared/api/logs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { LogLine } from '@jobtrail/shared/log/chunk'
-import { withoutEscapes } from '@jobtrail/shared/log/escapes'
+import { AppError } from '@jobtrail/shared/domain/errors'
 import { Principal } from '../../auth/principal.js'
-import { isOnSide, lineView } from '../domain/line-view.js'
+import { UserGate } from '../../platform/user-gate.js'
 import { nextLine } from '../domain/page-window.js'
 import { LogReader } from '../log-reader.service.js'
+import type { StoredChunk } from '../log-store.js'
 import { completenessOf } from '../log-streams.service.js'
-import { ChunkLines } from './chunk-lines.js'
-import { ContextLines } from './context-lines.js'
-import { type LineMatcher, lineMatcher } from './line-matcher.js'
+import { type Search, SearchPool, SearchStoppedError } from './search-pool.js'
+import type { SearchStep } from './search-task.js'
 
-/** One call works no longer than this (and a chunk), and answers no more text than this; `next` goes on. */
-const MAX_SEARCH_MS = 400
-const MAX_ANSWER_BYTES = 4 * 1024 * 1024
-/** Others are served in between after so much work. */
-const TURN_MS = 10
+/** A thread is given so much at a time: small chunks go together. */
+const BATCH_CHUNKS = 64
+const BATCH_BYTES = 128 * 1024
 
-type Found = { matches: LogMatch[]; bytes: number; reached: number }
+type Found = { matches: LogMatch[]; reached: number }
 
 /** Searches a whole log, chunk by chunk, in calls of bounded work. */
 @Injectable()
 export class LogSearchService {
-  constructor(private readonly reader: LogReader) {}
+  private readonly gate: UserGate
 
-  async search(principal: Principal, instanceId: string, query: LogSearchQuery): Promise<LogSearchPage> {
-    const matcher = lineMatcher(query)
-    const selected = await this.reader.select(principal, instanceId, query)
-    const { key } = selected
-    const view = await this.reader.view(selected)
-    const total = view.prefix.lines
-    const { matches, reached } = await this.scan(key, total, query, matcher)
-    return { ...completenessOf(view), task: key.task, attempt: key.attempt, matches, next: nextLine('asc', reached, total, view.state) }
+  constructor(
+    private readonly reader: LogReader,
+    private readonly pool: SearchPool,
+  ) {
+    this.gate = new UserGate({ what: 'searches', running: pool.size, runningPerUser: pool.size, waiting: 64, waitingPerUser: 4, waitMs: 15_000 })
   }
 
-  private async scan(key: AttemptKey, total: number, query: LogSearchQuery, matcher: LineMatcher): Promise<Found> {
-    const found: Found = { matches: [], bytes: 0, reached: query.from }
-    if (query.from >= total) return found
-    const context = new ContextLines(query.lines ? query.context : 0)
-    const deadline = performance.now() + MAX_SEARCH_MS
-    let turnEnds = performance.now() + TURN_MS
-    let isDone = false
-    // From before the first line of interest: it may have a match that wants its context.
-    for await (const chunk of this.reader.chunks(key, Math.max(0, query.from - query.context), total)) {
-      const lines = new ChunkLines(chunk)
-      context.enter(lines)
-      if (!isDone) isDone = searchChunk(key, lines, query, matcher, context, found) || performance.now() > deadline
-      if (isDone && !context.isWaiting) break
-      context.pass(lines)
-      if (performance.now() < turnEnds) continue
-      await nextTurn()
-      turnEnds = performance.now() + TURN_MS
+  async search(principal: Principal, instanceId: string, query: LogSearchQuery): Promise<LogSearchPage> {
+    const selected = await this.reader.select(principal, instanceId, query)
+    return this.gate.run(principal.key, async () => {
+      const view = await this.reader.view(selected)
+      const total = view.prefix.lines
+      const { matches, reached } = await this.scan(selected.key, total, query)
+      return { ...completenessOf(view), task: selected.key.task, attempt: selected.key.attempt, matches, next: nextLine('asc', reached, total, view.state) }
+    })
+  }
+
+  private async scan(key: AttemptKey, total: number, query: LogSearchQuery): Promise<Found> {
+    const found: Found = { matches: [], reached: query.from }
+    const add = ({ matches, reached }: SearchStep): void => {
+      found.matches.push(...matches)
+      found.reached = reached
+    }
+    try {
+      await this.pool.use({ key, query }, (search) => this.scanWith(search, key, total, query, add))
+    } catch (error) {
+      if (!(error instanceof SearchStoppedError)) throw error
+      // What was searched until then is told; the next call begins with the line that takes so long, and has nothing to tell.
+      if (found.reached <= query.from)
+        throw new AppError('TOO_BROAD', `q: takes too long on line ${query.from}: make the pattern simpler, or go on from line ${query.from + 1}`, {
+          cause: error,
+        })
     }
     return found
   }
-}
 
-/** Adds what a chunk holds; true when the answer is full. */
-function searchChunk(key: AttemptKey, chunk: ChunkLines, query: LogSearchQuery, matcher: LineMatcher, context: ContextLines, found: Found): boolean {
-  if (matcher.mayMatch(chunk.text)) {
-    for (const line of chunk.lines) {
-      if (line.n < query.from || (query.stream !== undefined && !isOnSide(line.flags, query.stream))) continue
-      const at = matcher.places(withoutEscapes(line.text.toString('utf8')))
-      if (at.length === 0) continue
-      found.matches.push(query.lines ? withLines(key, chunk, line, at, query.context, context, found) : { n: line.n, at })
-      found.reached = line.n + 1
-      if (found.matches.length >= query.limit || found.bytes >= MAX_ANSWER_BYTES) return true
+  private async scanWith(search: Search, key: AttemptKey, total: number, query: LogSearchQuery, add: (step: SearchStep) => void): Promise<void> {
+    if (query.from >= total) return
+    // From before the first line of interest: it may have a match that wants its context.
+    for await (const chunks of batches(this.reader.chunks(key, Math.max(0, query.from - query.context), total))) {
+      const step = await search.search(chunks, add)
+      add(step)
+      if (step.isOver) return
     }
+    add(await search.finish())
   }
-  found.reached = Math.max(found.reached, chunk.end)
-  return false
 }
 
-function withLines(key: AttemptKey, chunk: ChunkLines, line: LogLine, at: LogMatch['at'], size: number, context: ContextLines, found: Found): LogMatch {
-  const view = (each: LogLine) => {
-    found.bytes += each.text.length
-    return lineView(key, each)
+async function* batches(chunks: AsyncIterable<StoredChunk>): AsyncGenerator<StoredChunk[]> {
+  let batch: StoredChunk[] = []
+  let bytes = 0
+  for await (const chunk of chunks) {
+    batch.push(chunk)
+    bytes += chunk.data.length
+    if (batch.length < BATCH_CHUNKS && bytes < BATCH_BYTES) continue
+    yield batch
+    batch = []
+    bytes = 0
   }
-  const match: LogMatch = { n: line.n, at, line: view(line) }
-  if (size === 0) return match
-  const after: LogMatch['after'] = []
-  context.after(chunk, line.n, (each) => after.push(view(each)))
-  return { ...match, before: context.before(chunk, line.n).map(view), after }
+  if (batch.length > 0) yield batch
 }

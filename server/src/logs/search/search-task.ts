@@ -1,0 +1,110 @@
+import type { LogMatch, LogSearchQuery } from '@jobtrail/shared/api/logs'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { LogLine } from '@jobtrail/shared/log/chunk'
+import { withoutEscapes } from '@jobtrail/shared/log/escapes'
+import { isOnSide, lineView } from '../domain/line-view.js'
+import type { StoredChunk } from '../log-store.js'
+import { ChunkLines } from './chunk-lines.js'
+import { ContextLines } from './context-lines.js'
+import { type LineMatcher, lineMatcher } from './line-matcher.js'
+
+export type SearchOrder = { key: AttemptKey; query: LogSearchQuery }
+/** What was found since the step before. Lines before `reached` are searched; `isOver`: no more chunks are wanted. */
+export type SearchStep = { matches: LogMatch[]; reached: number; isOver: boolean }
+
+/** One call works no longer than this (and a line), and answers no more than this; `next` goes on. */
+const MAX_SEARCH_MS = 400
+const MAX_ANSWER_BYTES = 1024 * 1024
+const PLACE_BYTES = 16
+/** What was found is told this often, so that little is lost with a search that has to be stopped. */
+const STEP_MS = 20
+
+/** The work of one search, chunk by chunk, in order. No I/O: it runs in a thread of its own. */
+export class SearchTask {
+  private readonly matcher: LineMatcher
+  private readonly context: ContextLines
+  private readonly deadline: number
+  private stepEnds: number
+  /** Matches that were not told yet, those that wait for lines after them among them. */
+  private found: LogMatch[] = []
+  private count = 0
+  private bytes = 0
+  private reached: number
+  private isFull = false
+
+  /** Throws ValidationError for a pattern that can't be searched for. */
+  constructor(
+    private readonly order: SearchOrder,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    const { query } = order
+    this.matcher = lineMatcher(query)
+    this.context = new ContextLines(query.lines ? query.context : 0)
+    this.reached = query.from
+    this.deadline = now() + MAX_SEARCH_MS
+    this.stepEnds = now() + STEP_MS
+  }
+
+  get isOver(): boolean {
+    return this.isFull && !this.context.isWaiting
+  }
+
+  /** Searches a chunk, in steps of bounded work as far as lines are: what was found may be taken after each. */
+  *search(stored: StoredChunk): Generator<void> {
+    const chunk = new ChunkLines(stored)
+    this.context.enter(chunk)
+    if (!this.isFull) yield* this.searchLines(chunk)
+    this.context.pass(chunk)
+  }
+
+  /** What was found and not yet told. Matches that wait for lines after them, and those behind, are kept back unless the log `hasEnded`. */
+  takeStep(hasEnded = false): SearchStep {
+    if (hasEnded || !this.context.isWaiting) return { matches: this.found.splice(0), reached: this.reached, isOver: this.isOver }
+    const first = this.found.findIndex(({ n }) => n === this.context.firstWaiting)
+    const kept = this.found.splice(Math.max(0, first))
+    const matches = this.found
+    this.found = kept
+    return { matches, reached: Math.min(this.reached, kept[0]?.n ?? this.reached), isOver: false }
+  }
+
+  private *searchLines(chunk: ChunkLines): Generator<void> {
+    if (!this.matcher.mayMatch(chunk.text)) {
+      this.reached = Math.max(this.reached, chunk.end)
+      this.isFull = this.now() > this.deadline
+      return
+    }
+    const { query } = this.order
+    for (const line of chunk.lines) {
+      if (line.n < query.from) continue
+      if (query.stream === undefined || isOnSide(line.flags, query.stream)) this.searchLine(chunk, line)
+      this.reached = line.n + 1
+      const now = this.now()
+      this.isFull = this.count >= query.limit || this.bytes >= MAX_ANSWER_BYTES || now > this.deadline
+      if (this.isFull) return
+      if (now < this.stepEnds) continue
+      yield
+      this.stepEnds = this.now() + STEP_MS
+    }
+  }
+
+  private searchLine(chunk: ChunkLines, line: LogLine): void {
+    const at = this.matcher.places(withoutEscapes(line.text.toString('utf8')))
+    if (at.length === 0) return
+    this.count++
+    this.bytes += at.length * PLACE_BYTES
+    this.found.push(this.order.query.lines ? this.withLines(chunk, line, at) : { n: line.n, at })
+  }
+
+  private withLines(chunk: ChunkLines, line: LogLine, at: LogMatch['at']): LogMatch {
+    const { key, query } = this.order
+    const view = (each: LogLine) => {
+      this.bytes += each.text.length
+      return lineView(key, each)
+    }
+    const match: LogMatch = { n: line.n, at, line: view(line) }
+    if (query.context === 0) return match
+    const after: LogMatch['after'] = []
+    this.context.after(chunk, line.n, (each) => after.push(view(each)))
+    return { ...match, before: this.context.before(chunk, line.n).map(view), after }
+  }
+}
