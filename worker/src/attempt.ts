@@ -4,6 +4,9 @@ import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import { genesisDigest } from '@jobtrail/shared/log/codec'
 import type { Assignment, AttemptEnd } from '@jobtrail/shared/protocol/worker'
 import type { Logger } from 'pino'
+import { ForwardClock, monotonicMs } from './clock.js'
+import { TextMasker } from './log/masker.js'
+import { SecretPatterns } from './log/secret-patterns.js'
 import type { LogPipeline, StreamLog } from './log/pipeline.js'
 import type { Reports } from './reports.js'
 import { type Execution, failure, type Outcome, type Runner } from './run/runner.js'
@@ -15,6 +18,9 @@ export type StopReason = 'cancelled' | 'timed-out' | 'worker-stopped'
 /** setTimeout takes no more than this. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 const MAX_ERROR_LENGTH = 8_192
+const MAX_PROGRESS_LENGTH = 1_000
+/** As much of a text is looked at: a secret that the cut would fall into is masked whole. */
+const MASKED_LENGTH = 65_536
 
 export interface AttemptDeps {
   pipeline: Pick<LogPipeline, 'openStream'>
@@ -34,6 +40,9 @@ export class Attempt {
   private fencedBecause: string | undefined
   private startedAt: number | null = null
   private timer: NodeJS.Timeout | undefined
+  private readonly clock = new ForwardClock()
+  private readonly secrets: SecretPatterns | undefined
+  private readonly masker: TextMasker
 
   constructor(
     private readonly assignment: Assignment,
@@ -42,6 +51,8 @@ export class Attempt {
     const { instanceId, task, attempt } = assignment
     this.key = { instanceId, task, attempt }
     this.keyText = attemptKeyString(assignment)
+    this.secrets = SecretPatterns.of(Object.values(assignment.secrets))
+    this.masker = new TextMasker(this.secrets)
   }
 
   /** No longer this worker's: it is being killed, and its end is told to no one. */
@@ -63,7 +74,7 @@ export class Attempt {
     const stream = this.openStream()
     const outcome = stream instanceof Error ? failure(describeError(stream)) : await this.execute(stream)
     clearTimeout(this.timer)
-    const finishedAt = Date.now()
+    const finishedAt = this.clock.now()
     const totals = stream instanceof Error ? emptyTotals(this.key) : await this.endStream(stream)
     this.deps.checkLease()
     if (this.fencedBecause === undefined) this.deps.reports.addEnd(this.describeEnd(outcome, finishedAt, totals))
@@ -84,7 +95,7 @@ export class Attempt {
 
   private openStream(): StreamLog | Error {
     try {
-      return this.deps.pipeline.openStream(this.key, this.assignment.log, Object.values(this.assignment.secrets))
+      return this.deps.pipeline.openStream(this.key, this.assignment.log, this.secrets, this.clock)
     } catch (error) {
       this.deps.log.error({ err: error, attempt: this.keyText }, 'no log stream could be opened')
       return new Error('The worker could not open a log for the attempt', { cause: error })
@@ -100,12 +111,12 @@ export class Attempt {
         key: keyText,
         stream,
         onStarted: () => {
-          this.startedAt = Date.now()
+          this.startedAt = this.clock.now()
           this.deps.reports.addStarted(key, this.startedAt)
         },
-        onProgress: (percent, message) => this.deps.reports.addProgress({ ...key, percent, message }),
+        onProgress: (percent, message) => this.deps.reports.addProgress({ ...key, percent, message: this.mask(message, MAX_PROGRESS_LENGTH) }),
       })
-      if (assignment.timeoutMs > 0) this.armTimeout(Date.now() + assignment.timeoutMs)
+      if (assignment.timeoutMs > 0) this.armTimeout(monotonicMs() + assignment.timeoutMs)
       return await this.execution.done
     } catch (error) {
       return failure(describeError(error))
@@ -113,7 +124,7 @@ export class Attempt {
   }
 
   private armTimeout(at: number): void {
-    const left = at - Date.now()
+    const left = at - monotonicMs()
     this.timer = setTimeout(() => (left > MAX_TIMER_MS ? this.armTimeout(at) : this.stop('timed-out')), Math.min(left, MAX_TIMER_MS))
   }
 
@@ -137,10 +148,20 @@ export class Attempt {
       finishedAt,
       exitCode: outcome.exitCode,
       signal: outcome.signal,
-      error: error === null ? null : error.slice(0, MAX_ERROR_LENGTH),
-      result: status === 'SUCCEEDED' ? outcome.result : null,
+      error: this.mask(error, MAX_ERROR_LENGTH),
+      result: status === 'SUCCEEDED' ? this.maskResult(outcome.result) : null,
       log,
     }
+  }
+
+  private mask(text: string | null, maxLength: number): string | null {
+    return text === null ? null : this.masker.text(text.slice(0, MASKED_LENGTH)).slice(0, maxLength)
+  }
+
+  private maskResult(result: unknown): unknown {
+    if (this.secrets === undefined || result === null || result === undefined) return result
+    const masked: unknown = JSON.parse(this.masker.json(JSON.stringify(result)))
+    return masked
   }
 
   private describeStop(reason: StopReason): string {

@@ -76,8 +76,12 @@ export const LogLimits = z.strictObject({
 })
 export type LogLimits = z.infer<typeof LogLimits>
 
-/** Values are never read back: answers show "***". Processes get them as environment; the log shows *** in their place. */
-const Secrets = z.record(envName, z.string().min(4, 'must have at least 4 characters, or masking would hit ordinary text').max(8_192))
+const Secret = z
+  .string()
+  .max(8_192)
+  .refine((value) => value.replace(/\s/g, '').length >= 4, 'must have at least 4 characters that are not blank, or masking would hit ordinary text')
+/** Values are never read back: answers show "***". Processes get them as environment; log, result, error and progress show *** in their place. */
+const Secrets = z.record(envName, Secret)
 
 const definition = {
   name: Name,
@@ -125,7 +129,7 @@ export const ChangeJob = z.strictObject({
   retry: RetryPolicy.optional(),
   maxConcurrent: z.int().min(0).max(10_000).optional(),
   log: LogLimits.optional(),
-  secrets: z.record(envName, z.union([z.null(), z.literal('***'), z.string().min(4).max(8_192)])).optional(),
+  secrets: z.record(envName, z.union([z.null(), z.literal('***'), Secret])).optional(),
 })
 export type ChangeJob = z.infer<typeof ChangeJob>
 

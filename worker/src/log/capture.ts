@@ -1,14 +1,17 @@
 import type { Readable } from 'node:stream'
 import { LineFlag, type StreamTotals } from '@jobtrail/shared/log/chunk'
+import { ForwardClock } from '../clock.js'
 import type { Chunker } from './chunker.js'
 import { LineSplitter } from './line-splitter.js'
 import { Masker } from './masker.js'
 import type { Verdict } from './pressure.js'
+import type { SecretPatterns } from './secret-patterns.js'
 import type { Side, StreamLog } from './stream-log.js'
 
 export interface CaptureOptions {
   chunker: Chunker
-  secrets: readonly string[]
+  secrets: SecretPatterns | undefined
+  clock?: ForwardClock
   /** What the producer has to do now. */
   judge: (current: Verdict) => Verdict
   /** Whether a producer that was told to wait and did not has to lose lines now. */
@@ -18,12 +21,14 @@ export interface CaptureOptions {
   onEnd: (totals: StreamTotals) => Promise<void>
   onFault: (error: unknown, what: string) => void
 }
+type Intake = { splitter: LineSplitter; masker: Masker | undefined }
 type Pipe = { readable: Readable; finish: () => void }
 
 /** Takes the output of one attempt: reads its pipes or the writes of a handler, and makes the producer wait under pressure. */
 export class StreamCapture implements StreamLog {
   private readonly options: CaptureOptions
-  private readonly splitters: Partial<Record<Side, LineSplitter>> = {}
+  private readonly clock: ForwardClock
+  private readonly intakes: Partial<Record<Side, Intake>> = {}
   private readonly pipes = new Set<Pipe>()
   private verdict: Verdict = 'go'
   private writableWaiters: (() => void)[] = []
@@ -33,22 +38,23 @@ export class StreamCapture implements StreamLog {
 
   constructor(options: CaptureOptions) {
     this.options = options
+    this.clock = options.clock ?? new ForwardClock()
   }
 
   capture(readable: Readable, side: Side): void {
-    const splitter = this.splitterFor(side)
+    const intake = this.intakeFor(side)
     const pipe: Pipe = {
       readable,
       finish: () => {
         if (!this.pipes.delete(pipe)) return
-        splitter.end(Date.now())
+        endIntake(intake, this.clock.now())
         if (this.pipes.size === 0) this.pipesDone?.()
       },
     }
     this.pipes.add(pipe)
     readable.on('data', (bytes: Buffer) => {
       if (!this.pipes.has(pipe)) return
-      splitter.push(bytes, Date.now())
+      take(intake, bytes, this.clock.now())
       this.check()
     })
     readable.on('error', (error) => {
@@ -63,7 +69,7 @@ export class StreamCapture implements StreamLog {
   write(side: Side, bytes: Buffer): boolean {
     if (this.isOver) return true
     // A copy: lines are kept by reference, and the caller may use its buffer again.
-    this.splitterFor(side).push(Buffer.from(bytes), Date.now())
+    take(this.intakeFor(side), Buffer.from(bytes), this.clock.now())
     this.check()
     if (this.verdict === 'wait' && this.options.isOverrun()) this.options.chunker.isDropping = true
     return this.verdict !== 'wait'
@@ -101,10 +107,13 @@ export class StreamCapture implements StreamLog {
     for (const resolve of waiters) resolve()
   }
 
-  private splitterFor(side: Side): LineSplitter {
+  private intakeFor(side: Side): Intake {
     const { chunker, secrets } = this.options
     const flag = side === 'stderr' ? LineFlag.STDERR : 0
-    return (this.splitters[side] ??= new LineSplitter(flag, Masker.create(secrets), (text, flags, at) => chunker.add(text, flags, at)))
+    return (this.intakes[side] ??= {
+      splitter: new LineSplitter(flag, (text, flags, at) => chunker.add(text, flags, at)),
+      masker: secrets === undefined ? undefined : new Masker(secrets),
+    })
   }
 
   private async finish(graceMs: number): Promise<StreamTotals> {
@@ -112,9 +121,9 @@ export class StreamCapture implements StreamLog {
     this.isOver = true
     this.verdict = 'go'
     this.goOn()
-    const at = Date.now()
+    const at = this.clock.now()
     // Pipes have ended their own; this is for what a handler wrote.
-    for (const splitter of Object.values(this.splitters)) splitter.end(at)
+    for (const intake of Object.values(this.intakes)) endIntake(intake, at)
     const totals = this.options.chunker.end(at)
     await this.options.onEnd(totals)
     return totals
@@ -134,4 +143,11 @@ export class StreamCapture implements StreamLog {
     await done
     clearTimeout(timer)
   }
+}
+
+const take = ({ splitter, masker }: Intake, bytes: Buffer, at: number): void => splitter.push(masker === undefined ? bytes : masker.feed(bytes), at)
+
+function endIntake({ splitter, masker }: Intake, at: number): void {
+  if (masker !== undefined) splitter.push(masker.end(), at)
+  splitter.end(at)
 }

@@ -1,13 +1,14 @@
 import fc from 'fast-check'
 import type { LogLimits } from '@jobtrail/shared/api/jobs'
-import { LineFlag, type LogLine, MAX_LINE_BYTES } from '@jobtrail/shared/log/chunk'
+import { CHUNK_FIRST_LINE_MS, CHUNK_MAX_AGE_MS, LineFlag, type LogLine, MAX_LINE_BYTES } from '@jobtrail/shared/log/chunk'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { decodeLines, joinLines, unpackBody } from '@jobtrail/shared/log/codec'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { Chunker } from './chunker.js'
 import { FlushClock } from './flush-clock.js'
 import { LineSplitter } from './line-splitter.js'
 import { Masker } from './masker.js'
+import { SecretPatterns } from './secret-patterns.js'
 
 const KEY = { instanceId: '01890a5d-ac96-774b-bcce-b302099a8057', task: 0, attempt: 1 }
 type Read = { isError: boolean; bytes: Buffer }
@@ -17,8 +18,19 @@ function run(reads: readonly Read[], limits: Partial<LogLimits> = {}, secrets: r
   const clock = new FlushClock()
   const chunks: Chunk[] = []
   const chunker = new Chunker(KEY, { maxLines: 0, maxBytes: 0, onPressure: 'block', ...limits }, clock, (chunk) => chunks.push(chunk))
-  const splitter = (flag: number) => new LineSplitter(flag, Masker.create(secrets), (text, flags, at) => chunker.add(text, flags, at))
-  const [out, err] = [splitter(0), splitter(LineFlag.STDERR)]
+  const patterns = SecretPatterns.of(secrets)
+  const intake = (flag: number) => {
+    const masker = patterns === undefined ? undefined : new Masker(patterns)
+    const splitter = new LineSplitter(flag, (text, flags, at) => chunker.add(text, flags, at))
+    return {
+      push: (bytes: Buffer, at: number) => splitter.push(masker?.feed(bytes) ?? bytes, at),
+      end: (at: number) => {
+        if (masker !== undefined) splitter.push(masker.end(), at)
+        splitter.end(at)
+      },
+    }
+  }
+  const [out, err] = [intake(0), intake(LineFlag.STDERR)]
   for (const { isError, bytes } of reads) {
     const copy = Buffer.from(bytes)
     ;(isError ? err : out).push(copy, 1_000)
@@ -90,9 +102,46 @@ describe('lines and chunks', () => {
     ])
   })
 
+  it('cut no line inside a character', () => {
+    for (const character of ['é', '日', '🙂']) {
+      for (let before = 0; before < 5; before++) {
+        const text = `${'x'.repeat(MAX_LINE_BYTES - before)}${character}${'y'.repeat(10)}`
+        for (const lengths of [[], [MAX_LINE_BYTES], [MAX_LINE_BYTES - before + 1]]) {
+          const lines = run([...cutReads(Buffer.from(text), lengths), out('\n')])
+          expect(texts(lines).join('')).toBe(text)
+          expect(lines.map(({ flags }) => flags)).toEqual([LineFlag.CUT, 0])
+        }
+      }
+    }
+  })
+
   it('flag a last line without newline, and only that', () => {
     expect(run([out('a\n')]).map(({ flags }) => flags)).toEqual([0])
     expect(run([out('a\nb')]).map(({ flags }) => flags)).toEqual([0, LineFlag.NO_NEWLINE])
+  })
+})
+
+describe('an open chunk', () => {
+  it('is closed soon after the first line, at its age afterwards, also when the wall clock is set back', async () => {
+    vi.useFakeTimers()
+    try {
+      const clock = new FlushClock()
+      const chunks: Chunk[] = []
+      const chunker = new Chunker(KEY, { maxLines: 0, maxBytes: 0, onPressure: 'block' }, clock, (chunk) => chunks.push(chunk))
+      const line = () => chunker.add(Buffer.from('x'), 0, Date.now())
+      line()
+      vi.setSystemTime(Date.now() - 3_600_000)
+      await vi.advanceTimersByTimeAsync(CHUNK_FIRST_LINE_MS)
+      expect(chunks).toHaveLength(1)
+      line()
+      vi.setSystemTime(Date.now() - 3_600_000)
+      await vi.advanceTimersByTimeAsync(CHUNK_MAX_AGE_MS - 1)
+      expect(chunks).toHaveLength(1)
+      await vi.advanceTimersByTimeAsync(1)
+      expect(chunks).toHaveLength(2)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })
 

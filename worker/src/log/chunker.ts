@@ -2,6 +2,7 @@ import type { LogLimits } from '@jobtrail/shared/api/jobs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { CHUNK_FIRST_LINE_MS, CHUNK_MAX_AGE_MS, hasNewline, LineFlag, type StreamTotals } from '@jobtrail/shared/log/chunk'
 import { type Chunk, ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
+import { monotonicMs } from '../clock.js'
 import type { FlushClock, Flushable } from './flush-clock.js'
 
 const counted = (lines: number, bytes: number): string =>
@@ -13,7 +14,7 @@ export class Chunker implements Flushable {
   private readonly limits: LogLimits
   private readonly clock: FlushClock
   private readonly sink: (chunk: Chunk) => void
-  private lastClosedAt = 0
+  private lastClosedAt = -Infinity
   private lines = 0
   private bytes = 0
   private isLimitReached = false
@@ -54,7 +55,7 @@ export class Chunker implements Flushable {
     this.clock.delete(this)
     const chunk = this.builder.close()
     if (chunk === undefined) return
-    this.lastClosedAt = Date.now()
+    this.lastClosedAt = monotonicMs()
     this.sink(chunk)
   }
 
@@ -71,7 +72,7 @@ export class Chunker implements Flushable {
     this.builder.add(text, flags, at)
     if (this.builder.isFull) this.flush()
     else if (isFirst) {
-      const now = Date.now()
+      const now = monotonicMs()
       this.clock.set(this, now + (now - this.lastClosedAt >= CHUNK_MAX_AGE_MS ? CHUNK_FIRST_LINE_MS : CHUNK_MAX_AGE_MS))
     }
   }

@@ -1,3 +1,5 @@
+import { monotonicMs } from '../clock.js'
+
 /** Something with an open chunk that has to be closed by a time. */
 export interface Flushable {
   flush(): void
@@ -9,7 +11,7 @@ export class FlushClock {
   private timer: NodeJS.Timeout | undefined
   private timerAt = Infinity
 
-  /** `dueAt` in ms since epoch. */
+  /** `dueAt` on the monotonic clock: a wall clock that is set back must not keep a chunk open. */
   set(item: Flushable, dueAt: number): void {
     this.due.set(item, dueAt)
     if (dueAt < this.timerAt) this.arm(dueAt)
@@ -31,12 +33,12 @@ export class FlushClock {
   private arm(at: number): void {
     clearTimeout(this.timer)
     this.timerAt = at
-    this.timer = setTimeout(() => this.tick(), Math.max(0, at - Date.now()))
+    this.timer = setTimeout(() => this.tick(), Math.max(0, at - monotonicMs()))
   }
 
   private tick(): void {
     this.timerAt = Infinity
-    const now = Date.now()
+    const now = monotonicMs()
     let next = Infinity
     for (const [item, dueAt] of this.due) {
       if (dueAt <= now) {

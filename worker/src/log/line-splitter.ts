@@ -1,5 +1,4 @@
 import { LineFlag, MAX_LINE_BYTES } from '@jobtrail/shared/log/chunk'
-import type { Masker } from './masker.js'
 
 const NEWLINE = 0x0a
 const EMPTY = Buffer.alloc(0)
@@ -8,18 +7,16 @@ const FIRST_TAIL_BYTES = 256
 /** Takes a line without its newline; the bytes are the sink's to keep. */
 export type LineSink = (text: Buffer, flags: number, at: number) => void
 
-/** Splits the bytes of one side (stdout or stderr) into lines: masked, cut at MAX_LINE_BYTES, and flagged. */
+/** Splits the bytes of one side (stdout or stderr) into lines, flagged; a line above MAX_LINE_BYTES is cut, never inside a UTF-8 character. */
 export class LineSplitter {
   private readonly flag: number
-  private readonly masker: Masker | undefined
   private readonly sink: LineSink
   /** A copy of the line's bytes so far, so that no read is held for the sake of its last few bytes. */
   private tail: Buffer = EMPTY
   private tailLength = 0
 
-  constructor(flag: number, masker: Masker | undefined, sink: LineSink) {
+  constructor(flag: number, sink: LineSink) {
     this.flag = flag
-    this.masker = masker
     this.sink = sink
   }
 
@@ -32,10 +29,9 @@ export class LineSplitter {
     }
     this.take(bytes.subarray(0, end), true, at)
     let from = end + 1
-    const isPlain = this.masker === undefined || !this.masker.isIn(bytes)
     for (end = bytes.indexOf(NEWLINE, from); end >= 0; end = bytes.indexOf(NEWLINE, from)) {
       const line = bytes.subarray(from, end)
-      if (isPlain && line.length <= MAX_LINE_BYTES) this.sink(line, this.flag, at)
+      if (line.length <= MAX_LINE_BYTES) this.sink(line, this.flag, at)
       else this.take(line, true, at)
       from = end + 1
     }
@@ -44,18 +40,13 @@ export class LineSplitter {
 
   /** No more bytes: what is left is a line without newline. */
   end(at: number): void {
-    if (this.masker !== undefined) this.append(this.masker.feed(EMPTY, true), at)
     if (this.tailLength > 0) this.sink(this.takeTail(EMPTY), this.flag | LineFlag.NO_NEWLINE, at)
   }
 
   private take(bytes: Buffer, isLineEnd: boolean, at: number): void {
-    const rest = this.cut(this.masker === undefined ? bytes : this.masker.feed(bytes, isLineEnd), at)
+    const rest = this.cut(bytes, at)
     if (isLineEnd) this.sink(this.takeTail(rest), this.flag, at)
     else this.keep(rest)
-  }
-
-  private append(bytes: Buffer, at: number): void {
-    this.keep(this.cut(bytes, at))
   }
 
   /** Passes on pieces of full length while the line is too long; returns what is left of `bytes`. */
@@ -63,8 +54,11 @@ export class LineSplitter {
     let rest = bytes
     while (this.tailLength + rest.length > MAX_LINE_BYTES) {
       const room = MAX_LINE_BYTES - this.tailLength
-      this.sink(this.takeTail(rest.subarray(0, room)), this.flag | LineFlag.CUT, at)
+      const piece = this.takeTail(rest.subarray(0, room))
       rest = rest.subarray(room)
+      const end = characterBoundary(piece, rest[0] ?? 0)
+      this.sink(piece.subarray(0, end), this.flag | LineFlag.CUT, at)
+      this.keep(piece.subarray(end))
     }
     return rest
   }
@@ -91,3 +85,17 @@ export class LineSplitter {
     this.tailLength = length
   }
 }
+
+/** The end of `piece`, or of what comes before the character that goes on with `next`. Bytes that are no UTF-8 are cut anywhere. */
+function characterBoundary(piece: Buffer, next: number): number {
+  if (!isContinuation(next)) return piece.length
+  for (let back = 1; back <= 3; back++) {
+    const byte = piece[piece.length - back] ?? 0
+    if (isContinuation(byte)) continue
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1
+    return length > back ? piece.length - back : piece.length
+  }
+  return piece.length
+}
+
+const isContinuation = (byte: number): boolean => (byte & 0xc0) === 0x80

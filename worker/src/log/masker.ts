@@ -1,67 +1,97 @@
+import { SecretPatterns } from './secret-patterns.js'
+
 const MASK = Buffer.from('***')
+const NEWLINE = 0x0a
+const NEWLINE_BYTES = Buffer.from([NEWLINE])
 const EMPTY = Buffer.alloc(0)
-/** Shorter pieces of a secret of several lines would hit ordinary text. */
-const MIN_SECRET_BYTES = 4
 
 /**
- * Replaces secret values by `***` in the bytes of one side of a stream, line by line. It works before long lines are cut and holds back what may be the
- * beginning of a secret, so a secret is found wherever reads or cuts fall. Secrets that overlap become one mask. A secret of several lines is masked line by line.
+ * Replaces secrets by `***` in the bytes of one side of a stream, before they are split into lines. It holds back what may be the beginning of a secret, so a secret
+ * is found wherever reads fall. Secrets that overlap become one mask; one of several lines becomes a mask in each, so lines stay lines.
  */
 export class Masker {
-  private readonly secrets: readonly Buffer[]
-  private readonly longest: number
-  /** Bytes of the line in work that may begin a secret. */
+  /** Bytes that may begin a secret. */
   private carry: Buffer = EMPTY
-  /** So many bytes to come are covered by a mask already written. */
-  private swallow = 0
+  /** So many bytes to come are covered by a mask. */
+  private covered = 0
+  /** The next covered byte begins a line: it needs a mask of its own. */
+  private needsMask = false
 
-  private constructor(secrets: readonly Buffer[]) {
-    this.secrets = secrets
-    this.longest = secrets.reduce((longest, secret) => Math.max(longest, secret.length), 0)
-  }
+  constructor(private readonly patterns: SecretPatterns) {}
 
-  /** Undefined when there is nothing to mask. */
-  static create(secrets: readonly string[]): Masker | undefined {
-    const parts = new Set(secrets.flatMap((secret) => secret.split(/\r?\n/)))
-    const values = [...parts].map((part) => Buffer.from(part)).filter((part) => part.length >= MIN_SECRET_BYTES)
-    return values.length > 0 ? new Masker(values) : undefined
-  }
-
-  /** Whether some whole secret is in these bytes: saves the work per line where none is. */
-  isIn(bytes: Buffer): boolean {
-    return this.secrets.some((secret) => bytes.includes(secret))
-  }
-
-  /** Takes the next bytes of a line (without its newline) and returns what of it is decided; at the end of the line that is all of it. */
-  feed(bytes: Buffer, isLineEnd: boolean): Buffer {
+  /** Takes the next bytes and returns what is decided; the bytes themselves where nothing had to be done. */
+  feed(bytes: Buffer): Buffer {
     const input = this.carry.length > 0 ? Buffer.concat([this.carry, bytes]) : bytes
-    const decided = isLineEnd ? input.length : Math.max(0, input.length - this.longest + 1)
-    const matches = this.findAll(input, decided)
-    const parts: Buffer[] = []
-    let maskEnd = this.swallow
-    for (const [start, end] of matches) {
-      if (start >= maskEnd) {
-        parts.push(input.subarray(maskEnd, start), MASK)
-        maskEnd = end
-      } else if (end > maskEnd) maskEnd = end
-    }
-    if (maskEnd < decided) parts.push(input.subarray(maskEnd, decided))
-    this.swallow = isLineEnd ? 0 : Math.max(0, maskEnd - decided)
-    this.carry = decided < input.length ? Buffer.from(input.subarray(decided)) : EMPTY
-    const [first = EMPTY] = parts
-    return parts.length <= 1 ? first : Buffer.concat(parts)
+    return this.mask(input, this.patterns.pendingFrom(input))
   }
 
-  /** Where secrets are that begin before `limit`, in order. */
-  private findAll(input: Buffer, limit: number): [number, number][] {
-    const found: [number, number][] = []
-    for (const secret of this.secrets) {
-      let at = input.indexOf(secret)
-      while (at >= 0 && at < limit) {
-        found.push([at, at + secret.length])
-        at = input.indexOf(secret, at + 1)
+  /** No more bytes: the rest. */
+  end(): Buffer {
+    return this.mask(this.carry, this.carry.length)
+  }
+
+  private mask(input: Buffer, decided: number): Buffer {
+    const found = this.patterns.find(input)
+    this.carry = decided < input.length ? Buffer.from(input.subarray(decided)) : EMPTY
+    if (found.length === 0 && this.covered === 0) return decided === input.length ? input : input.subarray(0, decided)
+    const parts: Buffer[] = []
+    let coveredTo = this.covered
+    let at = Math.min(coveredTo, decided)
+    this.cover(input.subarray(0, at), parts)
+    for (let i = 0; i < found.length; i += 2) {
+      const start = found[i] ?? 0
+      const end = found[i + 1] ?? 0
+      if (start >= decided) break
+      if (start >= coveredTo) {
+        parts.push(input.subarray(at, start))
+        this.needsMask = true
+        at = start
       }
+      const to = Math.max(at, Math.min(end, decided))
+      this.cover(input.subarray(at, to), parts)
+      at = to
+      coveredTo = Math.max(coveredTo, end)
     }
-    return found.length > 1 ? found.toSorted((a, b) => a[0] - b[0]) : found
+    parts.push(input.subarray(at, decided))
+    this.covered = Math.max(0, coveredTo - decided)
+    return Buffer.concat(parts)
+  }
+
+  private cover(bytes: Buffer, parts: Buffer[]): void {
+    for (let at = 0; at < bytes.length;) {
+      const newline = bytes.indexOf(NEWLINE, at)
+      if (newline !== at && this.needsMask) {
+        parts.push(MASK)
+        this.needsMask = false
+      }
+      if (newline < 0) return
+      parts.push(NEWLINE_BYTES)
+      this.needsMask = true
+      at = newline + 1
+    }
+  }
+}
+
+/** The same for texts that are told beside the log: error, progress, result. */
+export class TextMasker {
+  constructor(private readonly patterns: SecretPatterns | undefined) {}
+
+  text(text: string): string {
+    if (this.patterns === undefined) return text
+    const bytes = Buffer.from(text)
+    if (this.patterns.find(bytes).length === 0) return text
+    const masker = new Masker(this.patterns)
+    return Buffer.concat([masker.feed(bytes), masker.end()]).toString()
+  }
+
+  /** JSON as text, still JSON afterwards: strings (also keys) are masked inside, a number that holds a secret becomes `"***"`; everything else keeps its bytes. */
+  json(json: string): string {
+    if (this.patterns === undefined) return json
+    return json.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|[-+.\deE]+/g, (token) => {
+      if (!token.startsWith('"')) return this.text(token) === token ? token : '"***"'
+      const text: unknown = JSON.parse(token)
+      const masked = this.text(String(text))
+      return masked === text ? token : JSON.stringify(masked)
+    })
   }
 }

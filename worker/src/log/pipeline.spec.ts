@@ -42,7 +42,7 @@ describe('a log stream', () => {
   it('arrives as it was written, is sealed, and leaves no file', async () => {
     pipeline.connected()
     const key = newKey()
-    const log = pipeline.openStream(key, NO_LIMITS, [])
+    const log = pipeline.openStream(key, NO_LIMITS, undefined)
     const [stdout, stderr] = [new PassThrough(), new PassThrough()]
     log.capture(stdout, 'stdout')
     log.capture(stderr, 'stderr')
@@ -61,22 +61,11 @@ describe('a log stream', () => {
 
   it('costs neither a file nor a message without output', async () => {
     pipeline.connected()
-    const totals = await pipeline.openStream(newKey(), NO_LIMITS, []).end(0)
+    const totals = await pipeline.openStream(newKey(), NO_LIMITS, undefined).end(0)
     expect(totals).toMatchObject({ chunks: 0, lines: 0, bytes: 0 })
     expect(await pipeline.drained(10)).toBe(true)
     expect(server.messages).toEqual([])
     expect(await spoolFiles()).toEqual([])
-  })
-
-  it('sends a first line at once', async () => {
-    pipeline.connected()
-    const key = newKey()
-    const log = pipeline.openStream(key, NO_LIMITS, [])
-    const startedAt = performance.now()
-    log.write('stdout', Buffer.from('hello\n'))
-    await until(() => server.lines(key).length === 1)
-    expect(performance.now() - startedAt).toBeLessThan(60)
-    await log.end(0)
   })
 })
 
@@ -103,7 +92,7 @@ describe('delivery', () => {
       return reply
     }
     pipeline.connected()
-    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    const stream = pipeline.openStream(key, NO_LIMITS, undefined)
     for (let i = 0; i < 30; i++) stream.write('stdout', manyLines(i * 1_000, 1_000))
     await stream.end(0)
     expect(await pipeline.drained(10_000)).toBe(true)
@@ -113,7 +102,7 @@ describe('delivery', () => {
 
   it('sends after a reconnect only what is not stored', async () => {
     const key = newKey()
-    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    const stream = pipeline.openStream(key, NO_LIMITS, undefined)
     for (let i = 0; i < 5; i++) stream.write('stdout', manyLines(i * 1_000, 1_000))
     pipeline.connected()
     await until(() => server.chunks(key).length === 5)
@@ -133,7 +122,7 @@ describe('delivery', () => {
     const key = newKey()
     server.delay = () => new Promise((resolve) => setTimeout(resolve, Math.random() * 20))
     pipeline.connected()
-    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    const stream = pipeline.openStream(key, NO_LIMITS, undefined)
     for (let i = 0; i < 40; i++) {
       stream.write('stdout', noise(i))
       await new Promise((resolve) => setImmediate(resolve))
@@ -147,7 +136,7 @@ describe('delivery', () => {
   it('sends again from the spool what is missing at the seal', async () => {
     const key = newKey()
     pipeline.connected()
-    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    const stream = pipeline.openStream(key, NO_LIMITS, undefined)
     for (let i = 0; i < 6; i++) stream.write('stdout', manyLines(i * 1_000, 1_000))
     await until(() => server.chunks(key).length === 6)
     server.streams.get(attemptKeyString(key))?.delete(1_000)
@@ -164,7 +153,7 @@ describe('delivery', () => {
     const [bad, good] = [newKey(), newKey()]
     server.decide = ({ instanceId }) => (instanceId === bad.instanceId ? answer : undefined)
     pipeline.connected()
-    const streams = [bad, good].map((key) => pipeline.openStream(key, NO_LIMITS, []))
+    const streams = [bad, good].map((key) => pipeline.openStream(key, NO_LIMITS, undefined))
     for (let i = 0; i < 5; i++) for (const stream of streams) stream.write('stdout', manyLines(i * 1_000, 1_000))
     await Promise.all(streams.map((stream) => stream.end(0)))
     expect(await pipeline.drained(5_000)).toBe(true)
@@ -175,9 +164,9 @@ describe('delivery', () => {
 
   it('does not let a loud stream keep a quiet one waiting', async () => {
     const [loud, quiet] = [newKey(), newKey()]
-    const loudStream = pipeline.openStream(loud, NO_LIMITS, [])
+    const loudStream = pipeline.openStream(loud, NO_LIMITS, undefined)
     for (let i = 0; i < 60; i++) loudStream.write('stdout', noise(i))
-    pipeline.openStream(quiet, NO_LIMITS, []).write('stdout', Buffer.from('hello\n'))
+    pipeline.openStream(quiet, NO_LIMITS, undefined).write('stdout', Buffer.from('hello\n'))
     await until(async () => (await spoolFiles()).length === 2)
     pipeline.connected()
     await until(() => server.chunks(quiet).length === 1)
@@ -189,7 +178,7 @@ describe('delivery', () => {
   it('puts the chunks of many quiet streams in few messages', async () => {
     const keys = Array.from({ length: 200 }, newKey)
     server.delay = () => new Promise((resolve) => setTimeout(resolve, 10))
-    const streams = keys.map((key) => pipeline.openStream(key, NO_LIMITS, []))
+    const streams = keys.map((key) => pipeline.openStream(key, NO_LIMITS, undefined))
     pipeline.connected()
     for (const stream of streams) stream.write('stdout', Buffer.from('hello\n'))
     await Promise.all(streams.map((stream) => stream.end(0)))
@@ -202,7 +191,7 @@ describe('delivery', () => {
 
 describe('recovery', () => {
   const capture = async (key: AttemptKey, chunks: number, isEnded: boolean): Promise<void> => {
-    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    const stream = pipeline.openStream(key, NO_LIMITS, undefined)
     for (let i = 0; i < chunks; i++) stream.write('stdout', manyLines(i * 1_000, 1_000))
     if (isEnded) await stream.end(0)
     await pipeline.close()
@@ -265,7 +254,7 @@ describe('pressure', () => {
 
   it('makes the writer wait while the spool is full, and loses nothing', async () => {
     const key = newKey()
-    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    const stream = pipeline.openStream(key, NO_LIMITS, undefined)
     let written = 0
     const pipe = Readable.from(
       (function* () {
@@ -291,14 +280,14 @@ describe('pressure', () => {
   it('lets a quiet stream write while loud ones are stopped', async () => {
     await pipeline.close()
     pipeline = await openPipeline(4 * LIMIT)
-    const loud = [newKey(), newKey()].map((key) => pipeline.openStream(key, NO_LIMITS, []))
+    const loud = [newKey(), newKey()].map((key) => pipeline.openStream(key, NO_LIMITS, undefined))
     for (const stream of loud) for (let i = 0; stream.write('stdout', noise(i)); i++) await new Promise((resolve) => setImmediate(resolve))
-    expect(pipeline.openStream(newKey(), NO_LIMITS, []).write('stdout', Buffer.from('hello\n'))).toBe(true)
+    expect(pipeline.openStream(newKey(), NO_LIMITS, undefined).write('stdout', Buffer.from('hello\n'))).toBe(true)
   })
 
   it('leaves lines out when the job says so, and says how many', async () => {
     const key = newKey()
-    const stream = pipeline.openStream(key, { ...NO_LIMITS, onPressure: 'drop' }, [])
+    const stream = pipeline.openStream(key, { ...NO_LIMITS, onPressure: 'drop' }, undefined)
     for (let i = 0; i < 60; i++) {
       expect(stream.write('stdout', noise(i))).toBe(true)
       await new Promise((resolve) => setTimeout(resolve, 2))
@@ -321,7 +310,7 @@ describe('pressure', () => {
     pipeline = await openPipeline(2 ** 30)
     pipeline.connected()
     const key = newKey()
-    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    const stream = pipeline.openStream(key, NO_LIMITS, undefined)
     for (let i = 0; i < 200; i++) stream.write('stdout', randomBytes(100_000))
     const size = (await Promise.all((await spoolFiles()).map((name) => stat(join(dir, 'streams', name))))).reduce((sum, file) => sum + file.size, 0)
     expect(size).toBeGreaterThan(8 * 1024 * 1024)
@@ -334,7 +323,7 @@ describe('pressure', () => {
 
   it('tells what is not acknowledged from what it keeps until the stream is sealed', async () => {
     const key = newKey()
-    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    const stream = pipeline.openStream(key, NO_LIMITS, undefined)
     stream.write('stdout', noise(1))
     await until(() => pipeline.spoolBytes > 0)
     await until(() => pipeline.unackedBytes > 0)
@@ -351,7 +340,7 @@ describe('pressure', () => {
   it('drops acknowledged parts of a long log from the spool', async () => {
     const key = newKey()
     pipeline.connected()
-    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    const stream = pipeline.openStream(key, NO_LIMITS, undefined)
     for (let i = 0; i < 60; i++) {
       if (!stream.write('stdout', noise(i))) await stream.writable()
       await new Promise((resolve) => setImmediate(resolve))
@@ -368,7 +357,7 @@ describe('a pipe', () => {
   it('held open by a grandchild is read for the time of grace, then closed', async () => {
     const key = newKey()
     pipeline.connected()
-    const stream = pipeline.openStream(key, NO_LIMITS, [])
+    const stream = pipeline.openStream(key, NO_LIMITS, undefined)
     const child = spawn('sh', ['-c', '(sleep 0.1; echo late; sleep 5; echo never) & echo early'], { stdio: ['ignore', 'pipe', 'pipe'] })
     stream.capture(child.stdout, 'stdout')
     stream.capture(child.stderr, 'stderr')

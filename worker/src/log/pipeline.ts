@@ -2,6 +2,7 @@ import type { LogLimits } from '@jobtrail/shared/api/jobs'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import type { ForwardClock } from '../clock.js'
 import { StreamCapture } from './capture.js'
 import { Chunker } from './chunker.js'
 import { FlushClock } from './flush-clock.js'
@@ -10,6 +11,7 @@ import { Resumer, type ResumeResult } from './resumer.js'
 import { Sealer } from './sealer.js'
 import { DEFAULT_WINDOW_BYTES, DEFAULT_WINDOW_MESSAGES, Sender } from './sender.js'
 import { Spool } from './spool.js'
+import type { SecretPatterns } from './secret-patterns.js'
 import type { RecoveredStream } from './spool-recovery.js'
 import type { StreamLog } from './stream-log.js'
 import { StreamQueue } from './stream-queue.js'
@@ -96,7 +98,7 @@ export class LogPipeline {
   }
 
   /** The log of one attempt that begins now. It costs no file until there is a line. */
-  openStream(key: AttemptKey, limits: LogLimits, secrets: readonly string[]): StreamLog {
+  openStream(key: AttemptKey, limits: LogLimits, secrets: SecretPatterns | undefined, clock?: ForwardClock): StreamLog {
     let queue: StreamQueue | undefined
     const chunker = new Chunker(key, limits, this.clock, (chunk) => {
       queue ??= this.createQueue(key, capture)
@@ -105,6 +107,7 @@ export class LogPipeline {
     const capture: StreamCapture = new StreamCapture({
       chunker,
       secrets,
+      ...(clock === undefined ? {} : { clock }),
       judge: (current) => this.pressure.judge(queue, limits.onPressure, current),
       isOverrun: () => this.pressure.isOverrun,
       onStopped: (stopped) => this.watch(stopped),

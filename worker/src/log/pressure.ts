@@ -1,3 +1,4 @@
+import { monotonicMs } from '../clock.js'
 import { MEMORY_BUDGET_BYTES } from './backlog-reader.js'
 import type { Sender } from './sender.js'
 import type { Spool } from './spool.js'
@@ -55,6 +56,6 @@ export class Pressure {
   }
 
   private get isAcking(): boolean {
-    return Date.now() - this.sender.lastAckAt < ACKING_MS
+    return monotonicMs() - this.sender.lastAckAt < ACKING_MS
   }
 }

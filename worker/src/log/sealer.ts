@@ -1,5 +1,6 @@
 import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import { MAX_BATCH } from '@jobtrail/shared/protocol/worker'
+import { monotonicMs } from '../clock.js'
 import { backoffMs } from './backoff.js'
 import type { StreamQueue } from './stream-queue.js'
 import type { LogTransport } from './transport.js'
@@ -58,7 +59,7 @@ export class Sealer {
 
   private pump(): void {
     if (!this.isUp || this.isBusy || this.timer !== undefined || !this.options.transport.isConnected) return
-    const now = Date.now()
+    const now = monotonicMs()
     const batch: Waiting[] = []
     let next = Infinity
     for (const [queue, totals] of this.waiting) {
@@ -109,7 +110,7 @@ export class Sealer {
     else {
       const tries = (this.resting.get(queue)?.tries ?? 0) + 1
       // The first time, what is missing is sent and sealed at once.
-      this.resting.set(queue, { tries, until: tries === 1 ? 0 : Date.now() + backoffMs(tries, RETRY_BASE_MS, RETRY_MAX_MS) })
+      this.resting.set(queue, { tries, until: tries === 1 ? 0 : monotonicMs() + backoffMs(tries, RETRY_BASE_MS, RETRY_MAX_MS) })
       this.options.onMissing(queue, missing)
     }
   }

@@ -1,4 +1,5 @@
 import { type ChunkResult, MAX_CHUNKS_PER_MESSAGE, MAX_LOG_MESSAGE_BYTES } from '@jobtrail/shared/protocol/worker'
+import { monotonicMs } from '../clock.js'
 import { backoffMs } from './backoff.js'
 import { BacklogReader, MEMORY_BUDGET_BYTES } from './backlog-reader.js'
 import { Fifo } from './fifo.js'
@@ -46,8 +47,8 @@ export class Sender {
   private gatherUntil = 0
   private isUp = false
   private isPumpDue = false
-  /** When something was acknowledged last, ms since epoch. */
-  lastAckAt = 0
+  /** When something was acknowledged last, on the monotonic clock. */
+  lastAckAt = -Infinity
 
   constructor(options: SenderOptions) {
     this.options = options
@@ -138,7 +139,7 @@ export class Sender {
     if (!this.isUp || !this.options.transport.isConnected) return
     const { windowMessages, windowBytes } = this.options
     while (this.ring.length > 0 && this.messages.size < windowMessages && this.flightBytes < windowBytes) {
-      const now = Date.now()
+      const now = monotonicMs()
       if (now < this.notBefore) return this.wakeAt(this.notBefore, now)
       if (this.messages.size > 0 && !this.isWorthAMessage()) {
         if (this.gatherUntil === 0) this.gatherUntil = now + GATHER_MS
@@ -223,7 +224,7 @@ export class Sender {
         this.options.onRefused(chunk.queue, new Error(`Lines ${n} to ${n + count - 1} of ${chunk.queue.id}: ${result}`))
       }
     })
-    if (again.length < message.chunks.length) this.lastAckAt = Date.now()
+    if (again.length < message.chunks.length) this.lastAckAt = monotonicMs()
     if (again.length === 0) this.failures = 0
     else {
       this.requeue(again)
@@ -274,6 +275,6 @@ export class Sender {
 
   private backOff(): void {
     this.failures++
-    this.notBefore = Date.now() + backoffMs(this.failures, RETRY_BASE_MS, RETRY_MAX_MS)
+    this.notBefore = monotonicMs() + backoffMs(this.failures, RETRY_BASE_MS, RETRY_MAX_MS)
   }
 }

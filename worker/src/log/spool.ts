@@ -2,6 +2,7 @@ import { mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { monotonicMs } from '../clock.js'
 import type { SpoolHost } from './segment.js'
 import { SpoolFile } from './spool-file.js'
 import { recoverStreams, type RecoveredStream } from './spool-recovery.js'
@@ -83,7 +84,7 @@ export class Spool implements SpoolHost<SpoolFile> {
 
   markDirty(file: SpoolFile): void {
     this.dirty.add(file)
-    this.opened.set(file, Date.now())
+    this.opened.set(file, monotonicMs())
     this.timer ??= setTimeout(() => this.tick(), SYNC_EVERY_MS)
   }
 
@@ -166,7 +167,7 @@ export class Spool implements SpoolHost<SpoolFile> {
   }
 
   private async closeIdle(): Promise<void> {
-    const before = Date.now() - IDLE_HANDLE_MS
+    const before = monotonicMs() - IDLE_HANDLE_MS
     for (const [file, usedAt] of this.opened) {
       if ((usedAt > before && !file.isEnded) || this.dirty.has(file)) continue
       this.opened.delete(file)

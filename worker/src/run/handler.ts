@@ -123,7 +123,7 @@ function makeContext({ assignment, onProgress }: RunContext, sink: HandlerSink, 
     progress(percent, message) {
       if (!sink.isOpen) return
       if (percent !== null && !(percent >= 0 && percent <= 100)) throw new RangeError(`progress: ${percent} is not a percentage from 0 to 100`)
-      onProgress(percent, message === undefined ? null : message.slice(0, 1_000))
+      onProgress(percent, message ?? null)
     },
   }
 }

@@ -25,9 +25,12 @@ export function buildEnvironment(
     if (value !== undefined && !name.startsWith('JOBTRAIL_') && !name.startsWith('NODE_CHANNEL_')) env[name] = value
   for (const [name, value] of Object.entries(assignment.params)) env[paramVariable(name)] = typeof value === 'string' ? value : JSON.stringify(value)
   if (assignment.processor.kind === 'shell') Object.assign(env, assignment.processor.env)
+  const given = { ...env, ...assignment.secrets }
+  // Node would refuse it too, with the value in its message.
+  const bad = Object.entries(given).find(([, value]) => value.includes('\0'))
+  if (bad !== undefined) throw new Error(`Could not start: the variable ${bad[0]} holds U+0000, which no process can be given`)
   return {
-    ...env,
-    ...assignment.secrets,
+    ...given,
     JOBTRAIL_INSTANCE_ID: assignment.instanceId,
     JOBTRAIL_TASK: String(assignment.task),
     JOBTRAIL_ATTEMPT_NUMBER: String(assignment.attempt),

@@ -9,7 +9,7 @@ const PATTERNS: readonly [RegExp, string][] = [
   [/^"(?<zone>.*)" is not an IANA time zone/, 'timeZone'],
   [/^give either script or command$/, 'scriptOrCommand'],
   [/^must be a name of an environment variable$/, 'variable'],
-  [/^must have at least 4 characters, or masking/, 'shortSecret'],
+  [/^must have at least 4 characters that are not blank/, 'shortSecret'],
   [/^Too small: expected string to have >=4 characters$/, 'shortSecret'],
   [/^Too small: expected string to have >=1 characters$/, 'required'],
   [/^Invalid input: expected .*, received undefined$/, 'required'],
