@@ -28,6 +28,7 @@ describe('attempt', () => {
 
   function prepare(changes: Partial<Assignment> = {}, start?: (context: RunContext) => Execution) {
     const ends: AttemptEnd[] = []
+    const messages: (string | null)[] = []
     const execution = new ManualExecution()
     const runner = {
       start: (context: RunContext): Execution => {
@@ -39,12 +40,12 @@ describe('attempt', () => {
     const checks = { onCheck: () => undefined as void }
     const attempt = new Attempt(sampleAssignment(changes), {
       pipeline: { openStream: () => new MemoryStream() },
-      reports: { addStarted: () => undefined, addProgress: () => undefined, addEnd: (end) => void ends.push(end) },
+      reports: { addStarted: () => undefined, addProgress: ({ message }) => void messages.push(message), addEnd: (end) => void ends.push(end) },
       runners: { shell: runner, handler: runner },
       log: silentLog,
       checkLease: () => checks.onCheck(),
     })
-    return { attempt, execution, ends, checks, run: () => attempt.run() }
+    return { attempt, execution, ends, messages, checks, run: () => attempt.run() }
   }
   function setUp(...given: Parameters<typeof prepare>) {
     const prepared = prepare(...given)
@@ -58,6 +59,24 @@ describe('attempt', () => {
     execution.finish(success)
     await run
     expect(ends).toMatchObject([{ status: 'SUCCEEDED', startedAt: 1_000, finishedAt: 1_500, exitCode: 0, result: { n: 1 }, error: null }])
+  })
+
+  it('shows no secret in result, error or progress, nor a part of one where a text is cut', async () => {
+    const secrets = { TOKEN: 'correct-horse', PIN: '12345678' }
+    const start = (context: RunContext): Execution => {
+      context.onProgress(1, `${'x'.repeat(995)}correct-horse`)
+      const execution = new ManualExecution()
+      execution.finish({ ...success, result: { 'correct-horse': ['a correct-horse b', 12345678, 1.5] } })
+      return execution
+    }
+    const done = prepare({ secrets }, start)
+    await done.run()
+    expect(done.messages).toEqual([`${'x'.repeat(995)}***`])
+    expect(done.ends[0]?.result).toEqual({ '***': ['a *** b', '***', 1.5] })
+    const failed = setUp({ secrets })
+    failed.execution.finish({ ...success, isSuccess: false, error: `${'x'.repeat(8_185)}correct-horse` })
+    await failed.run
+    expect(failed.ends[0]?.error).toBe(`${'x'.repeat(8_185)}***`)
   })
 
   it('is stopped by its time-out, and ends so whatever the process then returns', async () => {
