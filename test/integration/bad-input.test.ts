@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { ApiError } from '@jobtrail/deploy/api-client'
 import { Problem } from '@jobtrail/shared/api/common'
+import { genesisDigest } from '@jobtrail/shared/log/codec'
 import { MAX_FRAME_BYTES, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, WORKER_NAMESPACE } from '@jobtrail/shared/protocol/worker'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
-import { createAndRun, createJob, shellJob, uniqueName, waitForSealed } from '../support/factories.js'
+import { createAndRun, createJob, getInstance, runJob, shellJob, uniqueName, waitForSealed } from '../support/factories.js'
 import { type PlainAnswer, plainRequest } from '../support/plain-http.js'
+import { ProtocolWorker } from '../support/protocol-worker.js'
 
 const ROOT = mkdtempSync(join(tmpdir(), 'jobtrail-static-'))
 const ASSET = 'assets/app-01234567.js'
@@ -288,6 +290,56 @@ describe('bad input on the worker protocol', () => {
     for (const protocol of [PROTOCOL_VERSION + 1, OLDEST_PROTOCOL_VERSION - 1]) {
       expect(await sayHello(protocol), `protocol ${protocol}`).toMatchObject([{ ok: false, code: 'VALIDATION_FAILED' }, { ok: false }])
     }
+  })
+
+  test('an end that is odd is taken as far as it can be, one that cannot be read costs no other, and nothing costs another worker', async () => {
+    const api = await cluster().api()
+    const tag = uniqueName('odd')
+    const worker = new ProtocolWorker(await cluster().createWorkerToken(), tag, 6)
+    await worker.connect(cluster().url)
+    const job = await createJob(api, shellJob('true', { routing: { tags: [tag] } }))
+    const ids = await Promise.all(Array.from({ length: 6 }, () => runJob(api, job.id)))
+    const keys = await Promise.all(ids.map(async (id) => worker.assignment(id, 1)))
+    let deep: unknown = 1
+    for (let i = 0; i < 1_000; i++) deep = [deep]
+    const odd: object[] = [
+      {},
+      { error: 'e'.repeat(1_000_000), status: 'FAILED' },
+      { status: 'DONE' },
+      { result: { _bsontype: 'ObjectId' } },
+      { result: 'x'.repeat(1_000_000) },
+      { result: deep, finishedAt: 8.7e15, exitCode: 'none', signal: 'S'.repeat(1_000) },
+    ]
+    const ends = keys.map(({ instanceId, task, attempt }, i) => ({
+      ...{
+        instanceId,
+        task,
+        attempt,
+        status: 'SUCCEEDED',
+        startedAt: Date.now(),
+        finishedAt: Date.now(),
+        exitCode: 0,
+        signal: null,
+        error: null,
+        result: null,
+      },
+      ...{ log: { chunks: 0, lines: 0, bytes: 0, digest: genesisDigest({ instanceId, task, attempt }) } },
+      ...odd[i],
+    }))
+    const bystander = createAndRun(api, shellJob('echo fine'))
+    expect(await worker.finishedAll(ends)).toEqual({
+      results: ['ok', 'ok', 'fenced', 'ok', 'ok', 'ok'],
+      problems: [{ index: 2, message: expect.stringContaining('attempts.2.status') }],
+    })
+    const [plain, long, unread, bson, large, nested] = await Promise.all(ids.map((id) => getInstance(api, id)))
+    expect(plain).toMatchObject({ status: 'SUCCEEDED', error: null })
+    expect(long).toMatchObject({ status: 'FAILED', error: expect.stringMatching(/^e{8191}…$/) })
+    expect(unread).toMatchObject({ status: 'RUNNING' })
+    expect(bson).toMatchObject({ status: 'SUCCEEDED', result: { _bsontype: 'ObjectId' } })
+    expect(large).toMatchObject({ status: 'SUCCEEDED', result: null, error: expect.stringContaining('1,000,002 bytes') })
+    expect(nested).toMatchObject({ status: 'SUCCEEDED', result: null, error: expect.stringContaining('1,000 levels'), attempts: [{ exitCode: null }] })
+    expect(await waitForSealed(api, (await bystander).instanceId)).toMatchObject({ status: 'SUCCEEDED' })
+    worker.disconnect()
   })
 
   test('a log, an end and a seal of an attempt that is not its own are refused, and change nothing', async () => {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { waitFor } from '@jobtrail/deploy/wait'
-import { RunsCreated } from '@jobtrail/shared/api/jobs'
+import { RunCreated, RunsCreated } from '@jobtrail/shared/api/jobs'
 import { describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import { createJob, handlerJob, type JobInput } from '../support/factories.js'
@@ -46,6 +46,30 @@ async function waitForSuccess(ids: string[]): Promise<void> {
     what: `${ids.length} runs that succeed`,
   })
 }
+
+test('calls that MongoDB refuses fail alone: those that share a write with them, of whatever namespace, do not', async () => {
+  const api = await cluster().api(cluster().server(0).url)
+  const database = await cluster().database()
+  await api.post('/api/namespaces', { name: 'bystander' })
+  const [refused, ours, theirs] = [
+    await createJob(api, handlerJob('noop')),
+    await createJob(api, handlerJob('noop')),
+    await createJob(api, handlerJob('noop', { namespace: 'bystander' })),
+  ]
+  // The edge refuses all that we know of: this stands for what we do not.
+  const [{ options } = {}] = await database.listCollections({ name: 'instances' }, { nameOnly: false }).toArray()
+  await database.command({ collMod: 'instances', validator: { $and: [options?.validator, { jobName: { $ne: refused.name } }] } })
+  try {
+    const jobs = Array.from({ length: 303 }, (_, i) => (i % 101 === 50 ? refused : i % 2 === 0 ? ours : theirs))
+    const calls = await Promise.allSettled(jobs.map(({ id }) => api.post(`/api/jobs/${id}/runs`, {}, RunCreated)))
+    expect(calls.map(({ status }) => status)).toEqual(jobs.map((job) => (job === refused ? 'rejected' : 'fulfilled')))
+    const ids = calls.flatMap((call) => (call.status === 'fulfilled' ? [call.value.instanceId] : []))
+    expect(await stored(ids)).toHaveLength(300)
+    expect(await database.collection('instances').countDocuments({ jobId: { $in: jobs.map(({ id }) => id) } })).toBe(300)
+  } finally {
+    await database.command({ collMod: 'instances', validator: options?.validator })
+  }
+})
 
 // Such runs share BullMQ jobs, 25 to a job of 1,000: more than a worker has slots.
 describe('runs asked for in one call', () => {

@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasCode } from '@jobtrail/deploy/errno'
 import { WaitAbortedError, waitFor } from '@jobtrail/deploy/wait'
+import type { InstanceDetail } from '@jobtrail/shared/api/instances'
 import type { LogLineView } from '@jobtrail/shared/api/logs'
+import { genesisDigest } from '@jobtrail/shared/log/codec'
+import { membersOf } from '@jobtrail/shared/json/json-text'
 import { describe, expect, test, vi } from 'vitest'
 import { pidOf } from '../bench/harness/cluster-roles.js'
 import { childrenOf } from '../bench/harness/process-meter.js'
@@ -283,6 +286,56 @@ describe('a worker that is killed', () => {
     expect(await waitForSealed(api, bad, WAIT_MS)).toMatchObject({ status: 'FAILED', attempts: [{ status: 'FAILED', exitCode: 3 }], log: { lines: 5_001 } })
     await waitForEmptySpool(worker)
     await cluster().waitForWorkers()
+  })
+
+  test('with results that no database holds delivers them all the same, or says why not, and runs what comes next', async () => {
+    const deep = (levels: number): string => `head -c ${levels} /dev/zero | tr '\\0' '['; head -c ${levels} /dev/zero | tr '\\0' ']'`
+    const exact = ['{"_bsontype":"ObjectId"}', '{"a\\u0000b":1}', '{"n":12345678901234567890,"e":1e400,"one":1.0,"__proto__":{"constructor":1},"2":0,"1":0}']
+    const left = [
+      [deep(181), 'The result was left out: it is nested 181 levels deep, the limit is 100'],
+      [deep(6_000), 'The result was left out: it is nested 6,000 levels deep, the limit is 100'],
+      [`printf '"'; head -c 8388606 /dev/zero | tr '\\0' x; printf '"'`, 'The result was left out: it has 8,388,608 bytes, the limit is 65,536'],
+      [`printf '"\\377"'`, 'The result was left out: it is not UTF-8'],
+    ] as const
+    const gate = new Gate(newFile())
+    const start = (print: string): Promise<string> => startJob(`echo before; ${gate.shell(1)}; (${print}) > "$JOBTRAIL_RESULT_FILE"`)
+    const api = await cluster().api()
+    const [exactIds, leftIds, former] = await Promise.all([
+      Promise.all(exact.map((json) => start(`printf '%s' '${json}'`))),
+      Promise.all(left.map(([print]) => start(print))),
+      createAndRun(api, shellJob('exec sleep 1000')),
+    ])
+    const old = former.instanceId
+    await waitForInstance(api, old, 'runs', ({ startedAt }) => startedAt !== null)
+    const worker = cluster().worker(0)
+    const { balancer } = cluster()
+    balancer?.pause()
+    try {
+      gate.open()
+      for (const id of [...exactIds, ...leftIds]) await waitForKeptEnd(worker, id)
+      await worker.kill()
+    } finally {
+      balancer?.resume()
+    }
+    // As the former version of the worker kept an end, which no server took.
+    const key = { instanceId: old, task: 0, attempt: 1 }
+    const kept = {
+      ...{ ...key, status: 'SUCCEEDED', startedAt: Date.now(), finishedAt: Date.now(), exitCode: 0, signal: null, error: 'e'.repeat(9_000) },
+      ...{ result: { _bsontype: 'ObjectId' }, log: { chunks: 0, lines: 0, bytes: 0, digest: genesisDigest(key) } },
+    }
+    appendFileSync(join(worker.spoolDir, 'outbox.jsonl'), `\n${JSON.stringify({ end: kept })}\n`)
+    worker.start()
+    const end = (id: string): Promise<InstanceDetail> => waitForSealed(api, id, WAIT_MS)
+    const resultOf = async (id: string): Promise<string | undefined> => membersOf((await api.bytes(`/api/instances/${id}`)).toString()).get('result')
+    for (const [i, id] of exactIds.entries()) {
+      expect(await end(id)).toMatchObject({ status: 'SUCCEEDED', error: null })
+      expect(await resultOf(id)).toBe(exact[i])
+    }
+    for (const [i, id] of leftIds.entries()) expect(await end(id)).toMatchObject({ status: 'SUCCEEDED', result: null, error: left[i]?.[1] })
+    expect(await end(old)).toMatchObject({ status: 'SUCCEEDED', error: expect.stringMatching(/^e{8191}…$/) })
+    expect(await resultOf(old)).toBe('{"_bsontype":"ObjectId"}')
+    expect(await end(await startJob('echo next'))).toMatchObject({ status: 'SUCCEEDED' })
+    await waitForEmptySpool(worker)
   })
 
   /** A job that at its first attempt leaves processes wherever they can hide, and waits. Their seconds of sleep tell them from all others. */

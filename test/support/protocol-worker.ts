@@ -98,6 +98,11 @@ export class ProtocolWorker {
     return (await this.ask(AttemptReply, 'finished', { attempts: [end] })).results[0]
   }
 
+  /** Says of several attempts at once how they ended, in whatever form. */
+  finishedAll(attempts: readonly unknown[]): Promise<AttemptReply> {
+    return this.ask(AttemptReply, 'finished', { attempts })
+  }
+
   /** `attempts`: what it says that it runs. */
   heartbeat(attempts: readonly AttemptKey[]): Promise<HeartbeatReply> {
     return this.ask(HeartbeatReply, 'heartbeat', { attempts: attempts.map(keyOf), freeSlots: this.slots - attempts.length, isDraining: false, spoolBytes: 0 })

@@ -1,8 +1,11 @@
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { cutText } from '@jobtrail/shared/domain/cut-text'
 import type { FinishedStatus } from '@jobtrail/shared/domain/statuses'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import { genesisDigest } from '@jobtrail/shared/log/codec'
-import type { Assignment, AttemptEnd } from '@jobtrail/shared/protocol/worker'
+import { readUserJson } from '@jobtrail/shared/json/json-text'
+import { resultOf } from '@jobtrail/shared/protocol/attempt-result'
+import { type Assignment, type AttemptEnd, MAX_ERROR_LENGTH, MAX_PROGRESS_LENGTH } from '@jobtrail/shared/protocol/worker'
 import type { Logger } from 'pino'
 import { ForwardClock, monotonicMs } from './clock.js'
 import { TextMasker } from './log/masker.js'
@@ -17,8 +20,6 @@ export type StopReason = 'cancelled' | 'timed-out' | 'worker-stopped'
 
 /** setTimeout takes no more than this. */
 const MAX_TIMER_MS = 2 ** 31 - 1
-const MAX_ERROR_LENGTH = 8_192
-const MAX_PROGRESS_LENGTH = 1_000
 /** As much of a text is looked at: a secret that the cut would fall into is masked whole. */
 const MASKED_LENGTH = 65_536
 
@@ -149,18 +150,20 @@ export class Attempt {
       exitCode: outcome.exitCode,
       signal: outcome.signal,
       error: this.mask(error, MAX_ERROR_LENGTH),
-      result: status === 'SUCCEEDED' ? this.maskResult(outcome.result) : null,
+      ...(status === 'SUCCEEDED' ? this.maskResult(outcome) : { result: null }),
       log,
     }
   }
 
   private mask(text: string | null, maxLength: number): string | null {
-    return text === null ? null : this.masker.text(text.slice(0, MASKED_LENGTH)).slice(0, maxLength)
+    return text === null ? null : cutText(this.masker.text(text.slice(0, MASKED_LENGTH)), maxLength)
   }
 
-  private maskResult(result: unknown): unknown {
-    if (this.secrets === undefined || result === null || result === undefined) return result
-    const masked: unknown = JSON.parse(this.masker.json(JSON.stringify(result)))
+  private maskResult({ result, resultText }: Outcome): Pick<AttemptEnd, 'result' | 'resultText'> {
+    const isNone = resultText === undefined && (result === null || result === undefined)
+    if (isNone || this.secrets === undefined) return { result, ...(resultText === undefined ? {} : { resultText }) }
+    const { problem, ...masked } = resultOf(readUserJson(this.masker.json(resultText ?? JSON.stringify(result))))
+    if (problem !== null) this.deps.log.warn({ attempt: this.keyText, problem }, 'a result could not be kept with its secrets masked')
     return masked
   }
 

@@ -81,14 +81,27 @@ describe('batch lane', () => {
     const { lane, sent, answers, rejected, put } = setUp()
     put('a1', 'b1', 'c1')
     lane.pump()
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < sent.length; i++) {
       const isRefused = sent[i]?.includes('b1') === true
       if (isRefused) answers[i]?.reject(new RefusedError('x', 'VALIDATION_FAILED', 'bad'))
       else answers[i]?.resolve()
       await vi.advanceTimersByTimeAsync(3_000)
     }
-    expect(sent).toEqual([['a1', 'b1', 'c1'], ['a1'], ['b1'], ['c1']])
+    expect(sent).toEqual([['a1', 'b1', 'c1'], ['a1', 'b1'], ['c1'], ['a1'], ['b1']])
     expect(rejected).toEqual(['b1'])
     expect(lane.isIdle).toBe(true)
+  })
+
+  it('a newer item takes the place of the one in a refused half', async () => {
+    const { lane, sent, answers, put, settle } = setUp()
+    put('a1', 'b1')
+    lane.pump()
+    put('b2')
+    answers[0]?.reject(new RefusedError('x', 'VALIDATION_FAILED', 'bad'))
+    await settle()
+    put('a2')
+    answers[1]?.resolve()
+    await settle()
+    expect(sent).toEqual([['a1', 'b1'], ['a1'], ['b2', 'a2']])
   })
 })

@@ -24,22 +24,24 @@ export class BatchLane<T> {
   private readonly queued = new Map<string, T>()
   private inFlight = 0
   private isPaused = false
-  /** So many more messages carry one item each: a batch was refused for an unknown one of them. */
-  private singles = 0
+  /** Halves of batches that were refused for an unknown one of their items: each goes as it is, until that item is alone. */
+  private readonly parts: Map<string, T>[] = []
   private resume: NodeJS.Timeout | undefined
   private readonly backoff = new Backoff(100, 3_000)
 
   constructor(private readonly options: LaneOptions<T>) {}
 
   get isIdle(): boolean {
-    return this.queued.size === 0 && this.inFlight === 0
+    return this.queued.size === 0 && this.parts.length === 0 && this.inFlight === 0
   }
 
   put(key: string, item: T): void {
+    for (const part of this.parts) part.delete(key)
     this.queued.set(key, item)
   }
 
   delete(key: string): void {
+    for (const part of this.parts) part.delete(key)
     this.queued.delete(key)
   }
 
@@ -52,7 +54,11 @@ export class BatchLane<T> {
 
   /** Sends as much as the window allows. */
   pump(): void {
-    while (this.queued.size > 0 && !this.isPaused && this.inFlight < this.options.maxInFlight && this.options.isConnected()) void this.sendBatch(this.take())
+    while (!this.isPaused && this.inFlight < this.options.maxInFlight && this.options.isConnected()) {
+      const batch = this.take()
+      if (batch.size === 0) return
+      void this.sendBatch(batch)
+    }
   }
 
   close(): void {
@@ -61,17 +67,16 @@ export class BatchLane<T> {
   }
 
   private take(): Map<string, T> {
+    for (let part = this.parts.shift(); part !== undefined; part = this.parts.shift()) if (part.size > 0) return part
     const batch = new Map<string, T>()
-    const limit = this.singles > 0 ? 1 : this.options.maxItems
     let bytes = 0
     for (const [key, item] of this.queued) {
       bytes += this.options.sizeOf(item)
       if (batch.size > 0 && bytes > this.options.maxBytes) break
       batch.set(key, item)
-      if (batch.size >= limit) break
+      if (batch.size >= this.options.maxItems) break
     }
     for (const key of batch.keys()) this.queued.delete(key)
-    this.singles = Math.max(0, this.singles - 1)
     return batch
   }
 
@@ -92,7 +97,11 @@ export class BatchLane<T> {
     if (error instanceof RefusedError && error.refusalCode === 'VALIDATION_FAILED') {
       const [only] = batch.values()
       if (batch.size === 1 && only !== undefined) return this.options.onRejected(only, error)
-      this.singles += batch.size
+      // The server has read them and done nothing: no need to wait before the halves.
+      const items = [...batch].filter(([key]) => !this.queued.has(key))
+      const middle = Math.ceil(items.length / 2)
+      this.parts.push(new Map(items.slice(0, middle)), new Map(items.slice(middle)))
+      return
     }
     for (const [key, item] of batch) if (!this.queued.has(key)) this.queued.set(key, item)
     // A lost connection needs no pause: nothing is sent before the next one.

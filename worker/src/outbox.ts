@@ -1,5 +1,6 @@
 import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync, writeFileSync } from 'node:fs'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { boundedEnd } from '@jobtrail/shared/protocol/attempt-result'
 import { AttemptEnd } from '@jobtrail/shared/protocol/worker'
 import { z } from 'zod'
 import { systemCode } from './errors.js'
@@ -22,7 +23,8 @@ export function replayOutbox(text: string): { entries: Map<string, OutboxEntry>;
     if (line === '') continue
     const record = OutboxRecord.safeParse(parseJson(line))
     if (!record.success) badLines += 1
-    else if ('end' in record.data) entries.set(attemptKeyString(record.data.end), { end: record.data.end, bytes: line.length })
+    // A former version of the worker kept results that no server can take.
+    else if ('end' in record.data) entries.set(attemptKeyString(record.data.end), { end: boundedEnd(record.data.end), bytes: line.length })
     else for (const key of record.data.done) entries.delete(key)
   }
   return { entries, badLines }

@@ -55,7 +55,8 @@ export class Reports {
       maxInFlight: 4,
       sizeOf: ({ bytes }) => bytes,
       send: async (entries) => {
-        await sender.request('finished', { attempts: entries.map(({ end }) => end) })
+        const { problems = [] } = await sender.request('finished', { attempts: entries.map(({ end }) => end) })
+        for (const { index, message } of problems) log.error({ end: entries[index]?.end, problem: message }, 'the server will not take an end; it is dropped')
         this.settle(entries)
       },
       onRejected: (entry, error) => {

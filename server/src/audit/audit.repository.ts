@@ -2,7 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
 import type { AuditRecord } from '@jobtrail/shared/api/auth'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
-import { Mongo } from '../platform/mongo.js'
+import { duplicatesOf, Mongo } from '../platform/mongo.js'
 
 export type AuditDocument = Omit<AuditRecord, 'id' | 'at'> & { _id: string; at: Date }
 
@@ -49,8 +49,17 @@ export class AuditRepository implements OnModuleInit {
     })
   }
 
-  async insert(records: AuditDocument[], session?: ClientSession): Promise<void> {
-    await this.records.insertMany(records, session === undefined ? {} : { session })
+  async insert(records: AuditDocument[], session: ClientSession): Promise<void> {
+    await this.records.insertMany(records, { session })
+  }
+
+  /** Without a transaction; records that are there already, from a call that broke, are left as they are. */
+  async insertOnce(records: AuditDocument[]): Promise<void> {
+    try {
+      await this.records.insertMany(records, { ordered: false })
+    } catch (error) {
+      duplicatesOf(error, { ownIds: true })
+    }
   }
 
   /** Newest first. `from` is within, `to` is not. */

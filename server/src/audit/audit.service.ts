@@ -51,11 +51,9 @@ export class AuditService {
 
   /** Many at once, in one write. */
   async recordAll(entries: readonly AuditEntry[], session?: ClientSession): Promise<void> {
-    if (entries.length > 0)
-      await this.records.insert(
-        entries.map((entry) => this.toDocument(entry)),
-        session,
-      )
+    if (entries.length === 0) return
+    const documents = entries.map((entry) => this.toDocument(entry))
+    await (session === undefined ? this.records.insertOnce(documents) : this.records.insert(documents, session))
   }
 
   /** For admins: of the namespaces that they are admin in; what belongs to none, for those who are admin in all. */
@@ -71,7 +69,7 @@ export class AuditService {
   }
 
   private async insertBatch(documents: AuditDocument[]): Promise<undefined[]> {
-    await this.records.insert(documents)
+    await this.records.insertOnce(documents)
     return documents.map(() => undefined)
   }
 

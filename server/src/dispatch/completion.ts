@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common'
+import { boundedEnd } from '@jobtrail/shared/protocol/attempt-result'
 import type { AttemptEnd } from '@jobtrail/shared/protocol/worker'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { type AttemptDocument, type AttemptEnding, attemptId, attemptKeyOf, AttemptsRepository, storedTotals } from '../instances/attempts.repository.js'
@@ -7,6 +8,8 @@ import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
+import { isItemError } from '../platform/item-error.js'
+import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { Settlement } from './settlement.js'
 
@@ -27,15 +30,24 @@ export class Completion {
     private readonly settlement: Settlement,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
+    private readonly logger: Logger,
   ) {}
 
   started(key: AttemptKey, workerId: string, startedAt: number): Promise<Verdict> {
     return this.starts.add({ key, workerId, startedAt })
   }
 
-  /** Idempotent: the same end again is `ok`. */
-  finished(end: AttemptEnd, workerId: string): Promise<Verdict> {
-    return this.ends.add({ end, workerId })
+  /** Idempotent: the same end again is `ok`. An end that cannot be stored as it is loses what only describes it: how the attempt ended counts. */
+  async finished(reported: AttemptEnd, workerId: string): Promise<Verdict> {
+    const end = boundedEnd(reported)
+    try {
+      return await this.ends.add({ end, workerId })
+    } catch (err) {
+      if (!isItemError(err)) throw err
+      this.logger.error('The end of an attempt could not be stored; its result and error are left out', { attempt: attemptKeyString(end), err })
+      const bare = { ...end, error: 'What the worker told of the end could not be stored and was left out', signal: null, result: null, resultText: undefined }
+      return this.ends.add({ end: bare, workerId })
+    }
   }
 
   async idle(): Promise<void> {
@@ -79,7 +91,9 @@ export class Completion {
     await this.settlement.settle(
       endings
         .filter((_, i) => verdicts[i] === 'ok')
-        .map(({ id, ending: { status, startedAt, finishedAt, error, result } }) => ({ key: attemptKeyOf(id), status, startedAt, finishedAt, error, result })),
+        .map(({ id, ending: { status, startedAt, finishedAt, error, result, resultText } }) => {
+          return { key: attemptKeyOf(id), status, startedAt, finishedAt, error, result, resultText }
+        }),
     )
     for (const end of ok) this.metrics.attemptsFinished.inc({ status: end.status })
     return verdicts
@@ -100,7 +114,8 @@ function ending(end: AttemptEnd, now: Date): AttemptEnding {
     exitCode: end.exitCode,
     signal: end.signal,
     error: end.error,
-    result: end.result ?? null,
+    result: end.result,
+    ...(end.resultText === undefined ? {} : { resultText: end.resultText }),
     logTotals: storedTotals(end, end.log),
   }
 }

@@ -14,7 +14,15 @@ import { backoffMs, MAX_UNSTARTED_LOSSES, unstartedBackoffMs } from './domain/re
 import { PermitsRepository } from './permits.repository.js'
 
 /** An attempt that has ended, and what its instance takes from it. */
-export type Ended = { key: AttemptKey; status: AttemptStatus; startedAt: Date | null; finishedAt: Date; error: string | null; result: unknown }
+export type Ended = {
+  key: AttemptKey
+  status: AttemptStatus
+  startedAt: Date | null
+  finishedAt: Date
+  error: string | null
+  result: unknown
+  resultText?: string | undefined
+}
 
 /** Decides what follows for an instance when its attempt has ended: final, or another attempt by the job's retry policy. Idempotent. */
 @Injectable()
@@ -62,9 +70,9 @@ export class Settlement {
   }
 
   private async decide(ended: Ended, instance: InstanceDocument | undefined): Promise<InstanceSettlement> {
-    const { key, startedAt, finishedAt, error, result } = ended
+    const { key, startedAt, finishedAt, error, result, resultText } = ended
     const common = { instanceId: key.instanceId, attempt: key.attempt }
-    const final = (status: InstanceStatus): InstanceSettlement => ({ ...common, kind: 'final', status, startedAt, finishedAt, error, result })
+    const final = (status: InstanceStatus): InstanceSettlement => ({ ...common, kind: 'final', status, startedAt, finishedAt, error, result, resultText })
     if (instance === undefined) return final(instanceStatusAfter(ended.status))
     if (instance.cancelRequestedAt !== null) return final('CANCELLED')
     const now = this.clock.now()

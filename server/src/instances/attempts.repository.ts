@@ -38,13 +38,17 @@ export type AttemptDocument = {
   signal: string | null
   error: string | null
   result: unknown
+  /** The JSON text of a result that is not exact as a value; `result` is null then. */
+  resultText?: string
   progress: { percent: number | null; message: string | null } | null
   /** So that a lost seal is noticed. */
   logTotals: LogTotals | null
 }
 
 /** The end of an attempt as it is written. */
-export type AttemptEnding = Pick<AttemptDocument, 'status' | 'startedAt' | 'exitCode' | 'signal' | 'error' | 'result' | 'logTotals'> & { finishedAt: Date }
+export type AttemptEnding = Pick<AttemptDocument, 'status' | 'startedAt' | 'exitCode' | 'signal' | 'error' | 'result' | 'resultText' | 'logTotals'> & {
+  finishedAt: Date
+}
 
 const ATTEMPTS_LOOKED_AT = 50
 const leased = { $in: [...LEASED_ATTEMPT_STATUSES] }

@@ -35,6 +35,8 @@ export type InstanceDocument = {
   cancelRequestedAt: Date | null
   error: string | null
   result: unknown
+  /** The JSON text of a result that is not exact as a value; `result` is null then. */
+  resultText?: string
 }
 
 /** Where a page of instances ends. */
@@ -54,7 +56,7 @@ export type UnfinishedInstance = QueueableInstance & Pick<InstanceDocument, 'nam
 
 /** What becomes of an instance when its attempt `attempt` has ended. */
 export type Settlement = { instanceId: string; attempt: number } & (
-  | { kind: 'final'; status: InstanceStatus; startedAt: Date | null; finishedAt: Date; error: string | null; result: unknown }
+  | { kind: 'final'; status: InstanceStatus; startedAt: Date | null; finishedAt: Date; error: string | null; result: unknown; resultText?: string | undefined }
   | { kind: 'retry'; dueAt: Date; queued: boolean; retriesUsed: number; unstartedLosses: number; error: string | null }
 )
 

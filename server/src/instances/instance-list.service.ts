@@ -70,7 +70,7 @@ async function withText(batch: readonly InstanceDocument[], text: string): Promi
   const result: InstanceDocument[] = []
   let turnEnds = performance.now() + TURN_MS
   for (const instance of batch) {
-    if (hasText(text, instance.error, instance.result)) result.push(instance)
+    if (hasText(text, instance.error, instance.result, instance.resultText)) result.push(instance)
     if (performance.now() < turnEnds) continue
     await nextTurn()
     turnEnds = performance.now() + TURN_MS

@@ -42,13 +42,13 @@ export class InstancesRepository implements OnModuleInit {
     await ensureCollection(this.mongo.db, INSTANCES)
   }
 
-  /** Indexes of those that exist already, by scheduled time or idempotency key. */
+  /** Indexes of those that exist already, by scheduled time or idempotency key. May be called again with the same documents. */
   async insertMany(documents: InstanceDocument[]): Promise<Set<number>> {
     try {
       await this.collection.insertMany(documents, { ordered: false })
       return new Set()
     } catch (error) {
-      return duplicatesOf(error)
+      return duplicatesOf(error, { ownIds: true })
     }
   }
 
@@ -99,7 +99,7 @@ export class InstancesRepository implements OnModuleInit {
   /** Newest first, without params, and without results unless they are asked for. */
   list(filter: Filter<InstanceDocument>, limit: number, { withResult = false }: { withResult?: boolean } = {}): Promise<InstanceDocument[]> {
     return this.collection
-      .find(filter, { projection: withResult ? { params: 0 } : { params: 0, result: 0 }, maxTimeMS: LIST_MS })
+      .find(filter, { projection: withResult ? { params: 0, paramsText: 0 } : { params: 0, paramsText: 0, result: 0, resultText: 0 }, maxTimeMS: LIST_MS })
       .sort({ _id: -1 })
       .limit(limit)
       .toArray()
@@ -317,6 +317,10 @@ function settled(settlement: Settlement): Change<InstanceDocument> {
       update: { $set: { status: 'WAITING', attempt, dueAt, queued, retriesUsed, unstartedLosses, error } },
     }
   }
-  const { status, startedAt, finishedAt, result } = settlement
-  return { id, filter, update: { $set: { status, attempt, finishedAt, error, result, ...(startedAt !== null && attempt === 1 ? { startedAt } : {}) } } }
+  const { status, startedAt, finishedAt, result, resultText } = settlement
+  const text = resultText === undefined ? {} : { resultText }
+  const set = { status, attempt, finishedAt, error, result, ...text, ...(startedAt !== null && attempt === 1 ? { startedAt } : {}) }
+  // Of a former attempt.
+  const unset = resultText === undefined && attempt > 1 ? { $unset: { resultText: '' as const } } : {}
+  return { id, filter, update: { $set: set, ...unset } }
 }

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { STRIP_LENGTH, type InstanceDetail, type RunStripQuery, type RunStrips } from '@jobtrail/shared/api/instances'
 import type { Role } from '@jobtrail/shared/api/auth'
 import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
+import { ExactJson } from '@jobtrail/shared/json/exact-json'
 import { canRetryInstance, INSTANCE_STATUSES, isFinalInstance, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import { AuditService } from '../audit/audit.service.js'
 import { Principal } from '../auth/principal.js'
@@ -32,7 +33,12 @@ const EMPTY_LOG = { state: 'open' as const, lines: 0, bytes: 0 }
 /** Makes, shows, cancels and retries instances. */
 @Injectable()
 export class InstancesService {
-  private readonly inserts = new Batcher<NewInstance[], Created[]>({ write: (lists) => this.insertLists(lists), maxItems: 500, maxInFlight: 2, minBeside: 64 })
+  private readonly inserts = new Batcher<InstanceDocument[], Created[]>({
+    write: (lists) => this.insertLists(lists),
+    maxItems: 500,
+    maxInFlight: 2,
+    minBeside: 64,
+  })
 
   constructor(
     private readonly repository: InstancesRepository,
@@ -53,7 +59,10 @@ export class InstancesService {
    * made: the answer names the first. Once this resolves they will run, whatever happens to this server or to Redis.
    */
   createMany(items: NewInstance[]): Promise<Created[]> {
-    return items.length === 0 ? Promise.resolve([]) : this.inserts.add(items)
+    if (items.length === 0) return Promise.resolve([])
+    const now = this.clock.now()
+    // With their IDs from here on, so that writing them again makes none twice.
+    return this.inserts.add(items.map((item) => newDocument(item, now)))
   }
 
   /** The instance, if the principal may see it and has the role; otherwise NotFoundError or ForbiddenError. */
@@ -95,7 +104,7 @@ export class InstancesService {
     return {
       ...instanceView(instance),
       params: instance.params,
-      result: instance.result,
+      result: instance.resultText === undefined ? instance.result : new ExactJson(instance.resultText),
       waitingFor,
       attempts: views,
       log: views.findLast((view) => view.attempt === instance.attempt)?.log ?? EMPTY_LOG,
@@ -175,10 +184,8 @@ export class InstancesService {
     return true
   }
 
-  private async insertLists(lists: NewInstance[][]): Promise<Created[][]> {
-    const items = lists.flat()
-    const now = this.clock.now()
-    const documents = items.map((item) => newDocument(item, now))
+  private async insertLists(lists: InstanceDocument[][]): Promise<Created[][]> {
+    const documents = lists.flat()
     const duplicates = await this.repository.insertMany(documents)
     const made = duplicates.size === 0 ? documents : documents.filter((_, i) => !duplicates.has(i))
     const existing = await this.findExisting([...duplicates].map((i) => documents[i]).filter((each) => each !== undefined))

@@ -1,3 +1,4 @@
+import { BSON, MongoNetworkError } from 'mongodb'
 import { describe, expect, test } from 'vitest'
 import { Batcher } from './batcher.js'
 
@@ -70,6 +71,31 @@ describe('group commit', () => {
     batches[1]?.end()
     await expect(bad).rejects.toThrow('away')
     expect(await good).toBe('r2')
+  })
+
+  test('of a batch that items broke only those fail, for a few more writes each', async () => {
+    const bad = new Set([0, 150, 302])
+    const sizes: number[] = []
+    const write = (items: number[]): Promise<number[]> => {
+      sizes.push(items.length)
+      return items.some((item) => bad.has(item)) ? Promise.reject(new BSON.BSONError('no such type')) : Promise.resolve(items)
+    }
+    const batcher = new Batcher<number, number>({ write, maxItems: 500, maxInFlight: 1 })
+    const calls = await Promise.allSettled(Array.from({ length: 303 }, (_, item) => batcher.add(item)))
+    expect(calls.flatMap(({ status }, item) => (status === 'rejected' ? [item] : []))).toEqual([...bad])
+    expect(calls[1]).toEqual({ status: 'fulfilled', value: 1 })
+    expect(sizes[0]).toBe(303)
+    expect(sizes.length).toBeLessThanOrEqual(1 + bad.size * 2 * Math.ceil(Math.log2(303)))
+    await batcher.idle()
+  })
+
+  test('a database that is away is not asked again for each part', async () => {
+    let writes = 0
+    const write = (): Promise<number[]> => (writes++, Promise.reject(new MongoNetworkError('away')))
+    const batcher = new Batcher<number, number>({ write, maxItems: 500, maxInFlight: 1 })
+    const calls = await Promise.allSettled([1, 2, 3, 4].map((item) => batcher.add(item)))
+    expect(calls.map(({ status }) => status)).toEqual(Array(4).fill('rejected'))
+    expect(writes).toBe(1)
   })
 
   test('a writer that answers too little is an error, not a silence', async () => {

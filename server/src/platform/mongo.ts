@@ -58,13 +58,15 @@ export const isDuplicateKey = (error: unknown): boolean => error instanceof Mong
 
 /**
  * Indexes of the documents that an unordered insertMany refused as duplicates. Rethrows everything else: a network, step-down or write-concern error arrives as
- * a MongoBulkWriteError without writeErrors, and is a failure of the whole batch, not a success.
+ * a MongoBulkWriteError without writeErrors, and is a failure of the whole batch, not a success. With `ownIds` the IDs are new ones that nobody else has: a document
+ * that is refused for its `_id` was inserted by this call, the first time that it tried.
  */
-export function duplicatesOf(error: unknown): Set<number> {
+export function duplicatesOf(error: unknown, { ownIds } = { ownIds: false }): Set<number> {
   if (!(error instanceof MongoBulkWriteError)) throw error
   const writeErrors = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors]
   if (writeErrors.length === 0 || error.result.getWriteConcernError() !== undefined) throw error
   const other = writeErrors.find((each) => each.code !== 11_000)
   if (other !== undefined) throw error
-  return new Set(writeErrors.map((each) => each.index))
+  const taken = ownIds ? writeErrors.filter(({ errmsg }) => errmsg?.includes('index: _id_ ') !== true) : writeErrors
+  return new Set(taken.map((each) => each.index))
 }

@@ -1,4 +1,4 @@
-import type { AnyBulkWriteOperation, Document, Filter, UpdateFilter } from 'mongodb'
+import { type AnyBulkWriteOperation, BSON, type Document, type Filter, type UpdateFilter } from 'mongodb'
 import { groupBy } from './group-by.js'
 
 /** A change of one document; `filter`: what else has to be true of it. */
@@ -12,11 +12,23 @@ export type Change<T extends Document> = { id: T['_id']; filter: Filter<T>; upda
  * document, which costs as much as the update. Whoever calls does it again himself.
  */
 export function updateAlike<T extends Document>(changes: readonly Change<T>[]): AnyBulkWriteOperation<T>[] {
-  const groups = groupBy(changes, ({ filter, update }) => JSON.stringify([filter, update]))
+  const groups = groupBy(changes, alikeKey)
   return [...groups.values()].flatMap((group) => {
     const [first] = group
     return first === undefined ? [] : [{ updateMany: { filter: { ...first.filter, _id: idIn(group) }, update: first.update } }]
   })
+}
+
+/**
+ * Alike is what has the same bytes in MongoDB: JSON would take a date for its text and NaN for null. What has no BSON stands alone, so that writing it fails and says why.
+ */
+function alikeKey<T extends Document>({ filter, update }: Change<T>): string | object {
+  const change = { filter, update }
+  try {
+    return Buffer.from(BSON.serialize(change, { ignoreUndefined: true })).toString('latin1')
+  } catch {
+    return change
+  }
 }
 
 function idIn<T extends Document>(group: readonly Change<T>[]): unknown {

@@ -12,7 +12,7 @@ import {
   type Resumed,
   type Seal,
   type SealReply,
-  WORKER_MESSAGES,
+  type WORKER_MESSAGES,
   WORKER_NAMESPACE,
 } from '@jobtrail/shared/protocol/worker'
 import { WorkerTokensService } from '../auth/tokens/worker-tokens.service.js'
@@ -27,12 +27,11 @@ import { Shutdown } from '../platform/shutdown.js'
 import { SignalBus } from '../platform/signals.js'
 import { Sockets } from '../platform/sockets.js'
 import { askWorker } from './ask-worker.js'
+import { type BadItem, readMessage, type Requests, withBadItems, type WorkerEvent } from './read-message.js'
 import { type WorkerConnection, WorkerRegistry, type WorkerSocket } from './worker-registry.js'
 import { WorkerTokenWatch } from './worker-token-watch.js'
 import { REVOKED, type WorkerRights, WorkerSessions } from './worker-sessions.js'
 
-type WorkerEvent = keyof typeof WORKER_MESSAGES
-type Requests = { [E in WorkerEvent]: z.output<(typeof WORKER_MESSAGES)[E]['request']> }
 type Replies = { [E in WorkerEvent]: z.input<(typeof WORKER_MESSAGES)[E]['reply']> }
 
 /** Messages of one worker that may be worked on at a time; further ones are refused as BUSY. */
@@ -126,26 +125,32 @@ export class WorkersGateway implements OnApplicationBootstrap {
       if (!(await this.tokenWatch.isValid(session.socket))) throw new AppError('UNAUTHENTICATED', REVOKED)
       return this.sessions.heartbeat(connection, message, receivedAt)
     })
-    this.handle(session, 'started', async ({ attempts }, connection): Promise<AttemptReply> => ({
-      results: await Promise.all(attempts.map((each) => this.completion.started(each, connection.id, each.startedAt))),
-    }))
-    this.handle(session, 'finished', async ({ attempts }, connection): Promise<AttemptReply> => {
+    this.handle(session, 'started', async ({ attempts }, connection, bad): Promise<AttemptReply> => {
+      const results = await Promise.all(attempts.map((each) => this.completion.started(each, connection.id, each.startedAt)))
+      return withBadItems({ results }, bad, 'fenced')
+    })
+    this.handle(session, 'finished', async ({ attempts }, connection, bad): Promise<AttemptReply> => {
       // What is next need not wait until the ends are written. Of a handler that goes on after its end the slot is not free: then the worker refuses.
       for (const end of attempts) connection.letGo(end)
       this.registry.capacityChanged()
-      return { results: await Promise.all(attempts.map((end) => this.completion.finished(end, connection.id))) }
+      const results = await Promise.all(attempts.map((end) => this.completion.finished(end, connection.id)))
+      return withBadItems({ results }, bad, 'fenced')
     })
     this.handle(session, 'progress', (message, connection) => this.progress(message, connection))
-    this.handle(session, 'resume', (message) => this.resume(session, message))
-    this.handle(session, 'seal', (message) => this.seal(session, message))
-    this.handle(session, 'log', (message, _connection, bodies) => this.log(session, message, bodies))
+    this.handle(session, 'resume', async (message, _connection, bad): Promise<Resumed> => {
+      return withBadItems(await this.resume(session, message), bad, { state: 'unknown', ranges: [] })
+    })
+    this.handle(session, 'seal', async (message, _connection, bad): Promise<SealReply> => {
+      return withBadItems(await this.seal(session, message), bad, { state: 'conflict', missing: [] })
+    })
+    this.handle(session, 'log', (message, _connection, _bad, bodies) => this.log(session, message, bodies))
   }
 
-  /** Wires one event: schema, hello first, bound on what is pending, answer or refusal. */
+  /** Wires one event: schema, hello first, bound on what is pending, answer or refusal. `bad`: items of the message's list that could not be read and are not in it. */
   private handle<E extends WorkerEvent>(
     session: Session,
     event: E,
-    work: (message: Requests[E], connection: WorkerConnection, bodies: unknown) => Promise<Replies[E]>,
+    work: (message: Requests[E], connection: WorkerConnection, bad: BadItem[], bodies: unknown) => Promise<Replies[E]>,
   ): void {
     const listen = session.socket as unknown as { on(event: string, listener: (...args: unknown[]) => void): void }
     listen.on(event, (...args) => {
@@ -156,19 +161,13 @@ export class WorkersGateway implements OnApplicationBootstrap {
         ack({ ok: false, code, message })
       }
       if (session.pending >= MAX_PENDING) return refuse('BUSY', `more than ${MAX_PENDING} messages without an answer`)
-      const parsed = WORKER_MESSAGES[event].request.safeParse(args[0])
-      if (!parsed.success)
-        return refuse(
-          'VALIDATION_FAILED',
-          parsed.error.issues
-            .slice(0, 10)
-            .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-            .join('; '),
-        )
+      const read = readMessage(event, args[0])
+      if ('problem' in read) return refuse('VALIDATION_FAILED', read.problem)
+      for (const { message } of read.bad) this.refused(session, event, message)
       const { connection } = session
       if (connection === undefined && event !== 'hello') return refuse('HELLO_FIRST', 'say hello first')
       session.pending++
-      withLogContext({ workerId: connection?.id ?? session.rights.tokenId }, () => work(parsed.data as Requests[E], connection as WorkerConnection, args[1]))
+      withLogContext({ workerId: connection?.id ?? session.rights.tokenId }, () => work(read.message, connection as WorkerConnection, read.bad, args[1]))
         .then(
           (value) => ack({ ok: true, value }),
           (error: unknown) => {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AttemptKey } from '../domain/attempt-key.js'
 import { FINISHED_STATUSES } from '../domain/statuses.js'
+import { cutText } from '../domain/cut-text.js'
 import { ChunkHeader, LineRange, StreamTotals } from '../log/chunk.js'
 import { LogLimits, Processor } from '../api/jobs.js'
 
@@ -24,6 +25,16 @@ export const MAX_CHUNKS_PER_MESSAGE = 64
 export const MAX_LOG_MESSAGE_BYTES = 1024 * 1024
 /** What a socket.io server has to accept in one frame. */
 export const MAX_FRAME_BYTES = 8 * 1024 * 1024
+
+/** Times end with the year 9999: later ones have no four-digit form, and those beyond 8.64e15 are no dates. */
+const MAX_TIME = 253_402_300_799_999
+const time = z.int().min(0).max(MAX_TIME)
+export const MAX_ERROR_LENGTH = 8_192
+export const MAX_SIGNAL_LENGTH = 20
+export const MAX_PROGRESS_LENGTH = 1_000
+
+/** Text for people: what is too long is cut, because a message must not be refused for it. */
+const textUpTo = (length: number) => z.string().transform((text) => cutText(text, length))
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'letters, digits, dot, dash, underscore; at most 63')
 
@@ -57,12 +68,16 @@ export const Welcome = z.object({
 })
 export type Welcome = z.infer<typeof Welcome>
 
+/** Items of the request's list that could not be read, and why. Their `results` are the ones that end the matter; the other items were taken. */
+const problems = z.array(z.object({ index: z.int().min(0), message: z.string() })).optional()
+
 /** worker → server: what is stored of these streams (after a reconnect or restart), to send only the rest. */
 export const Resume = z.object({ streams: z.array(AttemptKey).min(1).max(MAX_BATCH) })
 export type Resume = z.infer<typeof Resume>
 /** `unknown`: no such attempt (its instance was removed): the worker drops the stream from its spool. */
 export const Resumed = z.object({
   results: z.array(z.object({ state: z.enum(['open', 'sealed', 'interrupted', 'unknown']), ranges: z.array(LineRange) })),
+  problems,
 })
 export type Resumed = z.infer<typeof Resumed>
 
@@ -94,28 +109,33 @@ export type RunReply = z.infer<typeof RunReply>
 /** worker → server: left out for an attempt that ends within the same batch (`finished` carries `startedAt`). */
 export const Started = z.object({
   attempts: z
-    .array(AttemptKey.extend({ startedAt: z.int().min(0) }))
+    .array(AttemptKey.extend({ startedAt: time }))
     .min(1)
     .max(MAX_BATCH),
 })
 export type Started = z.infer<typeof Started>
 
 /** `fenced`: the attempt is not (any more) this worker's; a worker that reads this kills what it runs and forgets the result. */
-export const AttemptReply = z.object({ results: z.array(z.enum(['ok', 'fenced'])) })
+export const AttemptReply = z.object({ results: z.array(z.enum(['ok', 'fenced'])), problems })
 export type AttemptReply = z.infer<typeof AttemptReply>
 
-/** How an attempt ended. `log`: the stream's totals at its end, so that a lost seal is noticed. */
+/**
+ * How an attempt ended. `log`: the stream's totals at its end, so that a lost seal is noticed. An end is never refused for what only describes it: that is cut or left
+ * out. What has no place in time ended now (the server never believes in an end that is in the future).
+ */
 export const AttemptEnd = AttemptKey.extend({
   status: z.enum(FINISHED_STATUSES),
   /** Null when it ended before it started. */
-  startedAt: z.int().min(0).nullable(),
-  finishedAt: z.int().min(0),
-  exitCode: z.int().nullable(),
-  signal: z.string().max(20).nullable(),
+  startedAt: time.nullable().catch(null),
+  finishedAt: time.catch(MAX_TIME),
+  exitCode: z.int().nullable().catch(null),
+  signal: textUpTo(MAX_SIGNAL_LENGTH).nullable().catch(null),
   /** What went wrong, for people. */
-  error: z.string().max(8_192).nullable(),
-  /** JSON that a handler returned, at most 64 KiB as text. */
+  error: textUpTo(MAX_ERROR_LENGTH).nullable().catch(null),
+  /** JSON that it gave as its result: at most 64 KiB and 100 levels. What is more is left out by the server, with a note in `error`. */
   result: z.unknown(),
+  /** The JSON text of a result that `result` would not give back exactly (big numbers, odd keys): then `result` is null. */
+  resultText: z.string().optional().catch(undefined),
   log: StreamTotals,
 })
 export type AttemptEnd = z.infer<typeof AttemptEnd>
@@ -145,6 +165,7 @@ export type Seal = z.infer<typeof Seal>
 /** `sealed`: all that was announced is stored and checked; with losses the log is `partial` to its readers, but there is nothing more to deliver · `missing`: send these lines again from the spool, then seal again · `conflict`: sums or digest differ: reported, the stream stays unsealed · `unknown`: as in Resumed. */
 export const SealReply = z.object({
   results: z.array(z.object({ state: z.enum(['sealed', 'missing', 'conflict', 'unknown']), missing: z.array(LineRange) })),
+  problems,
 })
 export type SealReply = z.infer<typeof SealReply>
 
@@ -163,7 +184,7 @@ export type HeartbeatReply = z.infer<typeof HeartbeatReply>
 /** worker → server: the newest progress of running attempts. */
 export const Progress = z.object({
   attempts: z
-    .array(AttemptKey.extend({ percent: z.number().min(0).max(100).nullable(), message: z.string().max(1_000).nullable() }))
+    .array(AttemptKey.extend({ percent: z.number().min(0).max(100).nullable().catch(null), message: textUpTo(MAX_PROGRESS_LENGTH).nullable().catch(null) }))
     .min(1)
     .max(MAX_BATCH),
 })

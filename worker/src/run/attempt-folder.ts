@@ -1,10 +1,13 @@
+import { isUtf8 } from 'node:buffer'
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseAttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { MAX_USER_JSON_BYTES, readUserJson, tooLarge } from '@jobtrail/shared/json/json-text'
+import { resultOf } from '@jobtrail/shared/protocol/attempt-result'
 import { systemCode } from '../errors.js'
 import { type AttemptGroup, killAttempts } from '../guard/processes.js'
-import { MAX_RESULT_BYTES, parseResult } from './runner.js'
+import type { ReadResult } from './runner.js'
 
 /**
  * A folder (0700) for one attempt's process: script, params, result, and the process group, by which a restarted worker finds what its predecessor left
@@ -32,7 +35,7 @@ export class AttemptFolder {
   }
 
   /** What the process wrote as its result; a link, a pipe or a device in its place is not read. */
-  readResult(): { result: unknown; problem: string | null } {
+  readResult(): ReadResult {
     let fd: number
     try {
       fd = openSync(this.result, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
@@ -41,11 +44,14 @@ export class AttemptFolder {
       return { result: null, problem: `The result was left out: ${error instanceof Error ? error.message : String(error)}` }
     }
     try {
-      if (!fstatSync(fd).isFile()) return { result: null, problem: 'The result was left out: it is not a file' }
-      const buffer = Buffer.alloc(MAX_RESULT_BYTES + 1)
-      const length = readSync(fd, buffer, 0, buffer.length, 0)
-      const text = buffer.toString('utf8', 0, length)
-      return text.trim() === '' ? { result: null, problem: null } : parseResult(text)
+      const file = fstatSync(fd)
+      if (!file.isFile()) return resultOf({ problem: 'is not a file' })
+      if (file.size > MAX_USER_JSON_BYTES) return resultOf({ problem: tooLarge(file.size) })
+      const buffer = Buffer.alloc(MAX_USER_JSON_BYTES)
+      const bytes = buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0))
+      if (!isUtf8(bytes)) return resultOf({ problem: 'is not UTF-8' })
+      const text = bytes.toString()
+      return text.trim() === '' ? { result: null, problem: null } : resultOf(readUserJson(text))
     } finally {
       closeSync(fd)
     }

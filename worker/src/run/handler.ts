@@ -86,8 +86,8 @@ class HandlerExecution implements Execution {
 /** Never rejects. */
 async function call(handler: Handler, sink: OutputSink, context: HandlerContext): Promise<Outcome> {
   try {
-    const { result, problem } = normalizeResult(await withOutput(sink, () => handler(context)))
-    return { isSuccess: true, exitCode: null, signal: null, error: problem, result }
+    const { problem, ...result } = normalizeResult(await withOutput(sink, () => handler(context)))
+    return { isSuccess: true, exitCode: null, signal: null, error: problem, ...result }
   } catch (error) {
     // The stack belongs where the rest of the output is; that it was told to stop needs none.
     if (sink.isOpen && error !== context.signal.reason) sink.write('stderr', Buffer.from(`${format(error)}\n`))

@@ -1,4 +1,6 @@
-import type { Assignment } from '@jobtrail/shared/protocol/worker'
+import { readUserValue } from '@jobtrail/shared/json/json-text'
+import { resultOf } from '@jobtrail/shared/protocol/attempt-result'
+import type { Assignment, AttemptEnd } from '@jobtrail/shared/protocol/worker'
 import type { StreamLog } from '../log/pipeline.js'
 
 /** What a runner gets for one attempt. */
@@ -12,8 +14,13 @@ export interface RunContext {
   onProgress: (percent: number | null, message: string | null) => void
 }
 
+/** What an end says of the result. */
+type Result = Pick<AttemptEnd, 'result' | 'resultText'>
+/** `problem`: why it was left out. */
+export type ReadResult = Result & { problem: string | null }
+
 /** How the work itself ended; whether it was asked to stop is known elsewhere. */
-export type Outcome = { isSuccess: boolean; exitCode: number | null; signal: string | null; error: string | null; result: unknown }
+export type Outcome = { isSuccess: boolean; exitCode: number | null; signal: string | null; error: string | null } & Result
 
 /** One attempt under way. */
 export interface Execution {
@@ -34,28 +41,7 @@ export interface Runner {
 
 export const failure = (error: string): Outcome => ({ isSuccess: false, exitCode: null, signal: null, error, result: null })
 
-/** A result as it is sent: JSON of at most 64 KiB. What is no such thing is left out, and `problem` says why. */
-export function normalizeResult(value: unknown): { result: unknown; problem: string | null } {
-  if (value === undefined || value === null) return { result: null, problem: null }
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value)
-  } catch (error) {
-    return { result: null, problem: `The result was left out: it cannot be written as JSON (${error instanceof Error ? error.message : String(error)})` }
-  }
-  return text === undefined ? { result: null, problem: 'The result was left out: it cannot be written as JSON' } : parseResult(text)
-}
-
-export const MAX_RESULT_BYTES = 64 * 1024
-
-/** As {@link normalizeResult}, from text. */
-export function parseResult(text: string): { result: unknown; problem: string | null } {
-  if (Buffer.byteLength(text) > MAX_RESULT_BYTES)
-    return { result: null, problem: `The result was left out: it is larger than ${MAX_RESULT_BYTES} bytes of JSON` }
-  try {
-    const result: unknown = JSON.parse(text)
-    return { result, problem: null }
-  } catch (error) {
-    return { result: null, problem: `The result was left out: it is not JSON (${error instanceof Error ? error.message : String(error)})` }
-  }
+/** A result as it is sent: JSON within the bounds. What is no such thing is left out, and `problem` says why. */
+export function normalizeResult(value: unknown): ReadResult {
+  return value === undefined || value === null ? { result: null, problem: null } : resultOf(readUserValue(value))
 }

@@ -150,9 +150,9 @@ class ShellExecution implements Execution {
     // What the pipes still hold is read however long pressure lasts; the grace only bounds the wait for a holder that could not be killed.
     await this.endStream()
     this.options.guard.gone(this.context.key)
-    const { result, problem } = outcome.isSuccess ? this.folder.readResult() : { result: null, problem: null }
+    const { problem, ...result } = outcome.isSuccess ? this.folder.readResult() : { result: null, problem: null }
     await this.removeFolder()
-    return { ...outcome, result, error: outcome.error ?? problem }
+    return { ...outcome, ...result, error: outcome.error ?? problem }
   }
 
   private async endStream(): Promise<void> {

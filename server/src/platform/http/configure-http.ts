@@ -1,6 +1,7 @@
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { AppError } from '@jobtrail/shared/domain/errors'
+import { stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { CONFIG, type Config } from '../../config/config.js'
 import { Logger } from '../logging.js'
 import { Metrics } from '../metrics.js'
@@ -34,6 +35,7 @@ export function configureHttp(app: NestExpressApplication): void {
   app.use(commonHeaders)
   app.use(endConnections(app.get(Shutdown)))
   app.use('/api', noStore)
+  app.use('/api', exactAnswers)
   app.use('/api', requireJson)
   app.useBodyParser('json', { limit: BODY_LIMIT })
   app.useGlobalPipes(new RequestValidationPipe())
@@ -60,6 +62,12 @@ function endConnections(shutdown: Shutdown): RequestHandler {
 /** Nothing of the API is kept by anyone on the way: not a page, not an empty result. */
 function noStore(_request: Request, response: Response, next: NextFunction): void {
   response.setHeader('Cache-Control', 'no-store')
+  next()
+}
+
+/** Answers may hold JSON of users, which is not to be parsed and written again. */
+function exactAnswers(_request: Request, response: Response, next: NextFunction): void {
+  response.json = (body: unknown) => response.type('application/json').send(stringifyExact(body))
   next()
 }
 

@@ -3,6 +3,7 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '
 import type { Request, Response } from 'express'
 import type { Problem } from '@jobtrail/shared/api/common'
 import { AppError, ERROR_CODES, type ErrorCode } from '@jobtrail/shared/domain/errors'
+import { stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { Logger } from '../logging.js'
 import { requestIdOf } from './request-context.js'
 import { isUnavailable } from './unavailable.js'
@@ -47,7 +48,7 @@ export class ProblemFilter implements ExceptionFilter {
     for (const header of ['Content-Length', 'Content-Encoding', 'Content-Disposition']) response.removeHeader(header)
     if (status !== 416) response.removeHeader('Content-Range')
     response.setHeader('Cache-Control', 'no-store')
-    response.status(status).type('application/problem+json').send(JSON.stringify(problem))
+    response.status(status).type('application/problem+json').send(stringifyExact(problem))
   }
 }
 

@@ -1,0 +1,72 @@
+import { describe, expect, test } from 'vitest'
+import { readMessage, withBadItems } from './read-message.js'
+
+const key = (n: number) => ({ instanceId: `018f0000-0000-7000-8000-${String(n).padStart(12, '0')}`, task: 0, attempt: 1 })
+const totals = { chunks: 0, lines: 0, bytes: 0, digest: '0'.repeat(64) }
+const end = (n: number, changes: object = {}) => ({
+  ...key(n),
+  ...{ status: 'SUCCEEDED', startedAt: 1, finishedAt: 2, exitCode: 0, signal: null, error: null, result: null, log: totals },
+  ...changes,
+})
+
+describe('a message of a worker', () => {
+  test('loses the items that cannot be read, and no others', () => {
+    const read = readMessage('finished', { attempts: [end(1), end(2, { status: 'DONE' }), 'nonsense', end(4)] })
+    expect(read).toEqual({
+      message: { attempts: [end(1), end(4)] },
+      bad: [
+        { index: 1, message: expect.stringMatching(/^attempts\.1\.status: /) },
+        { index: 2, message: expect.stringMatching(/^attempts\.2: /) },
+      ],
+    })
+    expect(withBadItems({ results: ['ok', 'ok'] }, 'bad' in read ? read.bad : [], 'fenced')).toMatchObject({ results: ['ok', 'fenced', 'fenced', 'ok'] })
+  })
+
+  test.each([
+    [
+      'started',
+      {
+        attempts: [
+          { ...key(1), startedAt: 1 },
+          { ...key(2), startedAt: 9e15 },
+        ],
+      },
+    ],
+    [
+      'progress',
+      {
+        attempts: [
+          { ...key(1), percent: 1, message: null },
+          { ...key(2), attempt: 0 },
+        ],
+      },
+    ],
+    ['heartbeat', { attempts: [key(1), {}], freeSlots: 1, isDraining: false, spoolBytes: 0 }],
+    [
+      'seal',
+      {
+        streams: [
+          { ...key(1), totals },
+          { ...key(2), totals: {} },
+        ],
+      },
+    ],
+    ['resume', { streams: [key(1), null] }],
+  ] as const)('%s is read item by item', (event, message) => expect(readMessage(event, message)).toMatchObject({ bad: [{ index: 1 }] }))
+
+  test('is refused as a whole for what is wrong beside its list, or when nothing of it is left', () => {
+    expect(readMessage('heartbeat', { attempts: [key(1), {}], freeSlots: -1, isDraining: false, spoolBytes: 0 })).toEqual({ problem: expect.any(String) })
+    expect(readMessage('finished', { attempts: [end(1, { log: null })] })).toEqual({ problem: expect.stringContaining('attempts.0.log') })
+    for (const raw of [undefined, null, 7, [], { attempts: 'all' }, { attempts: [] }]) expect(readMessage('finished', raw)).toHaveProperty('problem')
+    expect(readMessage('started', { attempts: Array.from({ length: 501 }, () => ({ ...key(1), startedAt: 1 })) })).toHaveProperty('problem')
+  })
+
+  test('of an end has cut what only describes it', () => {
+    const odd = end(1, { error: 'x'.repeat(1_000_000), signal: 'S'.repeat(50), exitCode: 'one', startedAt: -1, finishedAt: 1e300, resultText: 7 })
+    const read = readMessage('finished', { attempts: [odd, end(2)] })
+    expect(read).toMatchObject({ bad: [], message: { attempts: [{ ...key(1), status: 'SUCCEEDED', startedAt: null, exitCode: null }, key(2)] } })
+    const [first] = 'message' in read ? read.message.attempts : []
+    expect([first?.error?.length, first?.signal?.length]).toEqual([8_192, 20])
+    expect(new Date(first?.finishedAt ?? Number.NaN).toISOString()).toBe('9999-12-31T23:59:59.999Z')
+  })
+})
