@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { ApiClient } from '@jobtrail/deploy/api-client'
 import type { InstanceDetail } from '@jobtrail/shared/api/instances'
 import { LogVerification } from '@jobtrail/shared/api/logs'
+import type { LogState } from '@jobtrail/shared/domain/statuses'
 import { describe, expect, test } from 'vitest'
 import { pidOf } from '../bench/harness/cluster-roles.js'
 import { peakMib } from '../bench/harness/process-meter.js'
@@ -50,9 +51,9 @@ async function digestOfRaw(api: ApiClient, instanceId: string): Promise<{ bytes:
   return { bytes, sha256: hash.digest('hex') }
 }
 
-async function expectValid(instanceId: string): Promise<void> {
+async function expectValid(instanceId: string, state: LogState = 'sealed'): Promise<void> {
   const api = await cluster().api()
-  expect(await api.get(`/api/instances/${instanceId}/logs/verify`, LogVerification)).toMatchObject({ valid: true, state: 'sealed' })
+  expect(await api.get(`/api/instances/${instanceId}/logs/verify`, LogVerification)).toMatchObject({ valid: true, state })
 }
 
 /** Every process of the cluster has stayed below its bound, from its start to now. */
@@ -95,7 +96,10 @@ describe('much output', () => {
     const written = createHash('sha256')
     for (let left = 200; left > 0; left--) written.update(Buffer.alloc(1_000_000, 'x'))
     expect(await digestOfRaw(api, instance.id)).toEqual({ bytes: 200_000_000, sha256: written.digest('hex') })
-    const { lines } = await logPage(api, instance.id, 'from=-2&limit=2')
+    const page = await logPage(api, instance.id, 'limit=1')
+    expect(page.lines.map(({ n, cut, text, pieces: joined }) => [n, cut, text.length, joined])).toEqual([[0, true, 16 * MAX_LINE, 16]])
+    expect(page.next).toBe(16)
+    const { lines } = await logPage(api, instance.id, 'from=-2&limit=2&pieces=true')
     expect(lines.map(({ n, cut, text }) => [n, cut, text.length])).toEqual([
       [pieces - 2, true, MAX_LINE],
       [pieces - 1, undefined, 200_000_000 % MAX_LINE],
@@ -195,7 +199,8 @@ describe('what is left out or masked', () => {
       'system: [jobtrail] log limit of 10 lines reached; what follows is left out',
       `system: [jobtrail] 990 lines (${bytesOf(numbers(11, 1_000)).toLocaleString('en')} bytes) left out by the log limit`,
     ])
-    await expectValid(instance.id)
+    await expectValid(instance.id, 'partial')
+    expect(instance.log.losses).toMatchObject([{ reason: 'limit', at: 10 }])
   })
 
   test('a limit of bytes is never exceeded, and what is beyond is counted', async () => {

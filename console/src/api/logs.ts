@@ -7,7 +7,11 @@ export type LogKey = { instanceId: string; task: number; attempt: number }
 const selection = ({ task, attempt }: LogKey) => ({ task, attempt })
 
 export const logPage = (key: LogKey, query: Partial<Pick<LogQuery, 'from' | 'limit'>>, signal?: AbortSignal): Promise<LogPage> =>
-  api.get(`/api/instances/${key.instanceId}/logs`, { query: { ...selection(key), ...query }, ...(signal === undefined ? {} : { signal }) }, LogPage)
+  api.get(
+    `/api/instances/${key.instanceId}/logs`,
+    { query: { ...selection(key), ...query, pieces: true }, ...(signal === undefined ? {} : { signal }) },
+    LogPage,
+  )
 
 export type SearchTerms = Pick<LogSearchQuery, 'q' | 'mode' | 'case' | 'stream'>
 export const searchLog = (

@@ -90,9 +90,9 @@ export class LogStore {
     else this.timer = setTimeout(() => this.fetchWanted(), QUIET_MS)
   }
 
-  /** Lines that came another way, such as with a search. */
+  /** Lines that came another way, such as with a search. Those that were put together of several pieces are shown by pieces, each under its number. */
   put(lines: readonly LogLineView[]): void {
-    this.pages.put(lines)
+    this.pages.put(lines.filter(({ pieces = 1 }) => pieces === 1))
     for (const { n, text } of lines) {
       const mark = groupMark(n, text)
       if (mark !== undefined) for (const listener of this.markListeners) listener(mark)

@@ -117,7 +117,7 @@ export class ConsoleGateway implements OnApplicationBootstrap {
     })
   }
 
-  /** Until the log ends or its follower leaves. Rejects when it could not begin; later failures close the connection. */
+  /** Until the log ends or its follower leaves. Rejects when it could not begin; of later failures the client is told. */
   private async run(
     socket: ConsoleSocket,
     follows: Map<number, SocketFollower>,
@@ -131,12 +131,22 @@ export class ConsoleGateway implements OnApplicationBootstrap {
       // It was not asked to stop: the client comes back, and goes on from the line that it wants next.
       socket.conn.close()
     } catch (error) {
-      if (!follower.isStopped) socket.conn.close()
+      if (!follower.isStopped) this.tellFailed(socket, follow, error)
       throw error
     } finally {
       this.metrics.followers.dec()
       if (follows.get(follow) === follower) follows.delete(follow)
     }
+  }
+
+  /** What would fail the same way again is said; of anything else the connection ends, and the client goes on through another one. */
+  private tellFailed(socket: ConsoleSocket, follow: number, error: unknown): void {
+    if (!(error instanceof AppError) || error.code === 'UNAVAILABLE') {
+      socket.conn.close()
+      return
+    }
+    this.logger.error('A followed log could not be read on', { follow, err: error })
+    socket.emit('log.denied', { follow, message: error.message })
   }
 
   private handle<E extends keyof Messages>(socket: ConsoleSocket, event: E, work: Handler<E>): void {

@@ -2,15 +2,16 @@ import { Injectable } from '@nestjs/common'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { isCheckedLog, type LogState } from '@jobtrail/shared/domain/statuses'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
-import { isChecksumRight } from '@jobtrail/shared/log/codec'
+import { checkBody, isChecksumRight, MAX_TIME, unpackBodyAside } from '@jobtrail/shared/log/codec'
 import type { ChunkResult } from '@jobtrail/shared/protocol/worker'
 import { Batcher } from '../platform/batcher.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { Shutdown } from '../platform/shutdown.js'
 import { SignalBus } from '../platform/signals.js'
-import { LogStore } from './log-store.js'
+import { type CheckedChunk, LogStore } from './log-store.js'
 import { LogStreamsRepository } from './log-streams.repository.js'
+import { OverlapGuard } from './overlap-guard.js'
 
 const MAX_BATCH_CHUNKS = 200
 const MAX_BATCH_BYTES = 10 * 1024 * 1024
@@ -23,16 +24,25 @@ const FAILURE_LOG_EVERY_MS = 5_000
 /** Sooner than a worker gives up waiting (ACK_TIMEOUT_MS). What is still being written then keeps its place in the queue, so that memory stays bounded. */
 const ANSWER_WITHIN_MS = 8_000
 
+/** Line numbers and offsets beyond this are none. */
+const MAX_NUMBER = 2 ** 50
+
+/** What was found of a chunk: its first marker line, or what is wrong with it. */
+type Check = { marker?: number; problem?: string }
+
 /** Takes chunks from workers into the store by group commit, over all streams. Keeps nothing per stream. */
 @Injectable()
 export class LogIngestService {
-  private readonly batcher = new Batcher<Chunk, ChunkResult>({
+  private readonly batcher = new Batcher<CheckedChunk, ChunkResult>({
     write: (chunks) => this.write(chunks),
     maxItems: MAX_BATCH_CHUNKS,
     maxInFlight: BATCHES_IN_FLIGHT,
     maxWeight: MAX_BATCH_BYTES,
     weigh: ({ data }) => data.length + CHUNK_OVERHEAD_BYTES,
   })
+  private readonly guard: OverlapGuard
+  /** Bytes of bodies that are being checked. */
+  private checking = 0
   private failures = 0
   private failureLoggedAt = -Infinity
 
@@ -44,6 +54,7 @@ export class LogIngestService {
     private readonly logger: Logger,
     shutdown: Shutdown,
   ) {
+    this.guard = new OverlapGuard(store)
     shutdown.register('finish', 'log chunks', () => this.batcher.idle())
   }
 
@@ -55,14 +66,16 @@ export class LogIngestService {
       timer = setTimeout(() => resolve('busy'), ANSWER_WITHIN_MS)
     })
     try {
-      return await Promise.all(chunks.map((chunk) => Promise.race([this.putOne(chunk, receivedAt), deadline])))
+      // All are looked at before one is queued, which keeps them in order.
+      const problems = await Promise.all(chunks.map((chunk) => this.check(chunk)))
+      return await Promise.all(chunks.map((chunk, i) => Promise.race([this.putOne(chunk, problems[i], receivedAt), deadline])))
     } finally {
       clearTimeout(timer)
     }
   }
 
-  private async putOne(chunk: Chunk, receivedAt: number): Promise<ChunkResult> {
-    const result = await this.decide(chunk)
+  private async putOne(chunk: Chunk, check: Check | undefined, receivedAt: number): Promise<ChunkResult> {
+    const result = await this.decide(chunk, check)
     this.metrics.logChunks.inc({ result })
     if (result === 'ok') {
       const { count, bytes } = chunk.header
@@ -73,6 +86,7 @@ export class LogIngestService {
     } else if (result === 'conflict' || result === 'refused') {
       this.logger.error('A log chunk was not taken', {
         result,
+        ...(check?.problem === undefined ? {} : { reason: check.problem }),
         stream: attemptKeyString(chunk.header),
         n: chunk.header.n,
         count: chunk.header.count,
@@ -82,14 +96,32 @@ export class LogIngestService {
     return result
   }
 
-  private async decide(chunk: Chunk): Promise<ChunkResult> {
-    if (!isChecksumRight(chunk.header, chunk.data)) return 'refused'
-    if (this.batcher.queuedWeight + chunk.data.length > MAX_QUEUED_BYTES) return 'busy'
+  private async decide(chunk: Chunk, check: Check | undefined): Promise<ChunkResult> {
+    if (check === undefined || this.batcher.queuedWeight + chunk.data.length > MAX_QUEUED_BYTES) return 'busy'
+    if (check.problem !== undefined) return 'refused'
+    const { marker } = check
     try {
-      return await this.batcher.add(chunk)
+      return await this.batcher.add(marker === undefined ? chunk : { ...chunk, marker })
     } catch (err) {
       this.noteFailure(err)
       return 'busy'
+    }
+  }
+
+  /** Whether every reader will be able to read it. Decompresses on another thread, to a bounded size. Undefined when there is no room for it now. */
+  private async check({ header, data }: Chunk): Promise<Check | undefined> {
+    if (!isChecksumRight(header, data)) return { problem: 'checksum: does not fit the body' }
+    if (header.n + header.count > MAX_NUMBER || header.offset + header.bytes > MAX_NUMBER) return { problem: 'n, offset: beyond what can be counted' }
+    if (Math.max(header.firstAt, header.lastAt) > MAX_TIME) return { problem: 'firstAt, lastAt: not a time that a date can have' }
+    if (this.checking + this.batcher.queuedWeight + data.length > MAX_QUEUED_BYTES) return undefined
+    this.checking += data.length
+    try {
+      const marker = checkBody(header, await unpackBodyAside(header.encoding, data))
+      return marker === undefined ? {} : { marker }
+    } catch (error) {
+      return { problem: error instanceof Error ? error.message : String(error) }
+    } finally {
+      this.checking -= data.length
     }
   }
 
@@ -97,15 +129,19 @@ export class LogIngestService {
    * A sealed stream takes nothing more: its chunks can only be found to be there. Of an expired one they were, or are too late: the worker may forget them. One look-up a batch says which streams those are. A chunk that is sent while
    * its stream is being sealed could still slip in; the worker's protocol forbids it (it seals when all is acknowledged), and readers never go beyond the sealed totals.
    */
-  private async write(chunks: readonly Chunk[]): Promise<ChunkResult[]> {
+  private async write(chunks: readonly CheckedChunk[]): Promise<ChunkResult[]> {
     const closed = await this.streams.closedAmong(chunks.map(({ header }) => header))
-    const stateOf = ({ header }: Chunk): LogState | undefined => (closed.size === 0 ? undefined : closed.get(attemptKeyString(header)))
+    const stateOf = ({ header }: CheckedChunk): LogState | undefined => (closed.size === 0 ? undefined : closed.get(attemptKeyString(header)))
     const late = chunks.filter((chunk) => isCheckedLog(stateOf(chunk) ?? 'open'))
     const open = closed.size === 0 ? chunks : chunks.filter((chunk) => stateOf(chunk) === undefined)
-    const [stored, compared] = await Promise.all([open.length === 0 ? [] : this.store.put(open), this.store.compare(late)])
     const outcome = new Map<Chunk, ChunkResult>()
+    const storing = this.guard.admit(open, async (admitted) => {
+      const stored = admitted.length === 0 ? [] : await this.store.put(admitted)
+      admitted.forEach((chunk, i) => outcome.set(chunk, stored[i] ?? 'busy'))
+    })
+    const [overlapping, compared] = await Promise.all([storing, this.store.compare(late)])
+    for (const chunk of overlapping) outcome.set(chunk, 'conflict')
     for (const chunk of chunks) if (stateOf(chunk) === 'expired') outcome.set(chunk, 'dup')
-    open.forEach((chunk, i) => outcome.set(chunk, stored[i] ?? 'busy'))
     late.forEach((chunk, i) => outcome.set(chunk, compared[i] === 'dup' ? 'dup' : 'conflict'))
     const instances = new Set<string>()
     for (const [chunk, result] of outcome) if (result === 'ok') instances.add(chunk.header.instanceId)

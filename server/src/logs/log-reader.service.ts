@@ -117,6 +117,11 @@ export class LogReader {
     throw new LogHoleError(key, low)
   }
 
+  /** Is there a chunk at line `lines` or after it? Of a sealed stream there should not be. */
+  async hasBeyond(key: AttemptKey, lines: number): Promise<boolean> {
+    return (await this.store.positions(key, lines, 1)).length > 0
+  }
+
   /** Lines that were there a moment ago: the log has expired meanwhile, or it has a hole. */
   private async whyMissing(key: AttemptKey, line: number): Promise<AppError> {
     const view = await this.streams.view(key)

@@ -6,10 +6,11 @@ import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { LogLoss } from '@jobtrail/shared/log/losses'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
+import type { Prefix } from './domain/stream-totals.js'
 import { keyOf, type StreamId, streamId } from './log-key.js'
 
 /** No losses are stored as no list. */
-type StoredTotals = Omit<StreamTotals, 'digest' | 'losses'> & { digest: Binary; losses?: LogLoss[] }
+type StoredTotals = Omit<StreamTotals, 'digest' | 'losses'> & { digest: Binary; losses?: LogLoss[]; marker?: number }
 /**
  * A document of log_streams. A stream has none until something is to be said of it: without one it is open. Totals are there once it is sealed or expired; `prefix` is a
  * watermark (what is certainly stored without a gap from line 0) that only grows; `expected` is what the worker announced at the attempt's end.
@@ -37,7 +38,7 @@ export type StreamRecord = {
   /** Of a sealed or partial stream its final totals; of an expired one what it had. */
   totals?: StreamTotals
   expiredAt?: Date
-  prefix?: StreamTotals
+  prefix?: Prefix
   expected?: StreamTotals
   gaps?: LineRange[]
   reason?: string
@@ -137,7 +138,7 @@ export class LogStreamsRepository implements OnModuleInit {
   }
 
   /** Moves the watermark forward, never back. */
-  async advancePrefix(key: AttemptKey, prefix: StreamTotals): Promise<void> {
+  async advancePrefix(key: AttemptKey, prefix: Prefix): Promise<void> {
     await this.updateUnsealed([
       {
         filter: { _id: streamId(key), 'prefix.lines': { $not: { $gte: prefix.lines } } },
@@ -223,11 +224,18 @@ const NOT_OF_CLOSED = { prefix: '', expected: '', expectedAt: '', progress: '', 
 
 const sealedState = ({ losses = [] }: StreamTotals): LogState => (losses.length === 0 ? 'sealed' : 'partial')
 
-function toStored({ chunks, lines, bytes, digest, losses = [] }: StreamTotals): StoredTotals {
-  return { chunks, lines, bytes, digest: new Binary(Buffer.from(digest, 'hex')), ...(losses.length === 0 ? {} : { losses }) }
+function toStored({ chunks, lines, bytes, digest, losses = [], marker }: StreamTotals & Prefix): StoredTotals {
+  return {
+    chunks,
+    lines,
+    bytes,
+    digest: new Binary(Buffer.from(digest, 'hex')),
+    ...(losses.length === 0 ? {} : { losses }),
+    ...(marker === undefined ? {} : { marker }),
+  }
 }
 
-const fromStored = ({ digest, ...sums }: StoredTotals): StreamTotals => ({ ...sums, digest: digest.toString('hex') })
+const fromStored = ({ digest, ...sums }: StoredTotals): StreamTotals & Prefix => ({ ...sums, digest: digest.toString('hex') })
 
 function toRecord({ _id, state, totals, prefix, expected, gaps, reason, expiredAt }: StreamDocument): StreamRecord {
   return {

@@ -9,7 +9,7 @@ import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
 import { mapBounded } from '../platform/map-bounded.js'
-import { appendRange, decideSeal, differenceOf, emptyTotals, extendPrefix, gapsOf, type Prefix, SealCheck, type SealDecision } from './domain/stream-totals.js'
+import { appendRange, differenceOf, emptyTotals, extendPrefix, gapsOf, lossesOf, type Prefix, SealCheck, type SealDecision } from './domain/stream-totals.js'
 import { type ChunkPosition, LogStore } from './log-store.js'
 import { type KeyedTotals, LogStreamsRepository, type StreamRecord } from './log-streams.repository.js'
 
@@ -27,6 +27,8 @@ export type StreamView = {
   losses?: LogLoss[]
 }
 type KeyWithTotals = AttemptKey & { totals: StreamTotals }
+/** `isLost`: the attempt was given up, and no end of it was ever taken. */
+type StreamToSeal = KeyWithTotals & { isLost?: boolean }
 type SealResult = SealReply['results'][number]
 
 /** Positions read in one call, and streams looked through at a time. */
@@ -58,23 +60,29 @@ export class LogStreamsService {
     })
   }
 
-  /** Seals the streams that are stored completely; says of each what became of it, in the order given. Idempotent. */
-  async seal(streams: readonly KeyWithTotals[]): Promise<SealReply['results']> {
+  /** Seals the streams that are stored completely, those of which something is missing as partial; says of each what became of it, in the order given. Idempotent. */
+  async seal(streams: readonly StreamToSeal[]): Promise<SealReply['results']> {
     const records = await this.repository.findMany(streams)
     // Most streams have a single chunk: one look-up for all of those.
-    const small = streams.filter(({ totals }, i) => totals.chunks === 1 && records[i]?.totals === undefined)
-    const first = new Map((await this.store.firstPositions(small)).map((position, i) => [small[i], position]))
+    const small = streams.filter(({ totals }, i) => totals.chunks === 1 && records[i]?.totals === undefined && records[i]?.prefix === undefined)
+    const only = new Map((await this.store.onlyPositions(small)).map((position, i) => [small[i], position]))
     const decisions = await mapBounded(streams, STREAMS_AT_A_TIME, async (stream, i): Promise<SealDecision> => {
       const record = records[i]
-      if (record?.state === 'expired') return { state: 'sealed', missing: [] }
+      if (record?.state === 'expired') return { state: 'sealed', missing: [], end: emptyTotals(stream) }
       if (record?.totals !== undefined) return sealedBefore(record.totals, stream.totals)
-      if (stream.totals.lines === 0) return decideSeal(stream.totals, emptyTotals(stream), [])
-      const only = first.get(stream)
-      if (only !== undefined) return decideSeal(stream.totals, emptyTotals(stream), [only])
-      return this.decide(stream, stream.totals, record)
+      const position = only.get(stream)
+      return this.decide(stream, stream.totals, record, position === undefined ? undefined : [position])
     })
-    const ready = streams.filter((_, i) => decisions[i]?.state === 'sealed' && records[i]?.totals === undefined)
-    const beaten = await this.sealAll(ready.map((stream) => ({ key: stream, totals: stream.totals })))
+    const beaten = await this.sealAll(
+      streams.flatMap((stream, i) => {
+        const decision = decisions[i]
+        const record = records[i]
+        if (decision?.state !== 'sealed' || record?.totals !== undefined) return []
+        const { marker: _, ...end } = decision.end
+        const losses = lossesOf(decision.end, stream.totals, { expected: record?.expected, isLost: stream.isLost === true })
+        return [{ key: stream, totals: { ...end, losses }, announced: stream.totals }]
+      }),
+    )
     return streams.map((stream, i) => this.report(stream, beaten.get(attemptKeyString(stream)) ?? decisions[i]))
   }
 
@@ -83,10 +91,14 @@ export class LogStreamsService {
     await Promise.all([this.sealEmpty(streams.filter(({ totals }) => totals.lines === 0)), this.expectTotals(streams.filter(({ totals }) => totals.lines > 0))])
   }
 
-  /** Seals streams without lines, from the totals that the worker announced. Those whose totals do not say so are left to {@link seal}. */
+  /** Seals streams without lines, from the totals that the worker announced. Those of which lines are stored, or whose totals say otherwise, are left to the sweep. */
   private async sealEmpty(streams: readonly KeyWithTotals[]): Promise<void> {
-    const empty = streams.filter((stream) => differenceOf(emptyTotals(stream), stream.totals) === undefined)
-    if (empty.length < streams.length) this.logger.warn('Streams announced as empty have totals that say otherwise', { streams: streams.length - empty.length })
+    const haveBegun = await this.store.haveBegun(streams)
+    const empty = streams.filter((stream, i) => haveBegun[i] === false && differenceOf(emptyTotals(stream), stream.totals) === undefined)
+    if (empty.length < streams.length) {
+      this.logger.warn('Streams announced as empty have lines, or totals that say so', { streams: streams.length - empty.length })
+      await this.expectTotals(streams.filter((stream) => !empty.includes(stream)))
+    }
     if (empty.length === 0) return
     await this.repository.sealNew(empty.map((stream) => ({ key: stream, totals: stream.totals })))
     this.notify(empty)
@@ -132,12 +144,32 @@ export class LogStreamsService {
     this.repository.advancePrefix(key, prefix).catch((err: unknown) => this.logger.debug('A watermark was not written', { stream: attemptKeyString(key), err }))
   }
 
-  /** May a stream be sealed with totals that were announced earlier? `storedLines`: for telling a slow delivery from none. */
-  async decide(key: AttemptKey, totals: StreamTotals, record?: StreamRecord): Promise<SealDecision & { storedLines: number }> {
-    const start = record?.prefix ?? emptyTotals(key)
+  /**
+   * May a stream be sealed with totals that were announced? Also where the end of its attempt announced others: with those, when all of that is stored; else only if
+   * the worker says that it lost something. `all`: its chunks, where they are known. `storedLines`: for telling a slow delivery from none.
+   */
+  async decide(key: AttemptKey, totals: StreamTotals, record?: StreamRecord, all?: readonly ChunkPosition[]): Promise<SealDecision & { storedLines: number }> {
+    const expected = record?.expected
+    const difference = expected === undefined ? undefined : differenceOf(expected, totals)
+    if (expected === undefined || difference === undefined) return this.check(key, totals, record, all)
+    const decision = await this.check(key, expected, record, all)
+    if (decision.state === 'sealed') return decision
+    if ((totals.losses?.length ?? 0) > 0) return this.check(key, totals, record, all)
+    return { state: 'conflict', missing: [], reason: `the end of the attempt announced other totals: ${difference}`, storedLines: decision.storedLines }
+  }
+
+  private async check(
+    key: AttemptKey,
+    totals: StreamTotals,
+    record?: StreamRecord,
+    all?: readonly ChunkPosition[],
+  ): Promise<SealDecision & { storedLines: number }> {
+    const watermark = record?.prefix ?? emptyTotals(key)
+    // Beyond the end that was announced the watermark says nothing about what is stored there.
+    const start = watermark.lines <= totals.lines ? watermark : emptyTotals(key)
     const check = new SealCheck(totals, start)
     let noted = start.chunks
-    for await (const position of this.positions(key, start.lines)) {
+    for await (const position of all ?? this.positions(key, start.lines)) {
       check.add(position)
       // Of a stream of very many chunks a second try begins where the first was cut off.
       if (check.prefix === undefined || check.prefix.chunks - noted < WATERMARK_OF_SEAL) continue
@@ -153,10 +185,10 @@ export class LogStreamsService {
         state: 'expired',
         prefix: emptyTotals(key),
         had: record.totals ?? emptyTotals(key),
-        ...lossesOf(record),
+        ...knownLosses(record),
         ...(record.expiredAt === undefined ? {} : { expiredAt: record.expiredAt.toISOString() }),
       }
-    if (record?.totals !== undefined) return { state: record.state, prefix: record.totals, ...lossesOf(record) }
+    if (record?.totals !== undefined) return { state: record.state, prefix: record.totals, ...knownLosses(record) }
     const { prefix, ranges } = await this.scan(key, record, record?.state === 'interrupted')
     if (record?.state !== 'interrupted') return { state: 'open', prefix }
     const gaps = gapsOf(prefix.lines, ranges, record.expected?.lines)
@@ -188,23 +220,24 @@ export class LogStreamsService {
   }
 
   /** Writes the seals; of the streams that someone else sealed meanwhile, whether it was with the same totals. */
-  private async sealAll(streams: readonly KeyedTotals[]): Promise<Map<string, SealDecision>> {
+  private async sealAll(streams: readonly (KeyedTotals & { announced: StreamTotals })[]): Promise<Map<string, SealDecision>> {
     const done = await this.repository.seal(streams)
     const others = streams.filter((_, i) => done[i] !== true)
     const records = await this.repository.findMany(others.map(({ key }) => key))
     this.notify(streams.map(({ key }) => key))
     return new Map(
-      others.map(({ key, totals }, i) => {
+      others.map(({ key, announced }, i) => {
         const stored = records[i]?.totals
-        return [attemptKeyString(key), stored === undefined ? { state: 'missing' as const, missing: [] } : sealedBefore(stored, totals)]
+        return [attemptKeyString(key), stored === undefined ? { state: 'missing' as const, missing: [] } : sealedBefore(stored, announced)]
       }),
     )
   }
 
   private report(stream: KeyWithTotals, decision: SealDecision | undefined): SealResult {
     if (decision === undefined) throw new Error('A stream without a decision')
-    const { state, missing, reason } = decision
-    if (state === 'conflict') this.logger.error('A log stream cannot be sealed', { stream: attemptKeyString(stream), reason, totals: stream.totals })
+    const { state, missing } = decision
+    if (decision.state === 'conflict')
+      this.logger.error('A log stream cannot be sealed', { stream: attemptKeyString(stream), reason: decision.reason, totals: stream.totals })
     return { state, missing }
   }
 
@@ -218,12 +251,12 @@ export function completenessOf({ prefix, had = prefix, ...rest }: StreamView): O
   return { ...rest, total: had.lines }
 }
 
-const lossesOf = ({ totals }: StreamRecord): { losses?: LogLoss[] } => (totals?.losses === undefined ? {} : { losses: totals.losses })
+const knownLosses = ({ totals }: StreamRecord): { losses?: LogLoss[] } => (totals?.losses === undefined ? {} : { losses: totals.losses })
 const wholeRange = (lines: number): LineRange[] => (lines === 0 ? [] : [{ from: 0, to: lines }])
 
+/** A worker that lost the end of its spool may say less than what the stream was sealed with. */
 function sealedBefore(stored: StreamTotals, announced: StreamTotals): SealDecision {
   const difference = differenceOf(stored, announced)
-  return difference === undefined
-    ? { state: 'sealed', missing: [] }
-    : { state: 'conflict', missing: [], reason: `sealed before with other totals: ${difference}` }
+  if (difference === undefined || (announced.lines < stored.lines && (announced.losses?.length ?? 0) > 0)) return { state: 'sealed', missing: [], end: stored }
+  return { state: 'conflict', missing: [], reason: `sealed before with other totals: ${difference}` }
 }

@@ -67,12 +67,13 @@ export class LogStreamsSweeper implements OnApplicationBootstrap, OnApplicationS
 
   private async check({ key, expected, progress }: ExpectedStream): Promise<void> {
     const now = this.clock.now()
-    const { state, storedLines, reason } = await this.streams.decide(key, expected, await this.streams.record(key))
-    if (state === 'sealed') {
+    const decision = await this.streams.decide(key, expected, await this.streams.record(key))
+    const { storedLines } = decision
+    if (decision.state === 'sealed') {
       await this.streams.seal([{ ...key, totals: expected }])
       this.logger.info('Sealed a log stream whose seal was lost', { stream: attemptKeyString(key) })
-    } else if (state === 'conflict') {
-      await this.streams.interrupt(key, `What is stored does not agree with what the worker announced: ${reason ?? ''}`)
+    } else if (decision.state === 'conflict') {
+      await this.streams.interrupt(key, `What is stored does not agree with what the worker announced: ${decision.reason ?? ''}`)
     } else if (progress === undefined || progress.lines !== storedLines) {
       await this.repository.noteProgress(key, { lines: storedLines, at: new Date(now) })
     } else if (now - progress.at.getTime() >= STALLED_MS) {

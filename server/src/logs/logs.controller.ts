@@ -22,7 +22,8 @@ export class LogsController {
 
   @Get()
   @ApiOperation({
-    summary: 'A page of lines. A page may end early (at 8 MiB of text, or after 200,000 lines searched for one side): `next` goes on from there',
+    summary:
+      'A page of lines. A line longer than 64 KiB is one item under the number of its first piece. A page may end early (at 8 MiB of text, or after 200,000 lines searched for one side): `next` goes on from there',
   })
   @Answers(LogPage)
   page(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string, @Query({ schema: LogQuery }) query: LogQuery): Promise<LogPage> {
@@ -49,7 +50,7 @@ export class LogsController {
   @Get('follow')
   @ApiOperation({
     summary:
-      'Server-Sent Events: a line each, `attempt` when a retry begins, `end` when the log is complete, `forbidden` when the right to read it was withdrawn meanwhile',
+      'Server-Sent Events: a line each (a long one in pieces), `attempt` when a retry begins, `end` when the log is complete, `error` with the reason when it ends before that, `forbidden` when the right to read it was withdrawn meanwhile',
   })
   @AnswersText('text/event-stream', {
     description:
@@ -66,7 +67,7 @@ export class LogsController {
   }
 
   @Get('verify')
-  @ApiOperation({ summary: 'Recomputes the digest chain of what is stored' })
+  @ApiOperation({ summary: 'Recomputes the digest chain of what is stored; state and losses say whether that is all that the process wrote' })
   @Answers(LogVerification)
   verify(
     @CurrentPrincipal() principal: Principal,

@@ -1,13 +1,15 @@
 import { Injectable } from '@nestjs/common'
 import type { LogLineView, LogPage, LogQuery, LogVerification, VerifyQuery } from '@jobtrail/shared/api/logs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { chainDigest, decodeLines, unpackBody } from '@jobtrail/shared/log/codec'
-import { isCheckedLog } from '@jobtrail/shared/domain/statuses'
+import { chainDigest, checkBody, unpackBody } from '@jobtrail/shared/log/codec'
 import type { LogLine } from '@jobtrail/shared/log/chunk'
+import { isCheckedLog } from '@jobtrail/shared/domain/statuses'
 import { Principal } from '../auth/principal.js'
-import { isOnSide, lineView } from './domain/line-view.js'
+import { linesOf } from './domain/chunk-lines.js'
+import { isOnSide, lineView, wholeView } from './domain/line-view.js'
 import { nextLine, pageWindow, type PageWindow } from './domain/page-window.js'
 import { differenceOf, emptyTotals } from './domain/stream-totals.js'
+import { LineJoiner, MAX_PIECES, type WholeLine, wholeLines } from './domain/whole-lines.js'
 import { LogHoleError, LogReader } from './log-reader.service.js'
 import type { StoredChunk } from './log-store.js'
 import { completenessOf } from './log-streams.service.js'
@@ -15,8 +17,6 @@ import { completenessOf } from './log-streams.service.js'
 /** A page ends early at so many bytes of text, and a search for lines of one side after so many lines: `next` goes on from there. */
 const MAX_PAGE_BYTES = 8 * 1024 * 1024
 const MAX_LINES_SEARCHED = 200_000
-
-export const linesOf = ({ header, data }: StoredChunk): LogLine[] => decodeLines(header, unpackBody(header.encoding, data))
 
 /** Pages of a log, and its verification. */
 @Injectable()
@@ -29,7 +29,7 @@ export class LogsService {
     const view = await this.reader.view(selected)
     const { prefix, state } = view
     const window = pageWindow(query, prefix.lines, query.stream !== undefined)
-    const { lines, reached } = await this.collect(key, window, query)
+    const { lines, reached } = await this.collect(key, window, prefix.lines, query)
     return { ...completenessOf(view), task: key.task, attempt: key.attempt, lines, next: nextLine(query.order, reached, prefix.lines, state) }
   }
 
@@ -63,15 +63,47 @@ export class LogsService {
       return answer(false, 'A chunk that was stored is missing')
     }
     const difference = isCheckedLog(state) ? differenceOf(sums, prefix) : undefined
+    if (isCheckedLog(state) && (await this.reader.hasBeyond(key, prefix.lines))) return answer(false, 'Lines are stored beyond those that it was sealed with')
     if (difference !== undefined) return answer(false, `Differs from what was sealed: ${difference}`)
     const [gap] = gaps ?? []
     return gap === undefined ? answer(true) : answer(false, `Lines ${gap.from} to ${gap.to - 1} have not arrived`, gap.from)
   }
 
   /** `reached` as `nextLine` wants it. */
-  private async collect(key: AttemptKey, { from, to }: PageWindow, { limit, order, stream }: LogQuery): Promise<{ lines: LogLineView[]; reached: number }> {
+  private async collect(key: AttemptKey, window: PageWindow, total: number, query: LogQuery): Promise<{ lines: LogLineView[]; reached: number }> {
+    const { lines, reached } = await this.pieces(key, window, query)
+    if (query.pieces) return { lines: lines.map((line) => lineView(key, line)), reached }
+    if (query.order === 'desc')
+      return {
+        lines: wholeLines(lines.toReversed())
+          .toReversed()
+          .map((line) => wholeView(key, line)),
+        reached,
+      }
+    const joiner = new LineJoiner()
+    const whole = lines.flatMap((line) => joiner.add(line))
+    // The rest of the last line is behind the window.
+    const end = joiner.isOpen ? await this.complete(key, joiner, reached, total, whole) : reached
+    return { lines: [...whole, ...joiner.rest()].map((line) => wholeView(key, line)), reached: end }
+  }
+
+  /** Adds the pieces from line `from` on that belong to a line which is not whole, up to the first line that does not; the line after them. */
+  private async complete(key: AttemptKey, joiner: LineJoiner, from: number, total: number, whole: WholeLine[]): Promise<number> {
+    let at = from
+    for await (const chunk of this.reader.chunks(key, from, Math.min(total, from + MAX_PIECES))) {
+      for (const line of linesOf(chunk)) {
+        if (line.n < from) continue
+        if (!joiner.continues(line)) return at
+        whole.push(...joiner.add(line))
+        at = line.n + 1
+      }
+    }
+    return at
+  }
+
+  private async pieces(key: AttemptKey, { from, to }: PageWindow, { limit, order, stream }: LogQuery): Promise<{ lines: LogLine[]; reached: number }> {
     const isDescending = order === 'desc'
-    const lines: LogLineView[] = []
+    const lines: LogLine[] = []
     let bytes = 0
     let searched = 0
     let reached = isDescending ? to : from
@@ -83,7 +115,7 @@ export class LogsService {
         reached = isDescending ? line.n : line.n + 1
         searched++
         if (stream !== undefined && !isOnSide(line.flags, stream)) continue
-        lines.push(lineView(key, line))
+        lines.push(line)
         bytes += line.text.length
       }
     }
@@ -97,7 +129,7 @@ function verifyChunk(before: { lines: number; bytes: number; digest: string }, {
   if (header.offset !== before.bytes) return 'The chunk has the wrong place among the bytes of the stream'
   try {
     const body = unpackBody(header.encoding, data)
-    decodeLines(header, body)
+    checkBody(header, body)
     if (chainDigest(before.digest, header, body) !== header.digest) return 'The digest chain is broken here'
   } catch (error) {
     return `The chunk does not decode: ${error instanceof Error ? error.message : String(error)}`

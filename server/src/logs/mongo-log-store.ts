@@ -1,13 +1,13 @@
 import { Binary, type Collection, type Filter, MongoBulkWriteError } from 'mongodb'
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import type { ChunkHeader } from '@jobtrail/shared/log/chunk'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Metrics } from '../platform/metrics.js'
 import { Mongo } from '../platform/mongo.js'
-import { type ChunkId, chunkId } from './log-key.js'
-import { type ChunkPosition, type ChunkRead, LogStore, type PutResult, type StoredChunk } from './log-store.js'
+import { type ChunkId, chunkId, keyOf } from './log-key.js'
+import { type CheckedChunk, type ChunkPosition, type ChunkRead, LogStore, type PutResult, type StoredChunk } from './log-store.js'
 
 /** A document of log_chunks. `size` is the length of `body`. Full field names: they cost 0.05 bytes a line in full chunks, and the block compressor takes most of it in small ones. */
 type ChunkDocument = {
@@ -21,13 +21,15 @@ type ChunkDocument = {
   checksum: number
   digest: Binary
   body: Binary
+  /** Its first marker line, where there is one. */
+  marker?: number
 }
-type PositionDocument = Pick<ChunkDocument, '_id' | 'count' | 'bytes' | 'offset' | 'digest'>
+type PositionDocument = Pick<ChunkDocument, '_id' | 'count' | 'bytes' | 'offset' | 'digest' | 'marker'>
 
-const POSITION = { count: 1, bytes: 1, offset: 1, digest: 1 } as const
+const POSITION = { count: 1, bytes: 1, offset: 1, digest: 1, marker: 1 } as const
 const DROP_BATCH = 2_000
 /** Streams in one filter: each is a range of its own to MongoDB. */
-const DROP_STREAMS = 100
+const STREAMS_AT_ONCE = 100
 /** The driver has no deadline of its own for an operation (its `timeoutMS` does nothing): these end one that MongoDB can't finish, such as a write without a majority. */
 const OPERATION_MS = 10_000
 const WRITE_CONCERN = { w: 'majority', journal: true, wtimeoutMS: OPERATION_MS } as const
@@ -69,7 +71,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     })
   }
 
-  async put(chunks: readonly Chunk[]): Promise<PutResult[]> {
+  async put(chunks: readonly CheckedChunk[]): Promise<PutResult[]> {
     const results: PutResult[] = chunks.map(() => 'ok')
     try {
       await this.chunks.insertMany(chunks.map(toDocument), { ordered: false, writeConcern: WRITE_CONCERN })
@@ -145,17 +147,55 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     return document === null ? undefined : toPosition(document)
   }
 
-  async firstPositions(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]> {
-    const byStream = new Map<string, ChunkPosition>()
-    const cursor = this.chunks.find<PositionDocument>({ _id: { $in: keys.map((key) => chunkId(key, 0)) } }, { projection: POSITION, maxTimeMS: OPERATION_MS })
-    for await (const document of cursor) byStream.set(idString(document._id), toPosition(document))
-    return keys.map((key) => byStream.get(idString(chunkId(key, 0))))
+  async onlyPositions(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]> {
+    const result: (ChunkPosition | undefined)[] = []
+    for (let from = 0; from < keys.length; from += STREAMS_AT_ONCE) result.push(...(await this.onlyOf(keys.slice(from, from + STREAMS_AT_ONCE))))
+    return result
+  }
+
+  /** Two chunks of a stream prove that it has more than one. When those of some fill the answer, what is not in it is left to a closer look. */
+  private async onlyOf(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]> {
+    const limit = 2 * keys.length
+    const found = await this.chunks
+      .find<PositionDocument>({ $or: keys.map((key) => inStream(key, 0)) }, { projection: POSITION, limit, batchSize: limit, maxTimeMS: OPERATION_MS })
+      .toArray()
+    if (found.length === limit) return keys.map(() => undefined)
+    const byStream = new Map<string, PositionDocument[]>()
+    for (const document of found) {
+      const id = attemptKeyString(keyOf(document._id))
+      byStream.set(id, [...(byStream.get(id) ?? []), document])
+    }
+    return keys.map((key) => {
+      const [only, ...others] = byStream.get(attemptKeyString(key)) ?? []
+      return only === undefined || others.length > 0 ? undefined : toPosition(only)
+    })
+  }
+
+  async haveBegun(keys: readonly AttemptKey[]): Promise<boolean[]> {
+    if (keys.length === 0) return []
+    const begun = new Set<string>()
+    const cursor = this.chunks.find({ _id: { $in: keys.map((key) => chunkId(key, 0)) } }, { projection: { _id: 1 }, maxTimeMS: OPERATION_MS })
+    for await (const { _id } of cursor) begun.add(idString(_id))
+    return keys.map((key) => begun.has(idString(chunkId(key, 0))))
+  }
+
+  async hasAny(keys: readonly AttemptKey[]): Promise<boolean> {
+    for (let from = 0; from < keys.length; from += STREAMS_AT_ONCE) {
+      const some = { $or: keys.slice(from, from + STREAMS_AT_ONCE).map((key) => inStream(key, 0)) }
+      if ((await this.chunks.findOne(some, { projection: { _id: 1 }, maxTimeMS: OPERATION_MS })) !== null) return true
+    }
+    return false
+  }
+
+  /** Answered from the index alone. */
+  async starts(key: AttemptKey, from: number, to: number): Promise<number[]> {
+    return (await this.chunks.find(inStream(key, from, to), { projection: { _id: 1 }, maxTimeMS: OPERATION_MS }).toArray()).map(({ _id }) => _id.n)
   }
 
   /** In batches, so that no single command outlasts its deadline however long the logs are. */
   async drop(keys: readonly AttemptKey[]): Promise<void> {
-    for (let from = 0; from < keys.length; from += DROP_STREAMS)
-      await this.dropAll({ $or: keys.slice(from, from + DROP_STREAMS).map((key) => inStream(key, 0)) })
+    for (let from = 0; from < keys.length; from += STREAMS_AT_ONCE)
+      await this.dropAll({ $or: keys.slice(from, from + STREAMS_AT_ONCE).map((key) => inStream(key, 0)) })
   }
 
   private async dropAll(all: Filter<ChunkDocument>): Promise<void> {
@@ -185,7 +225,7 @@ function writeErrorsOf(error: unknown): { index: number; code: number }[] {
   return writeErrors.map(({ index, code }) => ({ index, code }))
 }
 
-function toDocument({ header, data }: Chunk): ChunkDocument {
+function toDocument({ header, data, marker }: CheckedChunk): ChunkDocument {
   return {
     _id: chunkId(header, header.n),
     count: header.count,
@@ -197,6 +237,7 @@ function toDocument({ header, data }: Chunk): ChunkDocument {
     checksum: header.checksum,
     digest: new Binary(Buffer.from(header.digest, 'hex')),
     body: new Binary(data),
+    ...(marker === undefined ? {} : { marker }),
   }
 }
 
@@ -210,6 +251,6 @@ function fromDocument(document: ChunkDocument): StoredChunk {
   }
 }
 
-function toPosition({ _id, count, bytes, offset, digest }: PositionDocument): ChunkPosition {
-  return { n: _id.n, count, bytes, offset, digest: digest.toString('hex') }
+function toPosition({ _id, count, bytes, offset, digest, marker }: PositionDocument): ChunkPosition {
+  return { n: _id.n, count, bytes, offset, digest: digest.toString('hex'), ...(marker === undefined ? {} : { marker }) }
 }

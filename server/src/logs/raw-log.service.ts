@@ -7,15 +7,15 @@ import type { RawQuery } from '@jobtrail/shared/api/logs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { AppError } from '@jobtrail/shared/domain/errors'
 import { isClosedLog } from '@jobtrail/shared/domain/statuses'
-import { joinLines, rawText, unpackBody } from '@jobtrail/shared/log/codec'
+import { joinLines } from '@jobtrail/shared/log/codec'
 import { LiveRights } from '../auth/live-rights.js'
 import { Principal } from '../auth/principal.js'
 import { type ByteRange, parseRange } from './domain/byte-range.js'
+import { linesOf, writtenBytes } from './domain/chunk-lines.js'
 import { coalesce } from './domain/coalesce.js'
-import { isoTime, isOnSide, lineView } from './domain/line-view.js'
+import { isoTime, isOnSide, wholeView } from './domain/line-view.js'
+import { LineJoiner, type WholeLine } from './domain/whole-lines.js'
 import { LogReader } from './log-reader.service.js'
-import type { StoredChunk } from './log-store.js'
-import { linesOf } from './logs.service.js'
 
 /** Bytes that wait for a slow client inside the stream; what is read ahead comes on top. */
 const HIGH_WATER_BYTES = 256 * 1024
@@ -95,14 +95,20 @@ export class RawLogService {
   }
 
   private async *whole(key: AttemptKey, lines: number, { stream, format, timestamps }: RawQuery): AsyncGenerator<Buffer> {
+    const joiner = new LineJoiner()
+    const formed = (wanted: readonly WholeLine[]): Buffer =>
+      format === 'jsonl'
+        ? Buffer.from(wanted.map((line) => `${JSON.stringify(wholeView(key, line))}\n`).join(''))
+        : joinLines(wanted.map((line) => ({ ...line, text: Buffer.concat([Buffer.from(`${isoTime(line.at)} `), line.text]) })))
     for await (const chunk of this.reader.chunks(key, 0, lines)) {
-      if (stream === undefined && format === 'text' && !timestamps) yield writtenBytes(chunk)
+      const isPlain = format === 'text' && !timestamps
+      if (isPlain && stream === undefined) yield writtenBytes(chunk)
       else {
         const wanted = linesOf(chunk).filter(({ flags }) => stream === undefined || isOnSide(flags, stream))
-        if (format === 'jsonl') yield Buffer.from(wanted.map((line) => `${JSON.stringify(lineView(key, line))}\n`).join(''))
-        else yield joinLines(timestamps ? wanted.map((line) => ({ ...line, text: Buffer.concat([Buffer.from(`${isoTime(line.at)} `), line.text]) })) : wanted)
+        yield isPlain ? joinLines(wanted) : formed(wanted.flatMap((line) => joiner.add(line)))
       }
     }
+    yield formed(joiner.rest())
   }
 
   private async *part(key: AttemptKey, lines: number, { from, to }: ByteRange): AsyncGenerator<Buffer> {
@@ -115,13 +121,6 @@ export class RawLogService {
       if (at >= to) return
     }
   }
-}
-
-/** The bytes of a chunk as the process wrote them. Their number was announced, so it has to be right. */
-function writtenBytes({ header, data }: StoredChunk): Buffer {
-  const bytes = rawText(header, unpackBody(header.encoding, data))
-  if (bytes.length !== header.bytes) throw new RangeError(`The chunk at line ${header.n} has ${bytes.length} bytes where ${header.bytes} were promised`)
-  return bytes
 }
 
 function compressorFor(encoding: string | false): ReturnType<typeof createGzip> | ReturnType<typeof createBrotliCompress> | undefined {

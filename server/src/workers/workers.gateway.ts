@@ -206,7 +206,9 @@ export class WorkersGateway implements OnApplicationBootstrap {
 
   private async seal(session: Session, { streams }: Seal): Promise<SealReply> {
     const owned = await this.ownership(session, streams)
-    const known = await this.streams.seal(streams.filter((_, i) => owned[i]))
+    const mine = streams.filter((_, i) => owned[i])
+    const lost = await this.lostAmong(mine.filter(({ totals }) => totals.losses === undefined))
+    const known = await this.streams.seal(mine.map((stream) => ({ ...stream, isLost: lost.has(attemptKeyString(stream)) })))
     let at = 0
     return { results: owned.map((isOwned) => (isOwned ? known[at++] : undefined) ?? { state: 'unknown', missing: [] }) }
   }
@@ -217,6 +219,12 @@ export class WorkersGateway implements OnApplicationBootstrap {
       connection.id,
     )
     return {}
+  }
+
+  /** Those that were given up: a worker that does not say what is missing of their logs may have died before it had read everything. */
+  private async lostAmong(keys: readonly AttemptKey[]): Promise<Set<string>> {
+    const attempts = keys.length === 0 ? [] : await this.attempts.findMany(keys.map(attemptId))
+    return new Set(attempts.filter(({ status }) => status === 'LOST').map(({ _id }) => attemptKeyString(attemptKeyOf(_id))))
   }
 
   /** Whether each stream is of an attempt that this worker was given: by its own name, now or in a former life. */

@@ -18,18 +18,21 @@ export const LogLineView = z.object({
   attempt: z.int(),
   task: z.int(),
   text: z.string(),
-  /** The line was longer than 64 KiB and goes on in the next. */
+  /** The line goes on in the next number of its side: it is longer than 1 MiB, or was asked for by pieces, or its rest has not arrived. */
   cut: z.literal(true).optional(),
+  /** The line was stored in so many pieces of 64 KiB. Each has a number: `n` is the first, those of the others belong to no other line. */
+  pieces: z.int().optional(),
 })
 export type LogLineView = z.infer<typeof LogLineView>
 
-/** `from` is a line number; negative counts from the end; default: the first line, or in descending order the last. With `stream`, `n` stays the number in the whole log and `limit` counts matching lines. */
+/** `from` is a line number; negative counts from the end; default: the first line, or in descending order the last. With `stream`, `n` stays the number in the whole log and `limit` counts matching lines. `pieces=true`: an item for each number, as followers get them; otherwise a line longer than 64 KiB is one item. */
 export const LogQuery = z.strictObject({
   ...selection,
   from: z.coerce.number().int().optional(),
   limit: z.coerce.number().int().min(1).max(LOG_PAGE_LIMIT).default(1_000),
   stream: side,
   order: z.enum(['asc', 'desc']).default('asc'),
+  pieces: QueryFlag.default(false),
 })
 export type LogQuery = z.infer<typeof LogQuery>
 
@@ -102,6 +105,10 @@ export type FollowEnd = z.infer<typeof FollowEnd>
 /** Data of the event `forbidden`: the caller lost the right to follow while it followed, and is sent nothing more. */
 export const FollowDenied = z.object({ code: z.enum(['UNAUTHENTICATED', 'FORBIDDEN']), message: z.string() })
 export type FollowDenied = z.infer<typeof FollowDenied>
+
+/** Data of the event `error`: why following ends before its log does. `UNAVAILABLE`: connect again and go on; any other code: it would end the same way. */
+export const FollowFailed = z.object({ code: z.string(), message: z.string() })
+export type FollowFailed = z.infer<typeof FollowFailed>
 
 export const VerifyQuery = z.strictObject(selection)
 export type VerifyQuery = z.infer<typeof VerifyQuery>

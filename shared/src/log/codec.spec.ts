@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { LineFlag, MAX_CHUNK_LINES } from './chunk.js'
 import { type Chunk, ChunkBuilder } from './chunk-builder.js'
-import { chainDigest, decodeLines, genesisDigest, isChecksumRight, joinLines, rawText, unpackBody } from './codec.js'
+import { chainDigest, checkBody, countLines, decodeLines, genesisDigest, isChecksumRight, joinLines, rawText, unpackBody } from './codec.js'
 import { mergeRanges, missingRanges } from './ranges.js'
 
 const key = { instanceId: '01234567-89ab-7def-8123-456789abcdef', task: 0, attempt: 1 }
@@ -34,6 +34,8 @@ describe('chunks', () => {
         const { chunks } = build(lines, perChunk)
         const decoded = chunks.flatMap(({ header, data }) => {
           expect(isChecksumRight(header, data)).toBe(true)
+          expect(() => checkBody(header, unpackBody(header.encoding, data))).not.toThrow()
+          expect(countLines(unpackBody(header.encoding, data))).toBe(header.count)
           return decodeLines(header, unpackBody(header.encoding, data))
         })
         expect(decoded.map(({ n }) => n)).toEqual(lines.map((_, i) => i))
@@ -77,6 +79,10 @@ describe('chunks', () => {
     expect(() => decodeLines({ ...header, count: 3 }, body)).toThrow(RangeError)
     expect(() => decodeLines({ ...header, count: 1 }, body)).toThrow(RangeError)
     expect(() => decodeLines(header, body.subarray(0, -1))).toThrow(RangeError)
+    for (const bytes of [0, 3, 5]) expect(() => checkBody({ ...header, bytes }, body)).toThrow(`4 bytes where ${bytes}`)
+    expect(() => checkBody({ ...header, bytes: 4, firstAt: 8.7e15 }, body)).toThrow('a time')
+    expect(checkBody({ ...header, bytes: 4 }, body)).toBeUndefined()
+    expect(checkBody({ ...header, bytes: 4 }, Buffer.from([0, 8, ...Buffer.from('a\nb\n')]))).toBe(1)
   })
 })
 

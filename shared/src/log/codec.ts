@@ -1,7 +1,18 @@
 import { createHash } from 'node:crypto'
-import { brotliCompressSync, brotliDecompressSync, constants, crc32 } from 'node:zlib'
+import { promisify } from 'node:util'
+import { brotliCompressSync, brotliDecompress, brotliDecompressSync, constants, crc32 } from 'node:zlib'
 import type { AttemptKey } from '../domain/attempt-key.js'
-import { type ChunkHeader, COMPRESS_FROM_BYTES, hasNewline, LINE_FLAG_BITS, type LogLine, MAX_CHUNK_BYTES, MAX_CHUNK_LINES, MAX_LINE_BYTES } from './chunk.js'
+import {
+  type ChunkHeader,
+  COMPRESS_FROM_BYTES,
+  hasNewline,
+  LINE_FLAG_BITS,
+  LineFlag,
+  type LogLine,
+  MAX_CHUNK_BYTES,
+  MAX_CHUNK_LINES,
+  MAX_LINE_BYTES,
+} from './chunk.js'
 
 /**
  * A chunk's body: the varints `(delta ms << 4) | flags` of its lines, one after another (delta to the line before, the first to `firstAt`, never negative),
@@ -10,6 +21,8 @@ import { type ChunkHeader, COMPRESS_FROM_BYTES, hasNewline, LINE_FLAG_BITS, type
  */
 
 const NEWLINE = 0x0a
+/** The last moment that a Date can hold. */
+export const MAX_TIME = 8.64e15
 const MAX_BODY_BYTES = MAX_CHUNK_BYTES + MAX_LINE_BYTES + MAX_CHUNK_LINES * 8
 
 /** The digest before a stream's first chunk: ties a chain to its stream. */
@@ -33,6 +46,13 @@ export function packBody(body: Buffer): { data: Buffer; encoding: ChunkHeader['e
     params: { [constants.BROTLI_PARAM_QUALITY]: 1, [constants.BROTLI_PARAM_LGWIN]: 18, [constants.BROTLI_PARAM_SIZE_HINT]: body.length },
   })
   return { data, encoding: 'br', checksum: crc32(data) }
+}
+
+const decompress = promisify(brotliDecompress)
+
+/** {@link unpackBody} on another thread. */
+export async function unpackBodyAside(encoding: ChunkHeader['encoding'], data: Buffer): Promise<Buffer> {
+  return encoding === 'plain' ? data : decompress(data, { maxOutputLength: MAX_BODY_BYTES })
 }
 
 /** The inverse of {@link packBody}. Throws on bytes that do not decode or grow beyond a chunk's limit. */
@@ -90,11 +110,51 @@ export function decodeLines(header: Pick<ChunkHeader, 'n' | 'count' | 'firstAt'>
   return lines
 }
 
+/**
+ * Checks that an uncompressed body holds exactly what its header promises; returns the number of its first marker line, if there is one. Throws RangeError that says
+ * what is wrong: what passes can be read by every reader.
+ */
+export function checkBody(header: Pick<ChunkHeader, 'n' | 'count' | 'bytes' | 'firstAt'>, body: Buffer): number | undefined {
+  const { metas, textAt } = readMeta(body, header.count)
+  let from = textAt
+  let bytes = 0
+  let at = header.firstAt
+  let marker: number | undefined
+  for (let i = 0; i < header.count; i++) {
+    const meta = metas[i] ?? 0
+    const flags = meta % (1 << LINE_FLAG_BITS)
+    const end = body.indexOf(NEWLINE, from)
+    if (end < 0) throw new RangeError(`Chunk body: ${i} lines where ${header.count} were promised`)
+    bytes += end - from + (hasNewline(flags) ? 1 : 0)
+    at += Math.floor(meta / (1 << LINE_FLAG_BITS))
+    if ((flags & LineFlag.MARKER) !== 0) marker ??= header.n + i
+    from = end + 1
+  }
+  if (from !== body.length) throw new RangeError('Chunk body: bytes after the last line')
+  if (bytes !== header.bytes) throw new RangeError(`Chunk body: ${bytes} bytes where ${header.bytes} were promised`)
+  if (at > MAX_TIME) throw new RangeError('Chunk body: a time that no date can have')
+  return marker
+}
+
 /** The bytes that the process wrote, from an uncompressed body. Without flags on any line this is a view, with no copy and no work per line. */
 export function rawText(header: Pick<ChunkHeader, 'n' | 'count' | 'firstAt'>, body: Buffer): Buffer {
   const { metas, textAt } = readMeta(body, header.count)
   if (metas.every((meta) => hasNewline(meta % (1 << LINE_FLAG_BITS)))) return body.subarray(textAt)
   return joinLines(decodeLines(header, body))
+}
+
+/** How many lines a body holds, found from the body alone: so many that its table and its text agree. Undefined when there is no such number. */
+export function countLines(body: Buffer): number | undefined {
+  let left = 0
+  for (let at = body.indexOf(NEWLINE); at >= 0; at = body.indexOf(NEWLINE, at + 1)) left++
+  for (let at = 0, count = 0; at < body.length && count < MAX_CHUNK_LINES; at++) {
+    const byte = body[at] ?? 0
+    if (byte === NEWLINE) left--
+    if (byte >= 0x80) continue
+    count++
+    if (left === count && body.at(-1) === NEWLINE) return count
+  }
+  return undefined
 }
 
 /** Lines as bytes again: each with the newline that the process wrote, or none. */

@@ -40,7 +40,7 @@ export type LogLines = z.infer<typeof LogLines>
 export const LogState = FollowEnd.extend({ follow: z.int(), status: z.enum(INSTANCE_STATUSES), nextAttempt: z.int().optional(), isEnd: z.boolean() })
 export type LogState = z.infer<typeof LogState>
 
-/** The right to follow a log was withdrawn: nothing more of it will come. Wants no answer. */
+/** The right to follow a log was withdrawn, or the log cannot be read on: nothing more of it will come. Wants no answer. */
 export const LogDenied = z.object({ follow: z.int(), message: z.string() })
 export type LogDenied = z.infer<typeof LogDenied>
 

@@ -1,6 +1,8 @@
 import type { LogLineView } from '@jobtrail/shared/api/logs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { LineFlag, type LogLine } from '@jobtrail/shared/log/chunk'
+import { MAX_TIME } from '@jobtrail/shared/log/codec'
+import type { WholeLine } from './whole-lines.js'
 
 export type Side = 'stdout' | 'stderr'
 
@@ -26,12 +28,17 @@ export function lineView(key: AttemptKey, { n, at, flags, text }: LogLine): LogL
   }
 }
 
+/** As {@link lineView}, of all of its pieces. */
+export function wholeView(key: AttemptKey, line: WholeLine): LogLineView {
+  return line.pieces === 1 ? lineView(key, line) : { ...lineView(key, line), pieces: line.pieces }
+}
+
 let lastAt = Number.NaN
 let lastText = ''
 /** ISO 8601 in UTC with milliseconds. Neighbouring lines mostly have the same millisecond. */
 export function isoTime(at: number): string {
   if (at !== lastAt) {
-    lastText = new Date(at).toISOString()
+    lastText = new Date(Math.min(at, MAX_TIME)).toISOString()
     lastAt = at
   }
   return lastText

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
 import type { ChunkPosition } from '../log-store.js'
-import { appendRange, decideSeal, emptyTotals, extendPrefix, gapsOf, MAX_RANGES } from './stream-totals.js'
+import { appendRange, decideSeal, emptyTotals, extendPrefix, gapsOf, lossesOf, MAX_RANGES } from './stream-totals.js'
 
 const KEY = { instanceId: '01a1fb82-0f76-78ef-91c6-85373c23ff80', task: 0, attempt: 1 }
 
@@ -103,6 +103,35 @@ describe('seal', () => {
         chunks.filter((_, i) => i % 2 === 0),
       ).missing,
     ).toHaveLength(MAX_RANGES)
+  })
+})
+
+describe('losses', () => {
+  const { chunks, totals } = stream([3, 2, 4])
+  const died = { reason: 'worker-died' as const, at: 5, lines: null, bytes: null }
+  const known = { ...extendPrefix(emptyTotals(KEY), chunks.slice(0, 2)).prefix, losses: [died] }
+
+  test('let a worker that lost the end of its spool seal what had arrived of it, and nobody else', () => {
+    expect(decideSeal(known, emptyTotals(KEY), chunks)).toMatchObject({ state: 'sealed', end: totals })
+    expect(decideSeal({ ...known, losses: [] }, emptyTotals(KEY), chunks).state).toBe('conflict')
+    expect(decideSeal({ ...known, digest: 'f'.repeat(64) }, emptyTotals(KEY), chunks).state).toBe('conflict')
+  })
+
+  test('begin where what had arrived ends, and are none when that is all that the attempt ended with', () => {
+    expect(lossesOf(totals, known, { isLost: true })).toEqual([{ ...died, at: 9 }])
+    expect(lossesOf(totals, known, { isLost: false, expected: totals })).toEqual([])
+    expect(lossesOf(totals, known, { isLost: false, expected: { ...totals, losses: [{ ...died, at: 9 }] } })).toEqual([{ ...died, at: 9 }])
+  })
+
+  test('of a worker that names none are a marker line that was seen, and whatever it did not see before it was given up', () => {
+    expect(lossesOf(totals, totals, { isLost: false })).toEqual([])
+    expect(lossesOf(totals, { ...totals, losses: [] }, { isLost: true })).toEqual([])
+    expect(lossesOf(totals, totals, { isLost: true })).toEqual([{ ...died, at: 9 }])
+    const { prefix } = extendPrefix(
+      emptyTotals(KEY),
+      chunks.map((chunk, i) => (i === 0 ? chunk : { ...chunk, marker: chunk.n })),
+    )
+    expect(lossesOf(prefix, totals, { isLost: false })).toEqual([{ reason: 'limit', at: 3, lines: null, bytes: null }])
   })
 })
 

@@ -51,6 +51,10 @@ export class FollowHub implements OnModuleInit {
     }
   }
 
+  noteFailure(key: AttemptKey, err: unknown): void {
+    this.logger.error('A followed log could not be read on', { stream: attemptKeyString(key), err })
+  }
+
   private acquire(key: AttemptKey): Shared {
     if (this.isClosed) throw new AppError('UNAVAILABLE', 'This server is leaving: connect again', { retryAfterMs: RETRY_AFTER_MS })
     const id = attemptKeyString(key)

@@ -1,7 +1,9 @@
 import type { Response } from 'express'
-import type { FollowDenied, FollowEnd } from '@jobtrail/shared/api/logs'
+import type { FollowDenied, FollowEnd, FollowFailed } from '@jobtrail/shared/api/logs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
 import { type Denial, denialText } from '../../auth/live-rights.js'
+import { answerTo } from '../../platform/http/problem.filter.js'
 import { followDecision } from '../domain/follow-decision.js'
 import { resolveLine } from '../domain/page-window.js'
 import { namedEvent, textFrom } from '../domain/sse.js'
@@ -33,7 +35,10 @@ export class Follower {
     private readonly right: AbortSignal,
   ) {}
 
-  /** Resolves when the log has ended, the client has left or may not read on, or this server is leaving. Rejects before anything was sent if the log can't be read. */
+  /**
+   * Resolves when the log has ended, the client has left or may not read on, this server is leaving, or the log can't be read on; the client is told which. Rejects
+   * only before anything was sent.
+   */
   async run(key: AttemptKey, from: number): Promise<void> {
     this.response.once('close', () => this.gone.abort())
     const deny = (): void => this.gone.abort()
@@ -54,6 +59,11 @@ export class Follower {
       }
       this.sayDenied()
       this.response.end()
+    } catch (error) {
+      if (heartbeat === undefined) throw error
+      const { error: told } = answerTo(error, { method: 'GET', path: '' })
+      if (told.code === 'INTERNAL') this.hub.noteFailure(key, error)
+      if (!this.gone.signal.aborted) this.response.end(namedEvent('error', { code: told.code, message: told.message } satisfies FollowFailed))
     } finally {
       this.right.removeEventListener('abort', deny)
       clearInterval(heartbeat)
@@ -82,7 +92,10 @@ export class Follower {
     let seen: CaughtUp | undefined
     for (;;) {
       const next = await feed.next(at, isAligned, seen, this.gone.signal)
-      if (next === undefined) return undefined
+      if (next === undefined) {
+        if (!this.gone.signal.aborted) throw whyClosed(feed)
+        return undefined
+      }
       if ('text' in next) {
         await this.write(textFrom(next, at))
         at = next.end
@@ -113,6 +126,13 @@ export class Follower {
       this.gone.signal.addEventListener('abort', done)
     })
   }
+}
+
+/** A feed is closed when its instance was removed, or when this server leaves. */
+function whyClosed({ isRemoved, key }: StreamFeed): AppError {
+  return isRemoved
+    ? new NotFoundError('instance', `${key.instanceId}: it was removed`)
+    : new AppError('UNAVAILABLE', 'This server is leaving: connect again, and go on where you were')
 }
 
 function endOf({ key, head }: StreamFeed, { view, facts }: CaughtUp): FollowEnd {

@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { isCheckedLog, isFinalInstance } from '@jobtrail/shared/domain/statuses'
-import { decodeLines, unpackBody } from '@jobtrail/shared/log/codec'
 import type { InstancesService } from '../../instances/instances.service.js'
 import type { Logger } from '../../platform/logging.js'
+import { linesOf } from '../domain/chunk-lines.js'
 import type { FollowFacts } from '../domain/follow-decision.js'
 import { encodeLines, type SseBlock } from '../domain/sse.js'
 import { emptyTotals, extendPrefix, type Prefix } from '../domain/stream-totals.js'
@@ -42,6 +42,8 @@ export class StreamFeed {
   /** A signal came, or nobody has looked yet. */
   private isDirty = true
   private isClosed = false
+  /** The instance was removed while its log was followed. */
+  isRemoved = false
   /** Chunks that are still there are being removed. */
   private isExpired = false
 
@@ -167,10 +169,10 @@ export class StreamFeed {
 
   private async encode(chunks: readonly StoredChunk[]): Promise<SseBlock[]> {
     const blocks: SseBlock[] = []
-    for (const { header, data } of chunks) {
+    for (const chunk of chunks) {
       // A large chunk takes a millisecond; others want to be served in between.
       if (blocks.length > 0) await nextTurn()
-      const block = encodeLines(this.key, decodeLines(header, unpackBody(header.encoding, data)))
+      const block = encodeLines(this.key, linesOf(chunk))
       blocks.push(block)
       if (!this.isClosed) this.window.add(block)
     }
@@ -261,7 +263,10 @@ export class StreamFeed {
       return
     }
     const instance = await this.services.instances.current(this.key.instanceId)
-    if (instance === undefined) return this.close()
+    if (instance === undefined) {
+      this.isRemoved = true
+      return this.close()
+    }
     // An instance that was ended before its first attempt has a log that is complete: an empty one.
     const state = instance.attempt === 0 && isFinalInstance(instance.status) ? 'sealed' : stored
     const view = stored === 'open' ? { state, prefix: this.prefix } : await this.services.streams.view(this.key)

@@ -1,30 +1,50 @@
 import { withoutEscapes } from '@jobtrail/shared/log/escapes'
-import type { LogLine } from '@jobtrail/shared/log/chunk'
-import { decodeLines, unpackBody } from '@jobtrail/shared/log/codec'
+import { LineFlag, type LogLine, MAX_LINE_BYTES } from '@jobtrail/shared/log/chunk'
+import { countLines, unpackBody } from '@jobtrail/shared/log/codec'
+import { linesOf } from '../domain/chunk-lines.js'
 import type { StoredChunk } from '../log-store.js'
 
 /** A chunk whose lines are made only when somebody asks for them: most chunks of a search are passed over by their text. */
 export class ChunkLines {
   readonly from: number
   readonly end: number
-  private readonly body: Buffer
+  /** Undefined when it does not decode: then the lines say so. */
+  private readonly body: Buffer | undefined
   private decoded: LogLine[] | undefined
 
   constructor(private readonly chunk: StoredChunk) {
-    const { n, count, encoding } = chunk.header
+    const { n, count } = chunk.header
     this.from = n
     this.end = n + count
-    this.body = unpackBody(encoding, chunk.data)
+    this.body = wholeBody(chunk)
   }
 
   /** All lines as they read, one after another. */
   get text(): string {
-    return withoutEscapes(this.body.toString('utf8', textStart(this.body, this.chunk.header.count)))
+    const text =
+      this.body === undefined
+        ? this.lines.map((line) => `${line.text.toString('utf8')}\n`).join('')
+        : this.body.toString('utf8', textStart(this.body, this.chunk.header.count))
+    return withoutEscapes(text)
+  }
+
+  /** A line of it is so long that it goes on in another one. */
+  get hasLongLine(): boolean {
+    return this.body !== undefined && this.body.length > MAX_LINE_BYTES / 2 && this.lines.some(({ flags }) => (flags & LineFlag.CUT) !== 0)
   }
 
   get lines(): readonly LogLine[] {
-    this.decoded ??= decodeLines(this.chunk.header, this.body)
+    this.decoded ??= linesOf(this.chunk)
     return this.decoded
+  }
+}
+
+function wholeBody({ header, data }: StoredChunk): Buffer | undefined {
+  try {
+    const body = unpackBody(header.encoding, data)
+    return countLines(body) === header.count ? body : undefined
+  } catch {
+    return undefined
   }
 }
 

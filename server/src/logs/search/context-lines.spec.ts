@@ -24,7 +24,7 @@ test('context reaches over the borders of chunks, on both sides', () => {
     context.enter(chunk)
     if (chunk.from <= 3 && 3 < chunk.end) {
       before = context.before(chunk, 3).map(({ n }) => n)
-      context.after(chunk, 3, ({ n }) => after.push(n))
+      context.after(chunk, 3, 1, ({ n }) => after.push(n))
     }
     context.pass(chunk)
   }

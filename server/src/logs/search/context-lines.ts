@@ -39,10 +39,10 @@ export class ContextLines {
     return [...this.recent, chunk].flatMap((each) => (each.end <= first ? [] : each.lines.slice(Math.max(0, first - each.from), Math.max(0, n - each.from))))
   }
 
-  /** Calls `add` for each line after line `n`, as they come. */
-  after(chunk: ChunkLines, n: number, add: (line: LogLine) => void): void {
+  /** Calls `add` for each line after line `n` and its other pieces, as they come. */
+  after(chunk: ChunkLines, n: number, pieces: number, add: (line: LogLine) => void): void {
     const waiting = { n, add, left: this.size }
-    fill(waiting, chunk.lines, n + 1 - chunk.from)
+    fill(waiting, chunk.lines, Math.max(0, n + pieces - chunk.from))
     if (waiting.left > 0) this.waiting.push(waiting)
   }
 }

@@ -11,7 +11,7 @@ import { type SearchOrder, SearchTask } from './search-task.js'
 const key = { instanceId: '01900000-0000-7000-8000-000000000000', task: 0, attempt: 1 }
 const somebody = new Principal('user', 'u', 'u', { '*': 'viewer' }, null, null)
 
-/** A sealed log in chunks of `size` lines; a line that begins with `!` is of stderr. */
+/** A sealed log in chunks of `size` lines; a line that begins with `!` is of stderr, one with `~` goes on in the next. */
 function serviceWith(lines: string[], size = 3, pool: unknown = inlinePool): LogSearchService {
   const builder = new ChunkBuilder(key)
   const chunks: Chunk[] = []
@@ -20,7 +20,8 @@ function serviceWith(lines: string[], size = 3, pool: unknown = inlinePool): Log
     if (chunk !== undefined) chunks.push(chunk)
   }
   lines.forEach((line, i) => {
-    builder.add(Buffer.from(line), line.startsWith('!') ? LineFlag.STDERR : 0, 1_000 + i)
+    const flags = line.startsWith('!') ? LineFlag.STDERR : line.startsWith('~') ? LineFlag.CUT : 0
+    builder.add(Buffer.from(line.replace(/^~/, '')), flags, 1_000 + i)
     if ((i + 1) % size === 0) close()
   })
   close()
@@ -100,6 +101,16 @@ test('colours do not hide a match, and its place is that in the text as it reads
 test('an escape sequence without an end hides no text, neither of its line nor of the next', async () => {
   const page = await search(serviceWith(['\u001b]0;no end, an error', 'error', '\u001bPerror\u001b[31', 'error']), { q: 'error' })
   expect(page.matches.map(({ n }) => n)).toEqual([0, 1, 2, 3])
+})
+
+test('a word across the cut of a long line is found once, in the line as the process wrote it, also across chunks', async () => {
+  const long = 'x'.repeat(40_000)
+  for (const size of [1, 2, 10]) {
+    const service = serviceWith(['a', `~${long} nee`, '~dl', `e ${long}`, 'after', 'end'], size)
+    const page = await search(service, { q: 'needle', context: '1' })
+    expect(page.matches.map(({ n, at, line, after }) => [n, at[0]?.[0], line?.pieces, after?.map((next) => next.n)])).toEqual([[1, 40_001, 3, [4]]])
+    expect(page.next).toBeNull()
+  }
 })
 
 test('one side only', async () => {

@@ -2,7 +2,8 @@ import type { LogMatch, LogSearchQuery } from '@jobtrail/shared/api/logs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { LogLine } from '@jobtrail/shared/log/chunk'
 import { withoutEscapes } from '@jobtrail/shared/log/escapes'
-import { isOnSide, lineView } from '../domain/line-view.js'
+import { isOnSide, lineView, wholeView } from '../domain/line-view.js'
+import { LineJoiner, type WholeLine } from '../domain/whole-lines.js'
 import type { StoredChunk } from '../log-store.js'
 import { ChunkLines } from './chunk-lines.js'
 import { ContextLines } from './context-lines.js'
@@ -31,6 +32,8 @@ export class SearchTask {
   private bytes = 0
   private reached: number
   private isFull = false
+  private readonly joiner = new LineJoiner()
+  private last: ChunkLines | undefined
 
   /** Throws ValidationError for a pattern that can't be searched for. */
   constructor(
@@ -59,6 +62,10 @@ export class SearchTask {
 
   /** What was found and not yet told. Matches that wait for lines after them, and those behind, are kept back unless the log `hasEnded`. */
   takeStep(hasEnded = false): SearchStep {
+    if (hasEnded && !this.isFull && this.last !== undefined) {
+      for (const line of this.joiner.rest()) this.searchLine(this.last, line)
+      this.reached = Math.max(this.reached, this.joiner.next)
+    }
     if (hasEnded || !this.context.isWaiting) return { matches: this.found.splice(0), reached: this.reached, isOver: this.isOver }
     const first = this.found.findIndex(({ n }) => n === this.context.firstWaiting)
     const kept = this.found.splice(Math.max(0, first))
@@ -68,26 +75,29 @@ export class SearchTask {
   }
 
   private *searchLines(chunk: ChunkLines): Generator<void> {
-    if (!this.matcher.mayMatch(chunk.text)) {
+    const { query } = this.order
+    this.last = chunk
+    if (!this.joiner.isOpen && !chunk.hasLongLine && !this.matcher.mayMatch(chunk.text)) {
       this.reached = Math.max(this.reached, chunk.end)
       this.isFull = this.now() > this.deadline
       return
     }
-    const { query } = this.order
-    for (const line of chunk.lines) {
-      if (line.n < query.from) continue
-      if (query.stream === undefined || isOnSide(line.flags, query.stream)) this.searchLine(chunk, line)
-      this.reached = line.n + 1
-      const now = this.now()
-      this.isFull = this.count >= query.limit || this.bytes >= MAX_ANSWER_BYTES || now > this.deadline
-      if (this.isFull) return
-      if (now < this.stepEnds) continue
-      yield
-      this.stepEnds = this.now() + STEP_MS
+    for (const piece of chunk.lines) {
+      if (piece.n < query.from) continue
+      for (const line of this.joiner.add(piece)) {
+        if (query.stream === undefined || isOnSide(line.flags, query.stream)) this.searchLine(chunk, line)
+        this.reached = line.n + line.pieces
+        const now = this.now()
+        this.isFull = this.count >= query.limit || this.bytes >= MAX_ANSWER_BYTES || now > this.deadline
+        if (this.isFull) return
+        if (now < this.stepEnds) continue
+        yield
+        this.stepEnds = this.now() + STEP_MS
+      }
     }
   }
 
-  private searchLine(chunk: ChunkLines, line: LogLine): void {
+  private searchLine(chunk: ChunkLines, line: WholeLine): void {
     const at = this.matcher.places(withoutEscapes(line.text.toString('utf8')))
     if (at.length === 0) return
     this.count++
@@ -95,16 +105,17 @@ export class SearchTask {
     this.found.push(this.order.query.lines ? this.withLines(chunk, line, at) : { n: line.n, at })
   }
 
-  private withLines(chunk: ChunkLines, line: LogLine, at: LogMatch['at']): LogMatch {
+  private withLines(chunk: ChunkLines, line: WholeLine, at: LogMatch['at']): LogMatch {
     const { key, query } = this.order
     const view = (each: LogLine) => {
       this.bytes += each.text.length
       return lineView(key, each)
     }
-    const match: LogMatch = { n: line.n, at, line: view(line) }
+    this.bytes += line.text.length
+    const match: LogMatch = { n: line.n, at, line: wholeView(key, line) }
     if (query.context === 0) return match
     const after: LogMatch['after'] = []
-    this.context.after(chunk, line.n, (each) => after.push(view(each)))
+    this.context.after(chunk, line.n, line.pieces, (each) => after.push(view(each)))
     return { ...match, before: this.context.before(chunk, line.n).map(view), after }
   }
 }

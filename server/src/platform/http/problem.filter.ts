@@ -52,7 +52,7 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** Exported for its tests. */
+/** Also for answers that are under way. */
 export function answerTo(thrown: unknown, request: { method: string; path: string }): Answer {
   if (thrown instanceof AppError) return { status: ERROR_CODES[thrown.code], error: thrown }
   if (thrown instanceof HttpException) return fromHttpException(thrown, request)
