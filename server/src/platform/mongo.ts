@@ -1,10 +1,19 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common'
 import { type ClientSession, type Collection, type Db, type Document, MongoBulkWriteError, MongoClient, MongoServerError } from 'mongodb'
 import { CONFIG, type Config } from '../config/config.js'
+import { Logger } from './logging.js'
 import { withTimeout } from './timeout.js'
 
 /** What was acknowledged is kept: every write follows a majority, journaled; every read sees only what a majority has, from the primary. */
 const TRUTH = { writeConcern: { w: 'majority', journal: true, wtimeoutMS: 10_000 }, readConcern: { level: 'majority' }, readPreference: 'primary' } as const
+
+const DEFAULT_DATABASE = 'jobtrail'
+
+/** The database that the path of a MongoDB URI names. The driver's own answer is `test` also when none is named. */
+export function databaseOf(uri: string): string {
+  const path = /^[^/]*\/\/[^/?]*\/([^?]*)/.exec(uri)?.[1] ?? ''
+  return path === '' ? DEFAULT_DATABASE : decodeURIComponent(path)
+}
 
 /** The MongoDB connection. Repositories take their collection from it. */
 @Injectable()
@@ -12,7 +21,10 @@ export class Mongo implements OnModuleInit, OnApplicationShutdown {
   readonly client: MongoClient
   readonly db: Db
 
-  constructor(@Inject(CONFIG) config: Config) {
+  constructor(
+    @Inject(CONFIG) config: Config,
+    private readonly logger: Logger,
+  ) {
     this.client = new MongoClient(config.mongodbUri, {
       ...TRUTH,
       appName: config.serverId,
@@ -25,12 +37,22 @@ export class Mongo implements OnModuleInit, OnApplicationShutdown {
       waitQueueTimeoutMS: 10_000,
       ignoreUndefined: true,
     })
-    const name = this.client.options.dbName
-    this.db = this.client.db(name === 'test' ? 'jobtrail' : name)
+    this.db = this.client.db(databaseOf(config.mongodbUri))
   }
 
   async onModuleInit(): Promise<void> {
     await this.client.connect()
+    await this.warnOfFormerDatabase()
+  }
+
+  /** Former versions took a database named `test` for the driver's default, and stored all in `jobtrail`. */
+  private async warnOfFormerDatabase(): Promise<void> {
+    if (this.db.databaseName !== 'test') return
+    const hasJobs = (name: string): Promise<boolean> => this.client.db(name).listCollections({ name: 'jobs' }).hasNext()
+    if (!(await hasJobs('test')) && (await hasJobs(DEFAULT_DATABASE)))
+      this.logger.warn(
+        `MONGODB_URI names the database test, which is empty; earlier versions stored its data in ${DEFAULT_DATABASE}: write /${DEFAULT_DATABASE} to go on with that`,
+      )
   }
 
   async onApplicationShutdown(): Promise<void> {
