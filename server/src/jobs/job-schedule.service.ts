@@ -7,9 +7,9 @@ import { JobsRepository } from './jobs.repository.js'
 export class JobScheduleService {
   constructor(private readonly repository: JobsRepository) {}
 
-  /** Enabled jobs with a fire time up to `until` (ms), those that are due longest first. */
-  due(until: number, limit: number, exceptIds: string[]): Promise<DueJob[]> {
-    return this.repository.findDue(new Date(until), limit, exceptIds)
+  /** Enabled jobs whose next fire time is after `after` and up to `until` (ms), those that are due longest first. */
+  due({ after, until }: { after: number; until: number }, limit: number, exceptIds: string[]): Promise<DueJob[]> {
+    return this.repository.findDue(new Date(after), new Date(until), limit, exceptIds)
   }
 
   /** Jobs that were changed or advanced meanwhile stay as they are. */

@@ -82,11 +82,11 @@ export class JobsRepository implements OnModuleInit {
     return deletedCount === 1
   }
 
-  /** Enabled jobs with a fire time up to `until`, the latest-running first. */
-  async findDue(until: Date, limit: number, exceptIds: string[]): Promise<DueJob[]> {
+  /** Enabled jobs with a fire time after `after` and up to `until`, the latest-running first. */
+  async findDue(after: Date, until: Date, limit: number, exceptIds: string[]): Promise<DueJob[]> {
     const except = exceptIds.length === 0 ? {} : { _id: { $nin: exceptIds } }
     return this.collection
-      .find<DueJob>({ enabled: true, nextFireAt: { $lte: until }, ...except }, { projection: DUE_FIELDS })
+      .find<DueJob>({ enabled: true, nextFireAt: { $gt: after, $lte: until }, ...except }, { projection: DUE_FIELDS })
       .sort({ nextFireAt: 1 })
       .limit(limit)
       .toArray()

@@ -43,9 +43,10 @@ class World {
   /** A server: any number of them share this world. */
   server(): FireRound {
     const jobs = {
-      due: async (until: number, limit: number, except: string[]) =>
+      due: async ({ after, until }: { after: number; until: number }, limit: number, except: string[]) =>
         [...this.jobs.values()]
-          .filter((job) => job.nextFireAt.getTime() <= until && !except.includes(job._id))
+          .filter(({ _id, nextFireAt }) => nextFireAt.getTime() > after && nextFireAt.getTime() <= until && !except.includes(_id))
+          .toSorted((a, b) => a.nextFireAt.getTime() - b.nextFireAt.getTime())
           .slice(0, limit)
           .map((job) => ({ ...job })),
       advance: async (advances: Advance[]) => {
@@ -184,5 +185,33 @@ describe('a round', () => {
     world.now += 600_000
     await runAll(world.server())
     expect(world.timesOf('a')).toEqual(Array.from({ length: 602 }, (_, i) => i + 1))
+  })
+
+  it('after an outage stores what is due now first, of jobs that are behind too, and then what was missed', async () => {
+    const world = new World()
+    for (let i = 0; i < 600; i++) world.addJob(`behind-${i}`, 60_000)
+    world.now += 25 * 60_000
+    const onTime = world.addJob('on-time', 60_000)
+    onTime.nextFireAt = new Date(world.now)
+    await runAll(world.server())
+    const order = [...world.instances].map((key) => key.split(' ').map(Number)[1] ?? 0)
+    const isMissed = order.map((at) => at < world.now - 10_000)
+    // 500 jobs are looked at together. Between the pages of missed ones it is the turn of what is due now again.
+    expect(isMissed.slice(0, 501)).toEqual(Array.from({ length: 501 }, () => false))
+    expect(isMissed.filter((missed) => !missed)).toHaveLength(601)
+    for (let i = 0; i < 600; i++) expect(world.timesOf(`behind-${i}`)).toEqual(Array.from({ length: 25 }, (_, k) => (k + 1) * 60))
+  })
+
+  it('looks for what is due now after each thousand of missed fires', async () => {
+    const world = new World()
+    for (let i = 0; i < 50; i++) world.addJob(`behind-${i}`, 1_000)
+    world.now += 600_000
+    const server = world.server()
+    expect(await server.runPage()).toBe(true)
+    const before = world.instances.size
+    expect(before).toBeLessThan(50 * 13 + 1_100)
+    world.addJob('now').nextFireAt = new Date(world.now)
+    expect(await server.runPage()).toBe(true)
+    expect([...world.instances].slice(before).every((key) => key.startsWith('now '))).toBe(true)
   })
 })

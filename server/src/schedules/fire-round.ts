@@ -1,18 +1,22 @@
 import { Injectable } from '@nestjs/common'
+import { MISSED_AFTER_MS } from '../instances/domain/missed.js'
 import type { NewInstance } from '../instances/domain/new-instance.js'
 import { InstancesService } from '../instances/instances.service.js'
+import type { DueJob } from '../jobs/domain/job.js'
 import { JobScheduleService } from '../jobs/job-schedule.service.js'
 import { Clock } from '../platform/clock.js'
 import { isUnavailable } from '../platform/http/unavailable.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { JobBackoff } from './domain/job-backoff.js'
-import { planFires, type PlannedJob } from './domain/plan-fires.js'
+import { type FirePlan, planCurrent, planFires, type PlannedJob } from './domain/plan-fires.js'
 
 /** Instances due within this time are stored now; BullMQ holds them until they are due. */
 export const LOOK_AHEAD_MS = 2_000
 const PAGE_JOBS = 500
 const LIMITS = { perJob: 100, total: 5_000 }
+/** Of missed fires fewer at a time: what is due now is looked for between. */
+const MISSED_LIMITS = { perJob: 100, total: 1_000 }
 const INSERT_AT_ONCE = 1_000
 /** This many jobs in a row that fail one by one: the fault is not theirs. */
 const MAX_FAILURES_IN_A_ROW = 3
@@ -24,6 +28,8 @@ const MAX_FAILURES_IN_A_ROW = 3
 @Injectable()
 export class FireRound {
   private readonly backoff = new JobBackoff()
+  /** Of jobs that are behind: up to when what was due meanwhile is stored already. */
+  private readonly firedUpTo = new Map<string, number>()
 
   constructor(
     private readonly jobs: JobScheduleService,
@@ -33,13 +39,26 @@ export class FireRound {
     private readonly logger: Logger,
   ) {}
 
-  /** One page of due jobs; false when there are no more. Rejects when nothing can be stored at present. */
+  /** One page of due jobs; false when there are no more. What is due now comes first, what an outage held up after it. Rejects when nothing can be stored at present. */
   async runPage(): Promise<boolean> {
     const now = this.clock.now()
-    const horizon = now + LOOK_AHEAD_MS
-    const due = await this.jobs.due(horizon, PAGE_JOBS, this.backoff.waiting(now))
-    if (due.length === 0) return false
-    const { planned, failed } = planFires(due, horizon, LIMITS)
+    const [missedUntil, horizon] = [now - MISSED_AFTER_MS, now + LOOK_AHEAD_MS]
+    const due = await this.jobs.due({ after: missedUntil, until: horizon }, PAGE_JOBS, this.backoff.waiting(now))
+    if (due.length > 0) {
+      await this.firePlan(planFires(due, horizon, LIMITS))
+      return true
+    }
+    const behind = await this.jobs.due({ after: 0, until: missedUntil }, PAGE_JOBS, this.backoff.waiting(now))
+    if (behind.length === 0) {
+      this.firedUpTo.clear()
+      return false
+    }
+    await this.fireCurrent(behind, missedUntil, horizon)
+    await this.firePlan(planFires(behind, missedUntil, MISSED_LIMITS))
+    return true
+  }
+
+  private async firePlan({ planned, failed }: FirePlan): Promise<void> {
     for (const { jobId, error } of failed) this.setAside(jobId, error)
     try {
       await this.fire(planned)
@@ -48,7 +67,23 @@ export class FireRound {
       this.logger.warn('Could not fire jobs together; trying them one by one', { jobs: planned.length, err: error })
       await this.fireOneByOne(planned)
     }
-    return true
+  }
+
+  /**
+   * Of jobs that are behind, what is due now: it need not wait until all that was missed is stored. The jobs are not advanced, so they come by these times again, and make
+   * nothing a second time.
+   */
+  private async fireCurrent(behind: readonly DueJob[], after: number, until: number): Promise<void> {
+    const current = planCurrent(behind, (jobId) => Math.max(after, this.firedUpTo.get(jobId) ?? 0), until, LIMITS)
+    try {
+      for (let from = 0; from < current.length; from += INSERT_AT_ONCE) await this.store(current.slice(from, from + INSERT_AT_ONCE))
+    } catch (error) {
+      if (isUnavailable(error)) throw error
+      // Whichever job is at fault is found when its turn comes.
+      this.logger.warn('Could not fire jobs that are behind ahead of what they missed', { jobs: behind.length, err: error })
+      return
+    }
+    for (const { job, scheduledFor } of current) if (scheduledFor !== null) this.firedUpTo.set(job.id, Math.max(scheduledFor, this.firedUpTo.get(job.id) ?? 0))
   }
 
   private async fire(planned: PlannedJob[]): Promise<void> {

@@ -1,4 +1,4 @@
-import { nextFireAfter } from '@jobtrail/shared/domain/next-fire'
+import { fireTimesBetween, nextFireAfter } from '@jobtrail/shared/domain/next-fire'
 import type { NewInstance } from '../../instances/domain/new-instance.js'
 import { type Advance, type DueJob, instanceJobOf } from '../../jobs/domain/job.js'
 
@@ -40,9 +40,29 @@ function planJob(job: DueJob, horizon: number, limit: number): PlannedJob {
     times.push(next)
     next = nextFireAfter(job.trigger, next, anchor)
   }
-  const instanceJob = instanceJobOf(job)
   return {
-    instances: times.map((at) => ({ job: instanceJob, params: job.params, cause: { kind: 'schedule', by: null }, scheduledFor: at, dueAt: at })),
+    instances: instancesAt(job, times),
     advance: { jobId: job._id, revision: job.revision, from: job.nextFireAt, to: next === undefined ? null : new Date(next) },
   }
+}
+
+/**
+ * The instances of fire times after `after` and up to `until`, of jobs whose next fire time lies before that: newest first, whichever job they are of. A job whose times cannot
+ * be computed has none here.
+ */
+export function planCurrent(jobs: readonly DueJob[], after: (jobId: string) => number, until: number, limits: PlanLimits): NewInstance[] {
+  const instances = jobs.flatMap((job) => {
+    try {
+      return instancesAt(job, fireTimesBetween(job.trigger, after(job._id), until, job.fireAnchor.getTime(), limits.perJob))
+    } catch {
+      // planFires says so of the job, and sets it aside.
+      return []
+    }
+  })
+  return instances.toSorted((a, b) => b.dueAt - a.dueAt).slice(0, limits.total)
+}
+
+function instancesAt(job: DueJob, times: readonly number[]): NewInstance[] {
+  const instanceJob = instanceJobOf(job)
+  return times.map((at) => ({ job: instanceJob, params: job.params, cause: { kind: 'schedule', by: null }, scheduledFor: at, dueAt: at }))
 }
