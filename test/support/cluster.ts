@@ -163,7 +163,7 @@ export class Cluster {
   }
 
   /** Adds a worker and starts it; `waitForWorkers` waits until it is connected. */
-  async addWorker(options: { token?: string; args?: readonly string[]; main?: string; slots?: number } = {}): Promise<WorkerNode> {
+  async addWorker(options: { token?: string; args?: readonly string[]; main?: string; slots?: number; server?: string } = {}): Promise<WorkerNode> {
     const index = this.workers.length
     const { workerArgs } = this.options
     const name = `worker-${index}`
@@ -172,7 +172,7 @@ export class Cluster {
     const main = options.main ?? this.options.workerMain
     const child = workerProcess({
       name,
-      server: this.url,
+      server: options.server ?? this.url,
       token: options.token ?? (await this.createWorkerToken()),
       slots: options.slots ?? this.options.slots ?? 8,
       spoolDir,

@@ -8,7 +8,9 @@ import {
   AttemptReply,
   type AttemptEnd,
   type ChunkResult,
+  Empty,
   HeartbeatReply,
+  type Hello,
   LogReply,
   PROTOCOL_VERSION,
   Resumed,
@@ -37,8 +39,8 @@ export class ProtocolWorker {
     private readonly slots = 1,
   ) {}
 
-  /** Connects to a server, or anew to another one, and says hello. `attempts`: what it says that it runs. */
-  async connect(url: string, attempts: readonly AttemptKey[] = []): Promise<Welcome> {
+  /** Connects to a server, or anew to another one, and says hello. `attempts`: what it says that it runs. `more`: what else it says. */
+  async connect(url: string, attempts: readonly AttemptKey[] = [], more: Pick<Hello, 'spooled' | 'sentAt'> = {}): Promise<Welcome> {
     this.disconnect()
     const socket = io(`${url}${WORKER_NAMESPACE}`, { transports: ['websocket'], auth: { token: this.token }, reconnection: false, forceNew: true })
     this.socket = socket
@@ -53,6 +55,7 @@ export class ProtocolWorker {
     return this.ask(Welcome, 'hello', {
       ...{ protocol: PROTOCOL_VERSION, workerId, name: tag, group: 'default', tags: [tag], handlers: [], slots },
       ...{ version: '0', host: 'test', pid: process.pid, startedAt: Date.now(), attempts: attempts.map(keyOf) },
+      ...more,
     })
   }
 
@@ -86,8 +89,12 @@ export class ProtocolWorker {
     return (await this.ask(Resumed, 'resume', { streams: [keyOf(key)] })).results[0]
   }
 
-  async started(key: AttemptKey): Promise<string | undefined> {
-    return (await this.ask(AttemptReply, 'started', { attempts: [{ ...keyOf(key), startedAt: Date.now() }] })).results[0]
+  async started(key: AttemptKey, startedAt = Date.now()): Promise<string | undefined> {
+    return (await this.ask(AttemptReply, 'started', { attempts: [{ ...keyOf(key), startedAt }] })).results[0]
+  }
+
+  async progress(key: AttemptKey, percent: number): Promise<void> {
+    await this.ask(Empty, 'progress', { attempts: [{ ...keyOf(key), percent, message: null }] })
   }
 
   async finished(key: AttemptKey, log: StreamTotals, more: Partial<AttemptEnd> = {}): Promise<string | undefined> {

@@ -35,6 +35,8 @@ export type WorkerState = keyof typeof WORKER_TRANSITIONS
 
 /** Beyond so many undelivered ends no work is taken, so that hello and heartbeat can list all (their lists hold 20,000). */
 const MAX_UNDELIVERED = 10_000
+/** As many as the list in hello holds. */
+const MAX_SPOOLED = 20_000
 /** How long the last deliveries and seals may take at a stop; what is left stays in the spool for the next start. */
 const DELIVER_TIMEOUT_MS = 15_000
 
@@ -276,12 +278,14 @@ export class Agent {
       pid: process.pid,
       startedAt: this.startedAt,
       attempts: this.heldKeys(),
+      spooled: this.pipeline.keys(MAX_SPOOLED),
+      sentAt: Date.now(),
     }
   }
 
   private makeHeartbeat(): Heartbeat {
     this.lease.check()
-    return { attempts: this.heldKeys(), freeSlots: this.slots.free, isDraining: !this.takesWork, spoolBytes: this.pipeline.unackedBytes }
+    return { attempts: this.heldKeys(), freeSlots: this.slots.free, isDraining: !this.takesWork, spoolBytes: this.pipeline.unackedBytes, sentAt: Date.now() }
   }
 
   /** True when nothing runs any more, false after `timeoutMs`. */

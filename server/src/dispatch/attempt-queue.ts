@@ -8,14 +8,26 @@ import { Logger } from '../platform/logging.js'
 import { RedisConnections } from '../platform/redis.js'
 import { SignalBus } from '../platform/signals.js'
 import { withTimeout } from '../platform/timeout.js'
-import { groupQueued, jobIdOf, QueuedAttempts } from './domain/queued-attempts.js'
+import { parseQueued, QueuedAttempts } from './domain/queued-attempts.js'
 
 /** An attempt that waits to be placed; `dueAt` in ms since the epoch, `priority` as jobs have it (higher first). */
-export type QueuedAttempt = { key: AttemptKey; route: string; priority: number; dueAt: number }
+export type QueuedAttempt = {
+  key: AttemptKey
+  route: string
+  priority: number
+  dueAt: number
+  /** The BullMQ job that it shares with others that were queued at once; its own is named by its key. */
+  queuedAs?: string | undefined
+  /** It comes after what is due on time, of the same priority. */
+  isMissed?: boolean
+}
 
-/** BullMQ: 1 is first, 2^21 last. */
-const bullPriority = (priority: number): number => 1_001 - priority
-const priorityOf = (job: Job): number => 1_001 - job.priority
+/** BullMQ: 1 is first, 2^21 last. Two for each priority of ours: what is due on time, and after it what an outage held up. */
+const bullPriority = ({ priority, isMissed = false }: QueuedAttempt): number => 2 * (1_001 - priority) + (isMissed ? 1 : 0)
+const priorityOf = (job: Job): Pick<QueuedAttempt, 'priority' | 'isMissed'> => ({
+  priority: 1_001 - Math.floor(job.priority / 2),
+  isMissed: job.priority % 2 === 1,
+})
 const ANSWER_TIMEOUT_MS = 5_000
 const MAX_OPEN_QUEUES = 500
 /** An instance due later than this is not queued yet: the sweep queues it in time. */
@@ -44,7 +56,7 @@ export class AttemptQueue implements OnApplicationShutdown {
 
   /**
    * Queues attempts and tells all servers. Rejects when Redis does not answer in time: they stay WAITING in MongoDB, and the sweep queues them later. Unless `areNew`,
-   * each has a BullMQ job of its own, named by its key: adding that again does nothing, so attempts that may be queued already do not pile up.
+   * each has a BullMQ job of its own, named by its key: adding that again does nothing.
    */
   async add(attempts: readonly QueuedAttempt[], areNew: boolean): Promise<void> {
     if (!this.redis.isReady) throw new Error('Redis is away; the sweep will queue the attempts when it is back')
@@ -57,6 +69,26 @@ export class AttemptQueue implements OnApplicationShutdown {
       const at = Math.max(dueAt, now)
       this.signals.send('work', `${route} ${at}`, { route, at })
     }
+  }
+
+  /** Which of these attempts are in no BullMQ job, or only in one that is shared and may hold others of its attempts only. */
+  async absent<T extends QueuedAttempt>(attempts: readonly T[]): Promise<T[]> {
+    const isThere = await this.existing(attempts.flatMap((attempt) => this.jobKeys(attempt)))
+    return attempts.filter((attempt) => !this.jobKeys(attempt).some((key) => isThere.has(key)))
+  }
+
+  /** BullMQ jobs of a route that wait and are due, from the `from`-th on in their order, with their attempts. */
+  async waitingJobs(route: string, from: number, limit: number): Promise<{ id: string; attempts: AttemptKey[] }[]> {
+    const queue = this.queue(route)
+    const ids = await this.redis.commands.zrange(queue.toKey('prioritized'), String(from), String(from + limit - 1))
+    const data = await Promise.all(ids.map((id) => this.redis.commands.hget(queue.toKey(id), 'data')))
+    return ids.map((id, i) => ({ id, attempts: parseQueued(parseJson(data[i])) ?? [] }))
+  }
+
+  /** Removes BullMQ jobs that no server is at work on. */
+  async remove(route: string, ids: readonly string[]): Promise<void> {
+    const queue = this.queue(route)
+    await withTimeout(Promise.all(ids.map((id) => queue.remove(id))), ANSWER_TIMEOUT_MS, 'Redis did not remove jobs in time')
   }
 
   /** Gives a job of a route back with those of its attempts that found no slot, to come first again, and tells all servers. */
@@ -75,7 +107,7 @@ export class AttemptQueue implements OnApplicationShutdown {
   async addLater(route: string, job: Job<unknown, string>, attempts: readonly AttemptKey[], delayMs: number): Promise<void> {
     const dueAt = this.clock.now() + delayMs
     await this.add(
-      attempts.map((key) => ({ key, route, priority: priorityOf(job), dueAt })),
+      attempts.map((key) => ({ key, route, ...priorityOf(job), dueAt })),
       false,
     )
   }
@@ -99,11 +131,24 @@ export class AttemptQueue implements OnApplicationShutdown {
     return consumer
   }
 
+  /** Redis keys of the BullMQ jobs that the attempt may be in. */
+  private jobKeys({ key, route, queuedAs }: Pick<QueuedAttempt, 'key' | 'route' | 'queuedAs'>): string[] {
+    const ids = [attemptKeyString(key), ...(queuedAs === undefined ? [] : [queuedAs])]
+    return ids.map((id) => `${this.config.keyPrefix}:${bullName(route)}:${id}`)
+  }
+
+  private async existing(keys: readonly string[]): Promise<Set<string>> {
+    const distinct = [...new Set(keys)]
+    // Sent in one go: the connection pipelines by itself.
+    const found = await Promise.all(distinct.map((key) => this.redis.commands.exists(key)))
+    return new Set(distinct.filter((_, i) => found[i] === 1))
+  }
+
   private async addToRoute(route: string, attempts: QueuedAttempt[], now: number, areNew: boolean): Promise<void> {
     const wallNow = Date.now()
-    const groups = areNew ? groupQueued(attempts) : attempts.map((attempt) => [attempt])
+    const groups = groupBy(attempts, ({ key, queuedAs }) => (areNew ? queuedAs : undefined) ?? attemptKeyString(key))
     await this.queue(route).addBulk(
-      groups.flatMap((group) => {
+      [...groups].flatMap(([jobId, group]) => {
         const [first] = group
         if (first === undefined) return []
         const keys = group.map(({ key }) => key)
@@ -113,7 +158,7 @@ export class AttemptQueue implements OnApplicationShutdown {
           {
             name: 'place',
             data: queuedData(keys),
-            opts: { jobId: jobIdOf(keys), priority: bullPriority(first.priority), timestamp: wallNow, delay, removeOnComplete: true, removeOnFail: true },
+            opts: { jobId, priority: bullPriority(first), timestamp: wallNow, delay, removeOnComplete: true, removeOnFail: true },
           },
         ]
       }),
@@ -131,6 +176,14 @@ export class AttemptQueue implements OnApplicationShutdown {
       oldest[1].close().catch((err: unknown) => this.logger.warn('Could not close a BullMQ queue', { route: oldest[0], err }))
     }
     return queue
+  }
+}
+
+function parseJson(text: string | null | undefined): unknown {
+  try {
+    return JSON.parse(text ?? 'null')
+  } catch {
+    return undefined
   }
 }
 

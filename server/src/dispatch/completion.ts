@@ -11,10 +11,13 @@ import { groupBy } from '../platform/group-by.js'
 import { isItemError } from '../platform/item-error.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
+import { correctSpan, correctStart } from './domain/worker-clock.js'
 import { Settlement } from './settlement.js'
 
-type Start = { key: AttemptKey; workerId: string; startedAt: number }
-type End = { end: AttemptEnd; workerId: string }
+/** Who reports, what to add to its times to have the cluster's, and when it was given the attempt as far as this server knows. */
+export type Reporter = { workerId: string; clockOffset: number; givenAt: number | undefined }
+type Start = { key: AttemptKey; startedAt: number; reporter: Reporter }
+type End = { end: AttemptEnd; reporter: Reporter }
 type Verdict = 'ok' | 'fenced'
 
 /** Takes what workers report of their attempts; whoever is not the attempt's holder (any more) is fenced. */
@@ -33,28 +36,36 @@ export class Completion {
     private readonly logger: Logger,
   ) {}
 
-  started(key: AttemptKey, workerId: string, startedAt: number): Promise<Verdict> {
-    return this.starts.add({ key, workerId, startedAt })
+  started(key: AttemptKey, startedAt: number, reporter: Reporter): Promise<Verdict> {
+    return this.starts.add({ key, startedAt, reporter })
   }
 
   /** Idempotent: the same end again is `ok`. An end that cannot be stored as it is loses what only describes it: how the attempt ended counts. */
-  async finished(reported: AttemptEnd, workerId: string): Promise<Verdict> {
+  async finished(reported: AttemptEnd, reporter: Reporter): Promise<Verdict> {
     const end = boundedEnd(reported)
     try {
-      return await this.ends.add({ end, workerId })
+      return await this.ends.add({ end, reporter })
     } catch (err) {
       if (!isItemError(err)) throw err
       this.logger.error('The end of an attempt could not be stored; its result and error are left out', { attempt: attemptKeyString(end), err })
       const bare = { ...end, error: 'What the worker told of the end could not be stored and was left out', signal: null, result: null, resultText: undefined }
-      return this.ends.add({ end: bare, workerId })
+      return this.ends.add({ end: bare, reporter })
     }
   }
 
   async idle(): Promise<void> {
     await Promise.all([this.starts.idle(), this.ends.idle()])
+    await this.settlement.idle()
   }
 
-  private async writeStarts(items: Start[]): Promise<Verdict[]> {
+  private async writeStarts(reports: Start[]): Promise<Verdict[]> {
+    const givenAt = await this.givenTimes(reports.map(({ key, reporter }) => ({ key, reporter })))
+    const now = this.clock.now()
+    const items = reports.map(({ key, startedAt, reporter }, i) => ({
+      key,
+      workerId: reporter.workerId,
+      startedAt: correctStart(startedAt, reporter.clockOffset, givenAt[i] ?? 0, now),
+    }))
     const byWorker = groupBy(items, ({ workerId }) => workerId)
     const matched = await Promise.all(
       [...byWorker].map(([workerId, starts]) =>
@@ -76,8 +87,14 @@ export class Completion {
     return verdicts
   }
 
-  private async writeEnds(items: End[]): Promise<Verdict[]> {
-    const endings = items.map(({ end, workerId }) => ({ id: attemptId(end), workerId, ending: ending(end, this.clock.date()) }))
+  private async writeEnds(reports: End[]): Promise<Verdict[]> {
+    const givenAt = await this.givenTimes(reports.map(({ end, reporter }) => ({ key: end, reporter })))
+    const now = this.clock.now()
+    const items = reports.map(({ end, reporter }, i) => ({
+      end: { ...end, ...correctSpan(end, reporter.clockOffset, givenAt[i] ?? 0, now) },
+      workerId: reporter.workerId,
+    }))
+    const endings = items.map(({ end, workerId }) => ({ id: attemptId(end), workerId, ending: ending(end) }))
     // Attempts first: what follows from them for their instances is found by the sweep if this server dies in between.
     const matched = await this.attempts.finish(endings)
     const known = matched === items.length ? undefined : await this.byKey(items.map(({ end }) => end))
@@ -99,18 +116,24 @@ export class Completion {
     return verdicts
   }
 
+  /** When each attempt was given to its worker. Another server may have done it: then the database knows. */
+  private async givenTimes(reports: readonly { key: AttemptKey; reporter: Reporter }[]): Promise<(number | undefined)[]> {
+    const unknown = reports.filter(({ reporter }) => reporter.givenAt === undefined).map(({ key }) => key)
+    const documents = unknown.length === 0 ? new Map<string, AttemptDocument>() : await this.byKey(unknown)
+    return reports.map(({ key, reporter }) => reporter.givenAt ?? documents.get(attemptKeyString(key))?.dispatchedAt.getTime())
+  }
+
   private async byKey(keys: AttemptKey[]): Promise<Map<string, AttemptDocument>> {
     const documents = await this.attempts.findMany(keys.map(attemptId))
     return new Map(documents.map((document) => [attemptKeyString(attemptKeyOf(document._id)), document]))
   }
 }
 
-function ending(end: AttemptEnd, now: Date): AttemptEnding {
+function ending(end: AttemptEnd): AttemptEnding {
   return {
     status: end.status,
     startedAt: end.startedAt === null ? null : new Date(end.startedAt),
-    // The worker's clock may be off: an end in the future would sort wrong for ever.
-    finishedAt: new Date(Math.min(end.finishedAt, now.getTime())),
+    finishedAt: new Date(end.finishedAt),
     exitCode: end.exitCode,
     signal: end.signal,
     error: end.error,

@@ -13,6 +13,8 @@ import { AttemptQueue } from './attempt-queue.js'
 import { parseRoute } from './domain/route.js'
 import { Placement } from './placement.js'
 import { RouteConsumer } from './route-consumer.js'
+import { StaleJobs } from './stale-jobs.js'
+import { SweepLock } from './sweep-lock.js'
 
 const POLL_MS = 500
 const LEARN_ROUTES_MS = 5_000
@@ -33,6 +35,8 @@ export class Dispatcher implements OnApplicationBootstrap {
     private readonly queue: AttemptQueue,
     private readonly registry: WorkerRegistry,
     private readonly placement: Placement,
+    private readonly staleJobs: StaleJobs,
+    private readonly sweepLock: SweepLock,
     private readonly instances: InstancesRepository,
     private readonly signals: SignalBus,
     private readonly redis: RedisConnections,
@@ -80,7 +84,12 @@ export class Dispatcher implements OnApplicationBootstrap {
     }
   }
 
+  /** On one server: counting costs as much as there is to count. */
   private async measureDepth(routes: string[]): Promise<void> {
+    if (!this.sweepLock.isOurs) {
+      this.metrics.queueDepth.reset()
+      return
+    }
     const measured = routes.slice(0, MEASURED_ROUTES)
     const depths = await mapBounded(measured, MEASURED_AT_A_TIME, (route) => this.instances.countWaiting(route))
     this.metrics.queueDepth.reset()
@@ -107,7 +116,14 @@ export class Dispatcher implements OnApplicationBootstrap {
       return
     }
     if (!this.redis.isReady || !this.registry.servesRoute(parseRoute(route))) return
-    const consumer = new RouteConsumer(parseRoute(route), this.queue.openConsumer(route), this.registry, this.placement, this.logger)
+    const consumer = new RouteConsumer(
+      parseRoute(route),
+      this.queue.openConsumer(route),
+      this.registry,
+      this.placement,
+      () => this.staleJobs.drop(route),
+      this.logger,
+    )
     this.consumers.set(route, { consumer, lastUsedAt: performance.now() })
     consumer.wake(delayMs)
   }

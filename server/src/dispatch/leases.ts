@@ -5,6 +5,7 @@ import { announcedTotals, type AttemptDocument, attemptId, attemptKeyOf, Attempt
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
+import { mapBounded } from '../platform/map-bounded.js'
 import { Metrics } from '../platform/metrics.js'
 import { Settlement } from './settlement.js'
 
@@ -28,12 +29,12 @@ export class Leases {
   /**
    * Compares what a worker holds with what it should. Renews the leases of what is right; `stop`: what is not (any more) its to run; `cancel`: what a user wants
    * ended. Attempts that it should hold and does not know are lost: at once after a connect (what was given to it before is not on its way any more), else when
-   * they are not fresh. `receivedAt`: when the message came. Whatever was dispatched later it cannot list, however long the message waited here since.
+   * they are not fresh. `spooled`: attempts that the worker has output of, so they did start. `receivedAt`: when the message came. Whatever was dispatched later it cannot list, however long the message waited here since.
    */
   async reconcile(
     workerId: string,
     held: readonly AttemptKey[],
-    { isConnect, receivedAt }: { isConnect: boolean; receivedAt: number },
+    { isConnect, receivedAt, spooled = [] }: { isConnect: boolean; receivedAt: number; spooled?: readonly AttemptKey[] | undefined },
   ): Promise<{ stop: AttemptKey[]; cancel: AttemptKey[] }> {
     const leased = await this.attempts.findLeasedBy(workerId)
     const known = new Map(leased.map((attempt) => [attemptKeyString(attemptKeyOf(attempt._id)), attempt]))
@@ -49,7 +50,9 @@ export class Leases {
       workerId,
       new Date(receivedAt + this.config.leaseMs),
     )
-    await this.loseAll(forgotten, () => (isConnect ? 'The worker restarted or never received it' : 'The worker does not know it any more'))
+    await this.loseAll(forgotten, () => (isConnect ? 'The worker restarted or never received it' : 'The worker does not know it any more'), {
+      spooled: new Set(spooled.map(attemptKeyString)),
+    })
     return {
       stop: await this.notTheirs(
         workerId,
@@ -71,23 +74,35 @@ export class Leases {
   async expire(limit: number): Promise<number> {
     const now = this.clock.date()
     const expired = await this.attempts.findExpired(now, limit)
-    await this.loseAll(expired, ({ workerName }) => `The worker ${workerName} was silent for longer than its lease of ${this.config.leaseMs} ms`, now)
+    await this.loseAll(expired, ({ workerName }) => `The worker ${workerName} was silent for longer than its lease of ${this.config.leaseMs} ms`, {
+      leaseBefore: now,
+    })
     return expired.length
   }
 
   /** A worker may have held thousands. */
-  private async loseAll(attempts: readonly AttemptDocument[], reason: (attempt: AttemptDocument) => string, leaseBefore?: Date): Promise<void> {
-    for (let from = 0; from < attempts.length; from += LOSE_AT_A_TIME)
-      await Promise.all(attempts.slice(from, from + LOSE_AT_A_TIME).map((attempt) => this.lose(attempt, reason(attempt), leaseBefore)))
+  private async loseAll(
+    attempts: readonly AttemptDocument[],
+    reason: (attempt: AttemptDocument) => string,
+    { leaseBefore, spooled = new Set() }: { leaseBefore?: Date; spooled?: ReadonlySet<string> } = {},
+  ): Promise<void> {
+    await mapBounded(attempts, LOSE_AT_A_TIME, (attempt) =>
+      this.lose(attempt, reason(attempt), leaseBefore, spooled.has(attemptKeyString(attemptKeyOf(attempt._id)))),
+    )
   }
 
-  private async lose(attempt: AttemptDocument, error: string, leaseBefore?: Date): Promise<void> {
+  private async lose(attempt: AttemptDocument, error: string, leaseBefore: Date | undefined, isSpooled: boolean): Promise<void> {
     const at = this.clock.date()
-    if (!(await this.attempts.markLost(attempt._id, attempt.workerId, at, error, leaseBefore))) return
     const key = attemptKeyOf(attempt._id)
-    this.logger.warn('An attempt is lost', { attempt: attemptKeyString(key), worker: attempt.workerId, reason: error })
+    // `started` may never have come although it did start: then another attempt costs a retry, or must not be made at all.
+    const hasStarted = isSpooled || attempt.progress !== null || (await this.streams.hasLines(key))
+    let lost = await this.attempts.markLost(attempt._id, attempt.workerId, { at, error, leaseBefore, hasStarted })
+    if (lost === null) return
+    // Lines may have come between the two.
+    if (lost.startedAt === null && (await this.streams.hasLines(key))) lost = (await this.attempts.markLostStarted(attempt._id)) ?? lost
+    this.logger.warn('An attempt is lost', { attempt: attemptKeyString(key), worker: attempt.workerId, hasStarted: lost.startedAt !== null, reason: error })
     this.metrics.attemptsFinished.inc({ status: 'LOST' })
-    await this.conclude({ ...attempt, status: 'LOST', finishedAt: at, error })
+    await this.conclude(lost)
   }
 
   /** What follows from an attempt that has ended, for its log and its instance. The sweep does it again when the server that should have is dead. Idempotent. */

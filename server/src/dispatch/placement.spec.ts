@@ -1,25 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { Job } from 'bullmq'
-import { describe, expect, it } from 'vitest'
-import type { Config } from '../config/config.js'
-import type { AttemptsRepository } from '../instances/attempts.repository.js'
+import { describe, expect, it, vi } from 'vitest'
+import type { InstanceDocument } from '../instances/instance-document.js'
 import type { InstancesRepository } from '../instances/instances.repository.js'
-import type { JobsService } from '../jobs/jobs.service.js'
-import type { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
-import type { Metrics } from '../platform/metrics.js'
 import { WorkerConnection, WorkerRegistry, type WorkerSocket } from '../workers/worker-registry.js'
-import type { WorkerTokenWatch } from '../workers/worker-token-watch.js'
 import type { AttemptQueue } from './attempt-queue.js'
-import type { PermitsRepository } from './permits.repository.js'
+import type { Candidate, Claims } from './claims.js'
+import type { LimitedRuns } from './limited-runs.js'
 import { Placement } from './placement.js'
+import type { Handed, RunLanes } from './run-lanes.js'
 import type { Settlement } from './settlement.js'
 
+const waitingInstance = ({ instanceId, attempt }: AttemptKey) =>
+  ({ _id: instanceId, status: 'WAITING', attempt: attempt - 1, maxConcurrent: 0 }) as InstanceDocument
 const newKey = (): AttemptKey => ({ instanceId: randomUUID(), task: 0, attempt: 1 })
 
-/** A placement that finds no instance, or none to read while `isDatabaseAway`, and tells what became of BullMQ jobs. */
-function setUp({ isDatabaseAway = false } = {}) {
+/** A placement that finds no instance but `waiting` ones, or none to read while `isDatabaseAway`, and tells what became of BullMQ jobs. Workers answer by `answer`. */
+function setUp({ isDatabaseAway = false, waiting = [] as readonly AttemptKey[], answer = (): Promise<Handed> => Promise.resolve('taken') } = {}) {
   const registry = new WorkerRegistry()
   const socket = { connected: true, id: 'socket' } as WorkerSocket
   const worker = new WorkerConnection(socket, 'worker', 'worker', { namespace: 'default', group: 'default', tags: [], handlers: [] }, 2, [])
@@ -30,22 +29,18 @@ function setUp({ isDatabaseAway = false } = {}) {
     postpone: (_job: Job, _token: string, attempts: readonly AttemptKey[]) => void fates.push(['postponed', attempts]),
   } as unknown as AttemptQueue
   const job = { id: 'job', moveToCompleted: () => void fates.push(['completed']) } as unknown as Job<unknown, string>
-  const instances = { findMany: () => (isDatabaseAway ? Promise.reject(new Error('away')) : Promise.resolve([])) } as unknown as InstancesRepository
-  const placement = new Placement(
-    {} as Config,
-    instances,
-    {} as AttemptsRepository,
-    {} as PermitsRepository,
-    {} as JobsService,
-    {} as Settlement,
-    queue,
-    registry,
-    {} as WorkerTokenWatch,
-    {} as Clock,
-    {} as Metrics,
-    new Logger('fatal', 'spec'),
-  )
-  const place = (keys: readonly AttemptKey[], rest: readonly AttemptKey[]): Promise<void> => {
+  const instances = {
+    findMany: () => (isDatabaseAway ? Promise.reject(new Error('away')) : Promise.resolve(waiting.map(waitingInstance))),
+  } as unknown as InstancesRepository
+  const claims = { claim: (candidates: Candidate[]) => Promise.resolve(candidates) } as unknown as Claims
+  const lanes = {
+    hand: async (placed: Candidate[]) => {
+      for (const { worker: holder, key } of placed) holder.hold(key, 0)
+      return placed.map(answer)
+    },
+  } as unknown as RunLanes
+  const placement = new Placement(instances, claims, lanes, {} as LimitedRuns, {} as Settlement, queue, registry, new Logger('fatal', 'spec'))
+  const place = (keys: readonly AttemptKey[], rest: readonly AttemptKey[]): Promise<{ isStale: boolean }> => {
     for (const _ of keys) worker.reserve()
     return placement.place({ route: 'default/default//', job, token: 'token', placements: keys.map((key) => ({ key, worker })), rest })
   }
@@ -79,5 +74,28 @@ describe('a BullMQ job', () => {
       ['added for later', [key]],
       ['put back', [left]],
     ])
+  })
+
+  it('of attempts that were sent ends, although the worker does not answer', async () => {
+    const key = newKey()
+    const { worker, fates, place } = setUp({ waiting: [key], answer: () => new Promise(() => {}) })
+    expect(await place([key], [])).toEqual({ isStale: false })
+    expect(fates).toEqual([['completed']])
+    expect(worker.freeSlots).toBe(1)
+  })
+
+  it('ends before an attempt that the worker refused is queued again: until then another of its name would not be taken', async () => {
+    const key = newKey()
+    const { fates, place } = setUp({ waiting: [key], answer: () => Promise.resolve('refused') })
+    await place([key], [])
+    await vi.waitFor(() => expect(fates).toEqual([['completed'], ['added for later', [key]]]))
+  })
+
+  it('is stale when none of its attempts waits any more', async () => {
+    const key = newKey()
+    const { place } = setUp({ waiting: [key] })
+    expect(await place([newKey(), newKey()], [])).toEqual({ isStale: true })
+    expect(await place([newKey(), key], [])).toEqual({ isStale: false })
+    expect(await place([newKey()], [newKey()])).toEqual({ isStale: false })
   })
 })

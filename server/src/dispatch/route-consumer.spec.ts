@@ -53,11 +53,21 @@ function setUp(slots: number) {
   const worker = new WorkerConnection(socket, 'worker', 'worker', { namespace: 'default', group: 'default', tags: [], handlers: [] }, slots, [])
   registry.add(worker)
   const placed: Fetched[] = []
-  const placement = { place: (fetched: Fetched) => placed.push(fetched) } as unknown as Placement
+  const placing = { isStale: false, drops: 0 }
+  const placement = {
+    place: async (fetched: Fetched) => {
+      placed.push(fetched)
+      if (placing.isStale) for (const each of fetched.placements) each.worker.release()
+      return { isStale: placing.isStale }
+    },
+  } as unknown as Placement
+  const dropStale = async (): Promise<void> => {
+    placing.drops++
+  }
   const logger = new Logger('fatal', 'spec')
   const consume = (queue: FakeQueue): RouteConsumer =>
-    new RouteConsumer(parseRoute('default/default//'), queue as unknown as Worker<unknown, string>, registry, placement, logger)
-  return { worker, placed, consume }
+    new RouteConsumer(parseRoute('default/default//'), queue as unknown as Worker<unknown, string>, registry, placement, dropStale, logger)
+  return { worker, placed, placing, consume }
 }
 
 describe('a route', () => {
@@ -160,6 +170,22 @@ describe('a route', () => {
       new Set([...(placed[0]?.placements.map(({ key }) => key.instanceId) ?? []), ...(placed[0]?.rest.map(({ instanceId }) => instanceId) ?? [])]).size,
     ).toBe(25)
     expect(worker.freeSlots).toBe(0)
+  })
+
+  it('has its stale jobs removed together once some came in a row', async () => {
+    const { placing, consume } = setUp(4)
+    placing.isStale = true
+    const queue = new FakeQueue(40)
+    const consumer = consume(queue)
+    consumer.wake()
+    await queue.answerAll()
+    expect(placing.drops).toBeGreaterThan(0)
+    placing.isStale = false
+    placing.drops = 0
+    queue.jobs = 4
+    consumer.wake()
+    await queue.answerAll()
+    expect(placing.drops).toBe(0)
   })
 
   it('that finds every slot reserved is served once another gives some back', async () => {

@@ -5,7 +5,7 @@ import { withTimeout } from '../platform/timeout.js'
 import type { WorkerConnection, WorkerRegistry } from '../workers/worker-registry.js'
 import { MAX_GROUP, parseQueued } from './domain/queued-attempts.js'
 import { type Route, routeName } from './domain/route.js'
-import type { Placement } from './placement.js'
+import type { Fetched, Placement } from './placement.js'
 
 const FETCH_TIMEOUT_MS = 10_000
 const MAX_FETCH = 128
@@ -16,6 +16,9 @@ const MAX_TIMERS = 4_096
 const ERROR_PAUSE_MS = 500
 /** BullMQ goes by the wall clock of each server, signals by the time of the cluster: what was not there yet when it was due is looked for again after these pauses. */
 const LOOKS_MS = [0, 5, 20, 80]
+
+/** So many stale BullMQ jobs in a row: there are likely to be more, which are removed together. */
+const STALE_IN_A_ROW = 8
 
 type Taken = { job: Job<unknown, string>; token: string }
 
@@ -39,6 +42,8 @@ export class RouteConsumer {
   /** Jobs so far. */
   private taken = 0
 
+  private staleInARow = 0
+
   private readonly wakeNow = (): void => this.wake()
 
   private readonly routeText: string
@@ -48,6 +53,8 @@ export class RouteConsumer {
     private readonly bull: Worker<unknown, string>,
     private readonly registry: WorkerRegistry,
     private readonly placement: Placement,
+    /** Removes stale BullMQ jobs of the route. */
+    private readonly dropStale: () => Promise<void>,
     private readonly logger: Logger,
   ) {
     this.routeText = routeName(route)
@@ -119,6 +126,11 @@ export class RouteConsumer {
    */
   private async drain(): Promise<void> {
     while (!this.isClosed) {
+      if (this.staleInARow >= STALE_IN_A_ROW) {
+        this.staleInARow = 0
+        // Before slots are reserved: stale jobs cost none.
+        await this.dropStale()
+      }
       const reserved = this.registry.reserve(this.route, Math.min(MAX_SLOTS, Math.max(MAX_GROUP, this.wanted * this.size)))
       if (reserved.length === 0) {
         this.registry.onceReturned(this.wakeNow)
@@ -145,11 +157,16 @@ export class RouteConsumer {
       const attempts = (keys ?? []).slice(0, reserved.length)
       const workers = reserved.splice(0, attempts.length)
       const placements = workers.flatMap((worker, i) => attempts.slice(i, i + 1).map((key) => ({ key, worker })))
-      void this.placement.place({ route: this.routeText, job, token, placements, rest: keys?.slice(attempts.length) ?? [] })
+      void this.place({ route: this.routeText, job, token, placements, rest: keys?.slice(attempts.length) ?? [] })
     }
     if (reserved.length === 0) return
     for (const worker of reserved) worker.release()
     this.registry.slotsReturned()
+  }
+
+  private async place(fetched: Fetched): Promise<void> {
+    const { isStale } = await this.placement.place(fetched)
+    this.staleInARow = isStale ? this.staleInARow + 1 : 0
   }
 
   /** Up to `count` jobs. When it rejects, the reserved slots are given back. */

@@ -24,9 +24,14 @@ export type Ended = {
   resultText?: string | undefined
 }
 
+/** Batches of settlements whose retries and permits are seen to at a time. */
+const MAX_FOLLOWING = 200
+
 /** Decides what follows for an instance when its attempt has ended: final, or another attempt by the job's retry policy. Idempotent. */
 @Injectable()
 export class Settlement {
+  private readonly following = new Set<Promise<void>>()
+
   constructor(
     private readonly repository: InstancesRepository,
     private readonly instances: InstancesService,
@@ -49,23 +54,27 @@ export class Settlement {
     )
     await this.repository.markStarted(late)
     await this.repository.settle(settlements)
-    await this.followUp(settlements, documents)
+    this.follow(settlements, documents)
     for (const { key } of ended) this.signals.send('log', key.instanceId, { instanceId: key.instanceId })
   }
 
-  /** Lets instances go on that wait for one of the same job to end. */
-  async releasePermits(instances: readonly { _id: string; jobId: string }[]): Promise<void> {
-    await this.permits.release(instances.map(({ _id }) => _id))
-    for (const [jobId, ended] of groupBy(instances, ({ jobId: id }) => id)) {
+  /** Resolves when nothing is under way that follows from settled instances. */
+  async idle(): Promise<void> {
+    await Promise.all(this.following)
+  }
+
+  /** Queues those that may go on now that so many permits of their jobs are free. */
+  async permitsReleased(freed: readonly { jobId: string }[]): Promise<void> {
+    for (const [jobId, ended] of groupBy(freed, ({ jobId: id }) => id)) {
       const held = await this.repository.findHeld(jobId, ended.length)
       if (held.length > 0) await this.instances.enqueue(held)
     }
   }
 
   /** The same for one that is held since a moment ago: whoever gave a permit back meanwhile may have looked for held ones too early. */
-  async useFreePermits({ jobId, maxConcurrent }: Pick<InstanceDocument, 'jobId' | 'maxConcurrent'>): Promise<void> {
+  async useFreePermits({ jobId, maxConcurrent }: Pick<InstanceDocument, 'jobId' | 'maxConcurrent'>, which?: { route: { $ne: string } }): Promise<void> {
     const free = maxConcurrent - (await this.permits.countTaken(jobId))
-    const held = free > 0 ? await this.repository.findHeld(jobId, free) : []
+    const held = free > 0 ? await this.repository.findHeld(jobId, free, which) : []
     if (held.length > 0) await this.instances.enqueue(held)
   }
 
@@ -86,16 +95,36 @@ export class Settlement {
     return { ...common, kind: 'retry', ...dueIn(backoffMs(policy, retriesUsed), now), retriesUsed, unstartedLosses: instance.unstartedLosses, error }
   }
 
-  private async followUp(settlements: InstanceSettlement[], documents: Map<string, InstanceDocument>): Promise<void> {
+  /** Beside the answer to the worker: a Redis that hangs must not hold up the ends of other runs. */
+  private follow(settlements: readonly InstanceSettlement[], documents: ReadonlyMap<string, InstanceDocument>): void {
+    if (this.following.size >= MAX_FOLLOWING) {
+      this.logger.warn('Too much is waiting for Redis: the sweep will queue retries and release permits', { settlements: settlements.length })
+      return
+    }
+    const work = Promise.all([this.queueRetries(settlements, documents), this.releasePermits(settlements, documents)]).then(() => {
+      this.following.delete(work)
+    })
+    this.following.add(work)
+  }
+
+  /** Never rejects. */
+  private async queueRetries(settlements: readonly InstanceSettlement[], documents: ReadonlyMap<string, InstanceDocument>): Promise<void> {
     const retries = settlements.flatMap((each) => {
       const instance = documents.get(each.instanceId)
       return each.kind === 'retry' && each.queued && instance !== undefined ? [{ ...instance, attempt: each.attempt, dueAt: each.dueAt }] : []
     })
     if (retries.length > 0) await this.instances.enqueue(retries)
+  }
+
+  /** Of what has ended, and of what waits for another attempt: another run may go on meanwhile. Never rejects. */
+  private async releasePermits(settlements: readonly InstanceSettlement[], documents: ReadonlyMap<string, InstanceDocument>): Promise<void> {
+    const attempts = new Map(settlements.map(({ instanceId, attempt }) => [instanceId, attempt]))
+    const mayHold = settlements.filter(({ kind, instanceId }) => kind === 'final' || (documents.get(instanceId)?.maxConcurrent ?? 0) > 0)
     try {
-      const finals = settlements.filter(({ kind }) => kind === 'final').map(({ instanceId }) => instanceId)
-      const limited = await this.permits.heldBy(finals)
-      if (limited.length > 0) await this.releasePermits(limited)
+      const limited = await this.permits.heldBy(mayHold.map(({ instanceId }) => instanceId))
+      if (limited.length === 0) return
+      await this.permits.release(limited.map(({ _id }) => ({ instanceId: _id, attempt: attempts.get(_id) ?? 0 })))
+      await this.permitsReleased(limited)
     } catch (err) {
       this.logger.warn('Permits are not released yet; the sweep will do it', { err })
     }

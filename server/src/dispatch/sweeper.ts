@@ -3,18 +3,19 @@ import { Interval } from '@nestjs/schedule'
 import { isFinalAttempt, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { CONFIG, type Config } from '../config/config.js'
 import { attemptId, AttemptsRepository } from '../instances/attempts.repository.js'
-import type { InstancePlace, UnfinishedInstance } from '../instances/instance-document.js'
+import { type InstancePlace, nextAttemptOf, type UnfinishedInstance } from '../instances/instance-document.js'
 import { InstancesRepository } from '../instances/instances.repository.js'
-import { InstancesService } from '../instances/instances.service.js'
+import { InstancesService, queuedAttempt } from '../instances/instances.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { RedisConnections } from '../platform/redis.js'
 import { Shutdown } from '../platform/shutdown.js'
-import { QUEUE_AHEAD_MS } from './attempt-queue.js'
+import { AttemptQueue, QUEUE_AHEAD_MS } from './attempt-queue.js'
 import { Leases } from './leases.js'
-import { PermitsRepository } from './permits.repository.js'
+import { type PermitDocument, PermitsRepository } from './permits.repository.js'
 import { Settlement } from './settlement.js'
+import { SweepLock } from './sweep-lock.js'
 
 const SWEEP_MS = 1_000
 /** What is rarely needed is done in each such round only. */
@@ -28,10 +29,18 @@ const RECOVER_MS = 5_000
 const OVERDUE_MS = 5_000
 /** A claim or a settlement by another server may be under way for this long. */
 const SETTLE_GRACE_MS = 10_000
+/** Acquiring a permit and making the attempt take far less, also while MongoDB is slow. */
+const PERMIT_GRACE_MS = 60_000
+const JOBS_LOOKED_AT = 200
+/** How long a round looks for what is RUNNING and has ended. */
+const STUCK_MS = 500
 /** Sorts before every permit. */
 const NO_PERMIT = { job: '', slot: 0 }
 
-/** Finds what a crash, or the loss of Redis, left half done, and does the rest. Every server sweeps; each step is conditional, so two do no harm. */
+/**
+ * Finds what a crash, or the loss of Redis, left half done, and does the rest. Leases are looked at by every server, all else by the one that is elected; each step is
+ * conditional, so two do no harm.
+ */
 @Injectable()
 export class Sweeper implements OnApplicationBootstrap {
   private isRunning = false
@@ -41,9 +50,10 @@ export class Sweeper implements OnApplicationBootstrap {
   private waitingAfter: InstancePlace | undefined
   private runningAfter: InstancePlace | undefined
   private permitsAfter = NO_PERMIT
+  private heldAfter = ''
   private redisEpoch: string | undefined
-  /** Redis was emptied, and not all that waits is in it again. */
-  private isRecovering = false
+  /** Redis was emptied, or this server has just started: all that waits is compared with what is queued. */
+  private isRecovering = true
   private healthySince: number | undefined
   /** RUNNING instances that looked stuck at the last look. */
   private readonly suspects = new Map<string, number>()
@@ -61,13 +71,16 @@ export class Sweeper implements OnApplicationBootstrap {
     private readonly redis: RedisConnections,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
+    private readonly queue: AttemptQueue,
+    private readonly lock: SweepLock,
     private readonly shutdown: Shutdown,
     private readonly logger: Logger,
   ) {}
 
   onApplicationBootstrap(): void {
-    this.shutdown.register('take', 'sweeper', () => {
+    this.shutdown.register('take', 'sweeper', async () => {
       this.isStopped = true
+      await this.lock.release().catch((err: unknown) => this.logger.debug('The lock of the sweep was not released; it runs out by itself', { err }))
     })
   }
 
@@ -75,16 +88,23 @@ export class Sweeper implements OnApplicationBootstrap {
   async sweep(): Promise<void> {
     if (this.isRunning || this.isStopped) return
     this.isRunning = true
-    const isHealthy = (await this.tryTo('queueDue', () => this.queueDue())) && (await this.tryTo('expireLeases', () => this.expireLeases()))
+    const isElected = await this.lock.isElected()
+    const isHealthy = (await this.tryTo('queueDue', () => this.queueDue(isElected))) && (await this.tryTo('expireLeases', () => this.expireLeases()))
     if (!isHealthy) this.healthySince = undefined
-    await this.tryTo('requeueAfterLossOfRedis', () => this.requeueAfterLossOfRedis())
-    if (this.round++ % SLOW_EVERY === 0) {
-      await this.tryTo('requeueOverdue', () => this.requeueOverdue())
-      await this.tryTo('settleStuck', () => this.settleStuck())
-      await this.tryTo('releaseOldPermits', () => this.releaseOldPermits())
-      await this.tryTo('measure', () => this.measure())
-    }
+    await this.tryTo('watchRedis', () => this.watchRedis())
+    if (isElected) await this.sweepElected()
+    else this.metrics.instancesByStatus.reset()
     this.isRunning = false
+  }
+
+  private async sweepElected(): Promise<void> {
+    await this.tryTo('recover', () => this.recover())
+    if (this.round++ % SLOW_EVERY > 0) return
+    await this.tryTo('requeueOverdue', () => this.requeueOverdue())
+    await this.tryTo('settleStuck', () => this.settleStuck())
+    await this.tryTo('releaseOldPermits', () => this.releaseOldPermits())
+    await this.tryTo('useFreePermits', () => this.useFreePermits())
+    await this.tryTo('measure', () => this.measure())
   }
 
   /** A part that fails (a long walk that takes too long, say) must not keep the others from their work; false when it did. */
@@ -99,18 +119,19 @@ export class Sweeper implements OnApplicationBootstrap {
   }
 
   /** Retries and delayed runs that come due. */
-  private async queueDue(): Promise<void> {
+  private async queueDue(isElected: boolean): Promise<void> {
+    const mayQueue = isElected && this.redis.isReady
     for (let isMore = true; isMore && !this.isStopped;) {
-      // Also asked while Redis is away, because leases go by whether MongoDB answers.
-      const due = await this.repository.findUnqueued(new Date(this.clock.now() + QUEUE_AHEAD_MS), this.redis.isReady ? PAGE : 1)
-      if (due.length === 0 || !this.redis.isReady || !(await this.instances.enqueue(due))) return
+      // Asked in any case, because leases go by whether MongoDB answers.
+      const due = await this.repository.findUnqueued(new Date(this.clock.now() + QUEUE_AHEAD_MS), mayQueue ? PAGE : 1)
+      if (due.length === 0 || !mayQueue || !(await this.instances.enqueue(due))) return
       await this.repository.markQueued(due.map(({ _id }) => _id))
       isMore = due.length === PAGE
     }
   }
 
-  /** Adds again all that should be in BullMQ. */
-  private async requeueAfterLossOfRedis(): Promise<void> {
+  /** On every server: whichever is elected next has to know. */
+  private async watchRedis(): Promise<void> {
     if (!this.redis.isReady) return
     const epoch = await this.readRedisEpoch()
     if (this.redisEpoch !== undefined && epoch !== this.redisEpoch) {
@@ -119,34 +140,47 @@ export class Sweeper implements OnApplicationBootstrap {
       this.isRecovering = true
     }
     this.redisEpoch = epoch
-    for (const endAt = performance.now() + RECOVER_MS; this.isRecovering && performance.now() < endAt && !this.isStopped;) {
-      if ((await this.requeuePage(QUEUE_AHEAD_MS)) === undefined) return
+  }
+
+  /** Adds again all that should be in BullMQ and is not. */
+  private async recover(): Promise<void> {
+    for (const endAt = performance.now() + RECOVER_MS; this.isRecovering && this.redis.isReady && performance.now() < endAt && !this.isStopped;) {
+      if (!(await this.requeuePage(QUEUE_AHEAD_MS))) return
       this.isRecovering = this.waitingAfter !== undefined
+      await this.lock.isElected()
     }
   }
 
-  /** Some of what should have been placed by now: BullMQ may have lost a few without losing all. */
+  /** Some of what should have been placed by now: BullMQ may have lost a few without losing all, or a server died before it queued what it had stored. */
   private async requeueOverdue(): Promise<void> {
     if (!this.redis.isReady || this.isRecovering) return
-    const overdue: UnfinishedInstance[] = []
-    for (let pages = 0; pages < OVERDUE_PAGES && overdue.length < PAGE; pages++) {
-      const found = await this.requeuePage(-OVERDUE_MS)
-      overdue.push(...(found ?? []))
-      if (found === undefined || this.waitingAfter === undefined) break
-    }
-    // An attempt that was made, not claimed (its server died), and lost: its key is taken, so that its instance would WAIT for ever.
-    const next = await this.attempts.findMany(overdue.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt: attempt + 1 })))
-    for (const attempt of next) if (isFinalAttempt(attempt.status)) await this.leases.conclude(attempt)
+    for (let pages = 0; pages < OVERDUE_PAGES; pages++) if (!(await this.requeuePage(-OVERDUE_MS)) || this.waitingAfter === undefined) return
   }
 
-  /** Queues again what of the next page of WAITING instances is due in `aheadMs`; undefined when Redis did not take it, and the page is to come again. */
-  private async requeuePage(aheadMs: number): Promise<UnfinishedInstance[] | undefined> {
+  /** One page of the walk over all that waits: queues what is due by `aheadMs` from now and in no BullMQ job. False when that failed. */
+  private async requeuePage(aheadMs: number): Promise<boolean> {
     const page = await this.repository.findUnfinished('WAITING', this.waitingAfter, PAGE)
     const until = this.clock.now() + aheadMs
-    const due = page.filter(({ queued, dueAt }) => queued && dueAt.getTime() <= until)
-    if (due.length > 0 && !(await this.instances.enqueue(due))) return undefined
+    // What is held is queued when a permit is free.
+    const due = page.filter(({ queued, heldAt, dueAt }) => queued && heldAt === null && dueAt.getTime() <= until)
+    if (due.length > 0 && !(await this.queueAbsent(due))) return false
     this.waitingAfter = page.length < PAGE ? undefined : page.at(-1)
-    return due
+    return true
+  }
+
+  private async queueAbsent(due: readonly UnfinishedInstance[]): Promise<boolean> {
+    const attempts = due.map((instance) => ({ ...queuedAttempt(instance), instance }))
+    const absent = (await this.queue.absent(attempts)).map(({ instance }) => instance)
+    if (absent.length === 0) return true
+    // Looked at once more: a BullMQ job ends after its attempts were placed.
+    const waiting = await this.repository.findWaiting(absent.map(({ _id }) => _id))
+    const lost = absent.filter(({ _id, attempt }) => waiting.get(_id) === attempt)
+    if (lost.length === 0) return true
+    // An attempt that was made, not claimed (its server died), and lost: its key is taken, so that its instance would WAIT for ever.
+    const next = await this.attempts.findMany(lost.map((instance) => attemptId(nextAttemptOf(instance))))
+    for (const attempt of next) if (isFinalAttempt(attempt.status)) await this.leases.conclude(attempt)
+    const isMade = new Set(next.map(({ _id }) => _id.instance))
+    return this.instances.enqueue(lost.filter(({ _id }) => !isMade.has(_id)))
   }
 
   /** Changes when Redis restarts, fails over or is emptied. */
@@ -165,29 +199,14 @@ export class Sweeper implements OnApplicationBootstrap {
     await this.leases.expire(PAGE)
   }
 
-  /** RUNNING instances whose attempt has ended (a server died before it settled them) or was never made. */
+  /**
+   * RUNNING instances whose attempt has ended (a server died before it settled them) or was never made. By many pages a round, so that one is found within a minute also while
+   * 100,000 run.
+   */
   private async settleStuck(): Promise<void> {
-    const page = await this.repository.findUnfinished('RUNNING', this.runningAfter, PAGE)
-    this.runningAfter = page.length < PAGE ? undefined : page.at(-1)
-    const found = await this.attempts.findMany(page.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt })))
-    const attempts = new Map(found.map((attempt) => [attempt._id.instance, attempt]))
-    const now = performance.now()
-    for (const instance of page) {
-      const attempt = attempts.get(instance._id)
-      if (attempt !== undefined && !isFinalAttempt(attempt.status)) {
-        this.suspects.delete(instance._id)
-        continue
-      }
-      const since = this.suspects.get(instance._id)
-      if (since === undefined) {
-        this.suspects.set(instance._id, now)
-        continue
-      }
-      if (now - since < SETTLE_GRACE_MS) continue
-      this.suspects.delete(instance._id)
-      this.logger.warn('Settling an instance that was left behind', { instanceId: instance._id })
-      if (attempt === undefined) await this.repository.unclaim([{ instanceId: instance._id, attempt: instance.attempt }], this.clock.date())
-      else await this.leases.conclude(attempt)
+    for (const endAt = performance.now() + STUCK_MS; performance.now() < endAt && !this.isStopped;) {
+      await this.settleStuckPage()
+      if (this.runningAfter === undefined) break
     }
     if (this.runningAfter !== undefined) return
     // A whole round came by without these: they are not RUNNING any more.
@@ -195,15 +214,66 @@ export class Sweeper implements OnApplicationBootstrap {
     this.roundStartedAt = performance.now()
   }
 
+  private async settleStuckPage(): Promise<void> {
+    const page = await this.repository.findUnfinished('RUNNING', this.runningAfter, PAGE)
+    this.runningAfter = page.length < PAGE ? undefined : page.at(-1)
+    const isLeased = await this.attempts.leasedAmong(page.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt })))
+    const now = performance.now()
+    const stuck: UnfinishedInstance[] = []
+    for (const instance of page) {
+      if (isLeased.has(instance._id)) {
+        this.suspects.delete(instance._id)
+        continue
+      }
+      const since = this.suspects.get(instance._id)
+      if (since === undefined) this.suspects.set(instance._id, now)
+      else if (now - since >= SETTLE_GRACE_MS) stuck.push(instance)
+    }
+    if (stuck.length > 0) await this.settleAll(stuck)
+  }
+
+  private async settleAll(stuck: readonly UnfinishedInstance[]): Promise<void> {
+    const found = await this.attempts.findMany(stuck.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt })))
+    const attempts = new Map(found.map((attempt) => [attempt._id.instance, attempt]))
+    for (const instance of stuck) {
+      const attempt = attempts.get(instance._id)
+      this.suspects.delete(instance._id)
+      this.logger.warn('Settling an instance that was left behind', { instanceId: instance._id })
+      if (attempt === undefined) await this.repository.unclaim([{ instanceId: instance._id, attempt: instance.attempt }], this.clock.date())
+      else if (isFinalAttempt(attempt.status)) await this.leases.conclude(attempt)
+    }
+  }
+
+  /** Permits of what does not run, and is not about to: their server died. */
   private async releaseOldPermits(): Promise<void> {
-    const old = await this.permits.findOld(new Date(this.clock.now() - SETTLE_GRACE_MS), this.permitsAfter, PAGE)
+    const now = this.clock.now()
+    const old = await this.permits.findOld(new Date(now - SETTLE_GRACE_MS), this.permitsAfter, PAGE)
     this.permitsAfter = old.length < PAGE ? NO_PERMIT : (old.at(-1)?._id ?? NO_PERMIT)
     if (old.length === 0) return
-    const unfinished = new Set(
-      (await this.repository.findMany(old.map(({ instanceId }) => instanceId))).filter(({ status }) => !isFinalInstance(status)).map(({ _id }) => _id),
-    )
-    const free = old.filter(({ instanceId }) => !unfinished.has(instanceId)).map(({ _id, instanceId }) => ({ _id: instanceId, jobId: _id.job }))
-    if (free.length > 0) await this.settlement.releasePermits(free)
+    const instances = new Map((await this.repository.findMany(old.map(({ instanceId }) => instanceId))).map((instance) => [instance._id, instance]))
+    const isLeftBehind = ({ instanceId, since }: PermitDocument): boolean => {
+      const status = instances.get(instanceId)?.status
+      return status === undefined || isFinalInstance(status) || (status === 'WAITING' && since.getTime() < now - PERMIT_GRACE_MS)
+    }
+    const left = old.filter(isLeftBehind)
+    await this.permits.takeBack(left)
+    await this.settlement.permitsReleased(left.map(({ _id }) => ({ jobId: _id.job })))
+  }
+
+  /** Held instances of jobs with a free permit: whoever released that died before it queued the next one. */
+  private async useFreePermits(): Promise<void> {
+    if (!this.redis.isReady) return
+    for (let count = 0; count < JOBS_LOOKED_AT; count++) {
+      const jobId = await this.repository.nextJobWithHeld(this.heldAfter)
+      this.heldAfter = jobId ?? ''
+      if (jobId === undefined) return
+      const [first] = await this.repository.findHeld(jobId, 1)
+      if (first === undefined) continue
+      await this.settlement.useFreePermits(first)
+      // No worker may serve the route of the first one: a revision with another route must not wait for it.
+      const [other] = await this.repository.findHeld(jobId, 1, { route: { $ne: first.route } })
+      if (other !== undefined) await this.settlement.useFreePermits(other, { route: { $ne: first.route } })
+    }
   }
 
   private async measure(): Promise<void> {

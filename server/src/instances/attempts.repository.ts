@@ -92,6 +92,12 @@ export class AttemptsRepository implements OnModuleInit {
     return this.collection.find({ _id: { $in: ids } }).toArray()
   }
 
+  /** The instances of those whose lease a worker holds. */
+  async leasedAmong(ids: AttemptId[]): Promise<Set<string>> {
+    const found = await this.collection.find({ _id: { $in: ids }, status: leased }, { projection: { _id: 1 } }).toArray()
+    return new Set(found.map(({ _id }) => _id.instance))
+  }
+
   /** All attempts of an instance, in order. A range on the compound key: field order matters. */
   findByInstance(instanceId: string): Promise<AttemptDocument[]> {
     const low = { instance: instanceId, task: 0, attempt: 0 }
@@ -151,13 +157,28 @@ export class AttemptsRepository implements OnModuleInit {
     return matchedCount
   }
 
-  /** LOST, unless it has ended or (given `leaseBefore`) its lease was renewed meanwhile; true when it is so now by this call. */
-  async markLost(id: AttemptId, workerId: string, at: Date, error: string, leaseBefore?: Date): Promise<boolean> {
-    const { modifiedCount } = await this.collection.updateOne(
+  /**
+   * LOST, unless it has ended or (given `leaseBefore`) its lease was renewed meanwhile; the attempt as it is then, null when this call did not change it. One that `hasStarted`
+   * without having said so counts as started when it was dispatched.
+   */
+  markLost(
+    id: AttemptId,
+    workerId: string,
+    { at, error, leaseBefore, hasStarted }: { at: Date; error: string; leaseBefore?: Date | undefined; hasStarted: boolean },
+  ): Promise<AttemptDocument | null> {
+    const startedAt = hasStarted ? { startedAt: { $ifNull: ['$startedAt', '$dispatchedAt'] } } : {}
+    return this.collection.findOneAndUpdate(
       { _id: id, workerId, status: leased, ...(leaseBefore === undefined ? {} : { leaseExpiresAt: { $lt: leaseBefore } }) },
-      { $set: { status: 'LOST', finishedAt: at, leaseExpiresAt: null, error } },
+      [{ $set: { status: 'LOST', finishedAt: at, leaseExpiresAt: null, error: { $literal: error }, ...startedAt } }],
+      { returnDocument: 'after' },
     )
-    return modifiedCount === 1
+  }
+
+  /** It turned out that a lost attempt had started. */
+  markLostStarted(id: AttemptId): Promise<AttemptDocument | null> {
+    return this.collection.findOneAndUpdate({ _id: id, status: 'LOST', startedAt: null }, [{ $set: { startedAt: '$dispatchedAt' } }], {
+      returnDocument: 'after',
+    })
   }
 
   async requestCancel(instanceId: string, attempt: number, at: Date): Promise<AttemptDocument | null> {

@@ -1,4 +1,5 @@
 import type { InstanceCause } from '@jobtrail/shared/api/instances'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import type { CollectionPlan } from '../platform/http/ensure-collection.js'
 
@@ -30,6 +31,8 @@ export type InstanceDocument = {
   unstartedLosses: number
   /** Whether it was given to BullMQ; false while it is due too far ahead. Redis may have lost it all the same. */
   queued: boolean
+  /** The BullMQ job that its first attempt shares with other runs. Absent when that has a job of its own. */
+  queuedAs?: string
   /** Since when it waits for another instance of its job to end; null when it does not. */
   heldAt: Date | null
   cancelRequestedAt: Date | null
@@ -38,6 +41,9 @@ export type InstanceDocument = {
   /** The JSON text of a result that is not exact as a value; `result` is null then. */
   resultText?: string
 }
+
+/** The attempt that comes next of one that waits. */
+export const nextAttemptOf = ({ _id, attempt }: Pick<InstanceDocument, '_id' | 'attempt'>): AttemptKey => ({ instanceId: _id, task: 0, attempt: attempt + 1 })
 
 /** Where a page of instances ends. */
 export type InstancePlace = Pick<InstanceDocument, 'namespace' | '_id'>
@@ -49,10 +55,10 @@ export type StripDocument = Pick<InstanceDocument, '_id' | 'status' | 'createdAt
 export type RunEnd = Pick<InstanceDocument, '_id' | 'status' | 'finishedAt' | 'attempt'>
 
 /** What the queue asks of one that waits. */
-export type QueueableInstance = Pick<InstanceDocument, '_id' | 'route' | 'priority' | 'attempt' | 'dueAt'>
+export type QueueableInstance = Pick<InstanceDocument, '_id' | 'route' | 'priority' | 'attempt' | 'createdAt' | 'dueAt' | 'queuedAs'>
 
 /** What the sweeps ask of one that has not ended. */
-export type UnfinishedInstance = QueueableInstance & Pick<InstanceDocument, 'namespace' | 'queued'>
+export type UnfinishedInstance = QueueableInstance & Pick<InstanceDocument, 'namespace' | 'queued' | 'heldAt'>
 
 /** What becomes of an instance when its attempt `attempt` has ended. */
 export type Settlement = { instanceId: string; attempt: number } & (
@@ -62,6 +68,9 @@ export type Settlement = { instanceId: string; attempt: number } & (
 
 /** In this order it serves both the lists of a namespace and the sweeps over all of them: each index with the status in it is rewritten at each step of a run. */
 export const BY_STATUS_AND_NAMESPACE = { status: 1, namespace: 1, _id: -1 } as const
+
+/** Of jobs with `maxConcurrent`: those that wait and are due, or soon, in the order in which they go on. */
+export const LIMITED = 'limited'
 
 /** The collection, with its indexes. Of its fields those that decide what runs: checking all of them cost a tenth of the runs a second. */
 export const INSTANCES: CollectionPlan = {
@@ -73,7 +82,8 @@ export const INSTANCES: CollectionPlan = {
     { key: { jobId: 1, _id: -1 } },
     { key: BY_STATUS_AND_NAMESPACE },
     { key: { status: 1, route: 1, priority: -1, _id: 1 }, partialFilterExpression: { status: 'WAITING' } },
-    { key: { dueAt: 1 }, partialFilterExpression: { queued: false } },
+    { key: { dueAt: 1 }, name: 'unqueued', partialFilterExpression: { status: 'WAITING', queued: false } },
     { key: { jobId: 1, priority: -1, _id: 1 }, name: 'held', partialFilterExpression: { heldAt: { $type: 'date' } } },
+    { key: { jobId: 1, priority: -1, _id: 1 }, name: LIMITED, partialFilterExpression: { status: 'WAITING', queued: true, maxConcurrent: { $gt: 0 } } },
   ],
 }

@@ -11,6 +11,7 @@ import {
   type InstanceDocument,
   type InstancePlace,
   INSTANCES,
+  LIMITED,
   type RunEnd,
   type Settlement,
   type StripDocument,
@@ -20,7 +21,7 @@ import {
 const CANCEL_BATCH = 1_000
 const COUNT_LIMIT = 10_000
 const UNFINISHED: InstanceStatus[] = ['WAITING', 'RUNNING']
-const UNFINISHED_FIELDS = { namespace: 1, route: 1, priority: 1, attempt: 1, dueAt: 1, queued: 1 } as const
+const UNFINISHED_FIELDS = { namespace: 1, route: 1, priority: 1, attempt: 1, createdAt: 1, dueAt: 1, queued: 1, queuedAs: 1, heldAt: 1 } as const
 /** A sweep's query that takes longer would hold up all else that it does. */
 const SWEEP_QUERY_MS = 5_000
 /** A list that is asked for what is rare may look through very many. */
@@ -166,12 +167,36 @@ export class InstancesRepository implements OnModuleInit {
   }
 
   /** Those of a job that are held, in the order in which they go on. */
-  findHeld(jobId: string, limit: number): Promise<InstanceDocument[]> {
+  findHeld(jobId: string, limit: number, more: { route?: string | { $ne: string } } = {}): Promise<InstanceDocument[]> {
     return this.collection
-      .find({ jobId, status: 'WAITING', heldAt: { $type: 'date' } })
+      .find({ jobId, status: 'WAITING', heldAt: { $type: 'date' }, ...more })
       .sort({ priority: -1, _id: 1 })
       .limit(limit)
       .toArray()
+  }
+
+  /** Those of a job with `maxConcurrent` that wait on a route and are due, in the order in which they go on. */
+  findNextLimited(jobId: string, route: string, now: Date, limit: number): Promise<InstanceDocument[]> {
+    return this.collection
+      .find({ jobId, status: 'WAITING', queued: true, maxConcurrent: { $gt: 0 }, route, dueAt: { $lte: now } }, { hint: LIMITED, maxTimeMS: SWEEP_QUERY_MS })
+      .sort({ priority: -1, _id: 1 })
+      .limit(limit)
+      .toArray()
+  }
+
+  /** The first job after `after` that has held instances. A step of the index, however many there are of each job. */
+  async nextJobWithHeld(after: string): Promise<string | undefined> {
+    const first = await this.collection.findOne(
+      { jobId: { $gt: after }, heldAt: { $type: 'date' } },
+      { projection: { jobId: 1 }, sort: { jobId: 1, priority: -1, _id: 1 }, hint: 'held', maxTimeMS: SWEEP_QUERY_MS },
+    )
+    return first?.jobId
+  }
+
+  /** The latest attempt of each of these that waits. */
+  async findWaiting(ids: readonly string[]): Promise<Map<string, number>> {
+    const found = await this.collection.find({ _id: { $in: [...ids] }, status: 'WAITING' }, { projection: { attempt: 1 } }).toArray()
+    return new Map(found.map(({ _id, attempt }) => [_id, attempt]))
   }
 
   /** Applies what follows from ended attempts; harmless when it was applied before, since attempt and status are in the filter. */

@@ -7,20 +7,23 @@ import { ExactJson } from '@jobtrail/shared/json/exact-json'
 import { canRetryInstance, INSTANCE_STATUSES, isFinalInstance, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import { AuditService } from '../audit/audit.service.js'
 import { Principal } from '../auth/principal.js'
-import { AttemptQueue, QUEUE_AHEAD_MS } from '../dispatch/attempt-queue.js'
+import { AttemptQueue, QUEUE_AHEAD_MS, type QueuedAttempt } from '../dispatch/attempt-queue.js'
+import { sharedJobs } from '../dispatch/domain/queued-attempts.js'
 import { parseRoute, routeName } from '../dispatch/domain/route.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
+import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { SignalBus } from '../platform/signals.js'
 import { WorkerDirectory } from '../workers/worker-directory.js'
 import { attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
+import { isMissed } from './domain/missed.js'
 import type { NewInstance } from './domain/new-instance.js'
 import { waitingReason } from './domain/waiting-reason.js'
 import { attemptView, instanceView, stripRun } from './instance-views.js'
-import type { InstanceDocument, QueueableInstance } from './instance-document.js'
+import { type InstanceDocument, nextAttemptOf, type QueueableInstance } from './instance-document.js'
 import { InstancesRepository } from './instances.repository.js'
 import { RevisitsRepository } from './revisits.repository.js'
 
@@ -158,15 +161,7 @@ export class InstancesService {
   /** Gives instances to BullMQ; false when that failed, which is logged, not thrown: the sweep does it again. `areNew`: none was given to it before. */
   async enqueue(instances: readonly QueueableInstance[], { areNew } = { areNew: false }): Promise<boolean> {
     try {
-      await this.queue.add(
-        instances.map(({ _id, attempt, route, priority, dueAt }) => ({
-          key: { instanceId: _id, task: 0, attempt: attempt + 1 },
-          route,
-          priority,
-          dueAt: dueAt.getTime(),
-        })),
-        areNew,
-      )
+      await this.queue.add(instances.map(queuedAttempt), areNew)
       return true
     } catch (err) {
       this.logger.warn('Instances are stored but not queued yet; the sweep will do it', { count: instances.length, err })
@@ -185,7 +180,7 @@ export class InstancesService {
   }
 
   private async insertLists(lists: InstanceDocument[][]): Promise<Created[][]> {
-    const documents = lists.flat()
+    const documents = shareJobs(lists.flat())
     const duplicates = await this.repository.insertMany(documents)
     const made = duplicates.size === 0 ? documents : documents.filter((_, i) => !duplicates.has(i))
     const existing = await this.findExisting([...duplicates].map((i) => documents[i]).filter((each) => each !== undefined))
@@ -246,6 +241,28 @@ const notRetriable = ({ _id, status }: InstanceDocument): AppError =>
     'NOT_ALLOWED_IN_STATE',
     `Instance ${_id} is ${status}: only one that failed, timed out or was cancelled can be retried; run the job again instead`,
   )
+
+/** As the queue knows the next attempt of one that waits. */
+export const queuedAttempt = (instance: QueueableInstance): QueuedAttempt => ({
+  key: nextAttemptOf(instance),
+  route: instance.route,
+  priority: instance.priority,
+  dueAt: instance.dueAt.getTime(),
+  queuedAs: instance.queuedAs,
+  isMissed: isMissed(instance),
+})
+
+/** Notes which BullMQ jobs those share that are queued at once. */
+function shareJobs(documents: InstanceDocument[]): InstanceDocument[] {
+  // Of a batch that is stored again in parts other ones share.
+  for (const document of documents) delete document.queuedAs
+  const due = documents.filter(({ queued }) => queued)
+  for (const alike of groupBy(due, ({ route }) => route).values()) {
+    const attempts = alike.map((document) => ({ ...queuedAttempt(document), document }))
+    for (const [{ document }, jobId] of sharedJobs(attempts)) document.queuedAs = jobId
+  }
+  return documents
+}
 
 function newDocument(item: NewInstance, now: number): InstanceDocument {
   const { job } = item

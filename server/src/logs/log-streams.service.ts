@@ -120,6 +120,11 @@ export class LogStreamsService {
     if (await this.repository.interrupt(key, reason, gapsOf(prefix.lines, ranges, record?.expected?.lines))) this.notify([key])
   }
 
+  /** Whether anything of it is stored. */
+  async hasLines(key: AttemptKey): Promise<boolean> {
+    return (await this.store.positions(key, 0, 1)).length > 0
+  }
+
   /** For lists of attempts; answers in the order given. */
   async summaries(keys: readonly AttemptKey[]): Promise<LogSummary[]> {
     const records = await this.repository.findMany(keys)

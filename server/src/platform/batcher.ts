@@ -50,9 +50,13 @@ export class Batcher<T, R> {
     })
   }
 
+  get isIdle(): boolean {
+    return this.queue.length === 0 && this.inFlight === 0
+  }
+
   /** Resolves when nothing waits and nothing is under way. */
   idle(): Promise<void> {
-    if (this.queue.length === 0 && this.inFlight === 0) return Promise.resolve()
+    if (this.isIdle) return Promise.resolve()
     return new Promise((resolve) => this.idleWaiters.push(resolve))
   }
 

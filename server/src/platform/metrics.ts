@@ -18,8 +18,12 @@ export class Metrics {
     for (const status of FINISHED_STATUSES) this.instancesEnded.inc({ status }, 0)
   }
 
-  readonly instancesByStatus = this.gauge('jobtrail_instances', 'Unfinished instances of the cluster, by status', ['status'])
-  readonly queueDepth = this.gauge('jobtrail_queue_depth', 'Waiting instances by route, also those that are not due yet, counted up to 10000', ['route'])
+  readonly instancesByStatus = this.gauge('jobtrail_instances', 'Unfinished instances of the cluster, by status; told by one server', ['status'])
+  readonly queueDepth = this.gauge(
+    'jobtrail_queue_depth',
+    'Waiting instances by route, also those that are not due yet, counted up to 10000; told by one server',
+    ['route'],
+  )
   readonly instancesCreated = this.counter('jobtrail_instances_created_total', 'Instances made', ['cause'])
   readonly instancesEnded = this.counter(
     'jobtrail_instances_ended_total',

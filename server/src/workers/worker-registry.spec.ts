@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { WorkerConnection, type WorkerSocket } from './worker-registry.js'
 
 const newKey = (): AttemptKey => ({ instanceId: randomUUID(), task: 0, attempt: 1 })
@@ -12,7 +12,7 @@ function newWorker(slots: number): WorkerConnection {
 
 function give(worker: WorkerConnection, key: AttemptKey): void {
   worker.reserve()
-  worker.hold(key)
+  worker.hold(key, 0)
 }
 
 describe('the slots of a worker', () => {
@@ -53,5 +53,43 @@ describe('the slots of a worker', () => {
     worker.letGo(key)
     worker.correct([key], 2)
     expect(worker.freeSlots).toBe(2)
+  })
+})
+
+describe('a worker that does not answer', () => {
+  it('is offered nothing while an answer is overdue, and again when it comes', () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    try {
+      const worker = newWorker(8)
+      const sent = worker.runSent(100)
+      expect(worker.freeSlots).toBe(8)
+      vi.advanceTimersByTime(1_500)
+      expect(worker.freeSlots).toBe(0)
+      expect(worker.runAnswered(sent)).toBe(true)
+      expect(worker.freeSlots).toBe(8)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('is offered nothing after it let a message time out, until it is heard of', () => {
+    const worker = newWorker(8)
+    worker.runUnanswered(worker.runSent(100))
+    expect(worker.freeSlots).toBe(0)
+    worker.correct([], 8)
+    expect(worker.freeSlots).toBe(8)
+  })
+
+  it('has a bound on messages and on bytes', () => {
+    const many = newWorker(1_000)
+    const sent = Array.from({ length: 64 }, () => many.runSent(1))
+    expect([many.isLaneFull, many.freeSlots]).toEqual([true, 0])
+    for (const each of sent.slice(0, 1)) many.runAnswered(each)
+    expect([many.isLaneFull, many.freeSlots]).toEqual([false, 1_000])
+    const large = newWorker(1_000)
+    const huge = large.runSent(16 * 1024 * 1024)
+    expect([large.isLaneFull, large.freeSlots]).toEqual([true, 0])
+    expect(large.runAnswered(huge)).toBe(true)
+    expect(large.freeSlots).toBe(1_000)
   })
 })

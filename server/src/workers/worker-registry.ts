@@ -2,10 +2,20 @@ import { Injectable } from '@nestjs/common'
 import type { Socket } from 'socket.io'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { ACK_TIMEOUT_MS, type ServerToWorker, type WorkerToServer } from '@jobtrail/shared/protocol/worker'
+import { WorkerClock } from '../dispatch/domain/worker-clock.js'
 import type { DrainWish } from './workers.repository.js'
 import { type Capabilities, canServe, type Route } from '../dispatch/domain/route.js'
 
 export type WorkerSocket = Socket<WorkerToServer, ServerToWorker>
+
+/** Bounds on what a worker was sent and has not answered. Beyond them it is offered nothing more. */
+const MAX_UNANSWERED_RUNS = 64
+const MAX_UNANSWERED_BYTES = 16 * 1024 * 1024
+/** A worker that takes longer than this to answer is offered nothing more until it does: others may be quicker. */
+const SLOW_ANSWER_MS = 1_000
+
+/** A `run` message under way. */
+export type SentRun = { bytes: number; sentAt: number }
 
 /** A worker connected to this server, and what of its slots is taken as this server knows it. */
 export class WorkerConnection {
@@ -14,11 +24,17 @@ export class WorkerConnection {
   /** Its token was revoked: it is being disconnected. */
   isRevoked = false
   private drain: DrainWish = { isWanted: false, revision: 0 }
-  /** Attempts that take a slot, with the time (monotonic) since when. */
-  private readonly held = new Map<string, number>()
+  readonly clock = new WorkerClock()
+  /** Attempts that take a slot, with the time (monotonic) since when, and when they were given to it (the cluster's time) where that was by this connection. */
+  private readonly held = new Map<string, { since: number; givenAt?: number }>()
   private reserved = 0
   /** Slots that are taken by what this server does not know of, such as a handler that goes on after its end was told: as of the last heartbeat, and as refused since. */
   private occupied = 0
+  /** `run` messages that it has not answered, oldest first. */
+  private readonly unanswered = new Set<SentRun>()
+  private unansweredBytes = 0
+  /** It let a `run` message time out, and has not been heard of since. */
+  private isSilent = false
 
   constructor(
     readonly socket: WorkerSocket,
@@ -28,7 +44,7 @@ export class WorkerConnection {
     readonly slots: number,
     held: readonly AttemptKey[],
   ) {
-    for (const key of held) this.held.set(attemptKeyString(key), performance.now())
+    for (const key of held) this.held.set(attemptKeyString(key), { since: performance.now() })
   }
 
   get connectionId(): string {
@@ -36,7 +52,7 @@ export class WorkerConnection {
   }
 
   get freeSlots(): number {
-    return this.isDraining || this.isRevoked || this.drain.isWanted || !this.socket.connected
+    return this.isDraining || this.isRevoked || this.drain.isWanted || !this.socket.connected || !this.isAnswering
       ? 0
       : Math.max(0, this.slots - this.held.size - this.reserved - this.occupied)
   }
@@ -50,6 +66,42 @@ export class WorkerConnection {
     if (drain.revision > this.drain.revision) this.drain = drain
   }
 
+  /** It has not answered so much that nothing more may be sent to it. */
+  get isLaneFull(): boolean {
+    return this.unanswered.size >= MAX_UNANSWERED_RUNS || this.unansweredBytes >= MAX_UNANSWERED_BYTES
+  }
+
+  private get isAnswering(): boolean {
+    const [oldest] = this.unanswered
+    return !this.isSilent && !this.isLaneFull && (oldest === undefined || performance.now() - oldest.sentAt < SLOW_ANSWER_MS)
+  }
+
+  /** Notes that it was sent a `run` message; to be ended by {@link runAnswered} or {@link runUnanswered}. */
+  runSent(bytes: number): SentRun {
+    const sent = { bytes, sentAt: performance.now() }
+    this.unanswered.add(sent)
+    this.unansweredBytes += bytes
+    return sent
+  }
+
+  /** True when slots that were withheld because it did not answer are offered again. */
+  runAnswered(sent: SentRun): boolean {
+    const wasAnswering = this.isAnswering
+    this.forget(sent)
+    this.isSilent = false
+    return !wasAnswering && this.isAnswering
+  }
+
+  /** Nothing is offered to it until it answers another message or sends a heartbeat. */
+  runUnanswered(sent: SentRun): void {
+    this.forget(sent)
+    this.isSilent = true
+  }
+
+  private forget(sent: SentRun): void {
+    if (this.unanswered.delete(sent)) this.unansweredBytes -= sent.bytes
+  }
+
   /** Sets a slot aside for an attempt that is about to be fetched. */
   reserve(): void {
     this.reserved++
@@ -61,9 +113,14 @@ export class WorkerConnection {
   }
 
   /** Turns a reserved slot into a taken one. */
-  hold(key: AttemptKey): void {
+  hold(key: AttemptKey, givenAt: number): void {
     this.reserved--
-    this.held.set(attemptKeyString(key), performance.now())
+    this.held.set(attemptKeyString(key), { since: performance.now(), givenAt })
+  }
+
+  /** How to read the times that it reports of an attempt. */
+  reporterOf(key: AttemptKey): { workerId: string; clockOffset: number; givenAt: number | undefined } {
+    return { workerId: this.id, clockOffset: this.clock.offset ?? 0, givenAt: this.held.get(attemptKeyString(key))?.givenAt }
   }
 
   /** True when the attempt held a slot. */
@@ -81,9 +138,10 @@ export class WorkerConnection {
    * What it names and is not known here has just ended: its end was acknowledged after the message was made.
    */
   correct(held: readonly AttemptKey[], freeSlots: number): void {
+    this.isSilent = false
     const said = new Set(held.map(attemptKeyString))
     const before = performance.now() - ACK_TIMEOUT_MS
-    for (const [key, since] of this.held) if (!said.has(key) && since < before) this.held.delete(key)
+    for (const [key, { since }] of this.held) if (!said.has(key) && since < before) this.held.delete(key)
     // What it names may have ended, its slot free: then this is too low, and a refusal says so.
     this.occupied = Math.max(0, this.slots - freeSlots - held.length)
   }

@@ -60,11 +60,16 @@ export class WorkerSessions {
     const namespace = (await this.repository.namespaceOf(hello.workerId)) ?? rights.namespace
     if (namespace !== rights.namespace)
       throw new AppError('FORBIDDEN', 'workerId: belongs to a worker of another namespace; give this one a spool folder of its own')
-    const { stop } = await this.leases.reconcile(hello.workerId, hello.attempts, { isConnect: true, receivedAt: now.getTime() })
+    const { stop } = await this.leases.reconcile(hello.workerId, hello.attempts, {
+      isConnect: true,
+      receivedAt: now.getTime(),
+      spooled: hello.spooled,
+    })
     const capabilities = { namespace: rights.namespace, group: hello.group, tags: hello.tags, handlers: hello.handlers }
     // It gave up waiting: it may have said hello to another server since.
     if (!socket.connected) throw new AppError('UNAVAILABLE', 'The worker disconnected before its hello was answered')
     const connection = new WorkerConnection(socket, hello.workerId, hello.name, capabilities, hello.slots, hello.attempts)
+    if (hello.sentAt !== undefined) connection.clock.sample(hello.sentAt, now.getTime())
     const drain = await this.repository.connected({
       _id: hello.workerId,
       ...capabilities,

@@ -122,18 +122,20 @@ export class WorkersGateway implements OnApplicationBootstrap {
     this.handle(session, 'heartbeat', async (message, connection) => {
       const receivedAt = this.clock.now()
       connection.correct(message.attempts, message.freeSlots)
+      if (message.sentAt !== undefined) connection.clock.sample(message.sentAt, receivedAt)
       if (!(await this.tokenWatch.isValid(session.socket))) throw new AppError('UNAUTHENTICATED', REVOKED)
       return this.sessions.heartbeat(connection, message, receivedAt)
     })
     this.handle(session, 'started', async ({ attempts }, connection, bad): Promise<AttemptReply> => {
-      const results = await Promise.all(attempts.map((each) => this.completion.started(each, connection.id, each.startedAt)))
+      const results = await Promise.all(attempts.map((each) => this.completion.started(each, each.startedAt, connection.reporterOf(each))))
       return withBadItems({ results }, bad, 'fenced')
     })
     this.handle(session, 'finished', async ({ attempts }, connection, bad): Promise<AttemptReply> => {
       // What is next need not wait until the ends are written. Of a handler that goes on after its end the slot is not free: then the worker refuses.
+      const reporters = attempts.map((end) => connection.reporterOf(end))
       for (const end of attempts) connection.letGo(end)
       this.registry.capacityChanged()
-      const results = await Promise.all(attempts.map((end) => this.completion.finished(end, connection.id)))
+      const results = await Promise.all(attempts.map((end, i) => this.completion.finished(end, reporters[i] ?? connection.reporterOf(end))))
       return withBadItems({ results }, bad, 'fenced')
     })
     this.handle(session, 'progress', (message, connection) => this.progress(message, connection))

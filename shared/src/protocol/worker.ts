@@ -38,7 +38,10 @@ const textUpTo = (length: number) => z.string().transform((text) => cutText(text
 
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'letters, digits, dot, dash, underscore; at most 63')
 
-/** worker → server, first after each connect. `attempts`: every attempt that it runs or whose end it has not yet delivered. */
+/**
+ * worker → server, first after each connect. `attempts`: every attempt that it runs or whose end it has not yet delivered. `spooled`: attempts whose output is in its spool; one
+ * that is lost has started then, also if it never said so. `sentAt`: the worker's clock, by which the server corrects the times that it reports.
+ */
 export const Hello = z.object({
   protocol: z.int(),
   workerId: z.uuid(),
@@ -52,6 +55,8 @@ export const Hello = z.object({
   pid: z.int().min(1),
   startedAt: z.int().min(0),
   attempts: z.array(AttemptKey).max(20_000),
+  spooled: z.array(AttemptKey).max(20_000).optional(),
+  sentAt: z.int().min(0).optional(),
 })
 export type Hello = z.infer<typeof Hello>
 
@@ -169,12 +174,13 @@ export const SealReply = z.object({
 })
 export type SealReply = z.infer<typeof SealReply>
 
-/** worker → server, every `heartbeatMs`: renews the leases of these attempts. `spoolBytes`: log chunks that wait in the spool to be acknowledged, bytes. */
+/** worker → server, every `heartbeatMs`: renews the leases of these attempts. `spoolBytes`: log chunks that wait in the spool to be acknowledged, bytes. `sentAt`: as in Hello. */
 export const Heartbeat = z.object({
   attempts: z.array(AttemptKey).max(20_000),
   freeSlots: z.int().min(0),
   isDraining: z.boolean(),
   spoolBytes: z.int().min(0),
+  sentAt: z.int().min(0).optional(),
 })
 export type Heartbeat = z.infer<typeof Heartbeat>
 /** `stop`: as in Welcome. `cancel`, `drain`: what users want (the safety net of the messages `cancel` and `config`). */

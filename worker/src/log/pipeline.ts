@@ -119,6 +119,11 @@ export class LogPipeline {
     return capture
   }
 
+  /** Up to `limit` of the streams that are not done. */
+  keys(limit: number): AttemptKey[] {
+    return [...this.queues.values()].slice(0, limit).map(({ key: { instanceId, task, attempt } }) => ({ instanceId, task, attempt }))
+  }
+
   /** Called after each successful hello: asks `resume` for streams with unacknowledged or unsealed data (in pages), then sends what is missing. */
   connected(): void {
     for (const queue of this.queues.values()) queue.isHeld = true

@@ -1,7 +1,7 @@
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { groupQueued, jobIdOf, MAX_GROUP, parseQueued } from './queued-attempts.js'
+import { groupQueued, MAX_GROUP, parseQueued, sharedJobs } from './queued-attempts.js'
 
 const key = (n: number) => ({ instanceId: `01936e7a-0000-7000-8000-${String(n).padStart(12, '0')}`, task: 0, attempt: 1 })
 
@@ -29,9 +29,11 @@ describe('attempts that are queued at once', () => {
 })
 
 describe('a BullMQ job', () => {
-  it('of one attempt is named by its key, of several by the first and how many more', () => {
-    expect(jobIdOf([key(1)])).toBe(attemptKeyString(key(1)))
-    expect(jobIdOf([key(1), key(2), key(3)])).toBe(`${attemptKeyString(key(1))}+2`)
+  it('that attempts share is named by the first of them and how many more; an attempt with a job of its own is not named', () => {
+    const attempts = Array.from({ length: 81 }, (_, n) => ({ key: key(n), priority: 0, dueAt: 0 }))
+    const shared = sharedJobs(attempts)
+    expect(attempts.slice(0, 4).map((attempt) => shared.get(attempt))).toEqual([0, 0, 2, 2].map((first) => `${attemptKeyString(key(first))}+1`))
+    expect(attempts.slice(80).map((attempt) => shared.get(attempt))).toEqual([undefined])
   })
 
   it('with other data than keys of attempts is not ours', () => {

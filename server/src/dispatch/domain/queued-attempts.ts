@@ -36,9 +36,15 @@ export function groupQueued<T extends { priority: number; dueAt: number }>(attem
   return groups
 }
 
-/** The ID of a BullMQ job: of a single attempt its key, so that it is queued once however often it is added. */
-export function jobIdOf(keys: readonly AttemptKey[]): string {
+/** IDs of the BullMQ jobs that attempts of one route share when they are queued at once. An attempt with a job of its own, which is named by its key, is left out. */
+export function sharedJobs<T extends { key: AttemptKey; priority: number; dueAt: number }>(attempts: readonly T[]): Map<T, string> {
+  const shared = groupQueued(attempts).filter((group) => group.length > 1)
+  return new Map(shared.flatMap((group) => group.map((attempt) => [attempt, sharedJobId(group.map(({ key }) => key))] as const)))
+}
+
+/** Named by its first attempt and how many more. */
+function sharedJobId(keys: readonly AttemptKey[]): string {
   const [first] = keys
   if (first === undefined) throw new RangeError('A BullMQ job needs an attempt')
-  return keys.length === 1 ? attemptKeyString(first) : `${attemptKeyString(first)}+${keys.length - 1}`
+  return `${attemptKeyString(first)}+${keys.length - 1}`
 }

@@ -7,7 +7,10 @@ import { isDuplicateKey } from '../mongo.js'
 export type Migration = { name: string; run: (db: Db) => Promise<void> }
 
 /** In order; never change or remove one that was released. Collections and indexes are not made here, but by their repositories. */
-export const MIGRATIONS: readonly Migration[] = []
+export const MIGRATIONS: readonly Migration[] = [
+  // It also held cancelled runs, which stayed first in it for ever. The repository makes one that does not.
+  { name: '2026-11-27 drop the index of unqueued instances', run: (db) => dropIndex(db, 'instances', 'dueAt_1') },
+]
 
 type MigrationDocument = { _id: string; appliedAt: Date }
 type LockDocument = { _id: string; owner: string; expiresAt: Date }
@@ -43,6 +46,11 @@ export async function runMigrations(db: Db, owner: string, logger: Logger, migra
     clearInterval(renewal)
     await locks(db).updateOne({ _id: LOCK_ID, owner }, { $set: { owner: '', expiresAt: new Date(0) } })
   }
+}
+
+async function dropIndex(db: Db, collection: string, index: string): Promise<void> {
+  const existing = await db.listCollections({ name: collection }).toArray()
+  if (existing.length > 0 && (await db.collection(collection).indexExists(index))) await db.collection(collection).dropIndex(index)
 }
 
 const locks = (db: Db) => db.collection<LockDocument>('migration_locks')

@@ -1,0 +1,81 @@
+import { Inject, Injectable } from '@nestjs/common'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { CONFIG, type Config } from '../config/config.js'
+import { type AttemptDocument, attemptId, AttemptsRepository } from '../instances/attempts.repository.js'
+import type { InstanceDocument } from '../instances/instance-document.js'
+import { InstancesRepository } from '../instances/instances.repository.js'
+import { Clock } from '../platform/clock.js'
+import { Logger } from '../platform/logging.js'
+import type { WorkerConnection } from '../workers/worker-registry.js'
+import { PermitsRepository } from './permits.repository.js'
+
+/** An attempt to place, and the slot that was reserved for it. */
+export type Reserved = { key: AttemptKey; worker: WorkerConnection }
+/** The same, with the instance as it was read a moment ago. */
+export type Candidate = Reserved & { instance: InstanceDocument }
+
+/** Makes attempts and moves their instances to RUNNING. The attempt's unique key is the fence between servers. */
+@Injectable()
+export class Claims {
+  constructor(
+    @Inject(CONFIG) private readonly config: Config,
+    private readonly instances: InstancesRepository,
+    private readonly attempts: AttemptsRepository,
+    private readonly permits: PermitsRepository,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  /** The candidates whose attempt this server has made, with their instances RUNNING. */
+  async claim(candidates: readonly Candidate[]): Promise<Candidate[]> {
+    if (candidates.length === 0) return []
+    const now = this.clock.now()
+    const duplicates = await this.attempts.insertMany(candidates.map((candidate) => this.newAttempt(candidate, now)))
+    const made = candidates.filter((_, i) => !duplicates.has(i))
+    const claims = made.map(({ key }) => ({ instanceId: key.instanceId, attempt: key.attempt }))
+    if ((await this.instances.claim(claims)) === claims.length) return made
+    // Some were cancelled meanwhile: their attempts were never given to anyone.
+    const latest = new Map((await this.instances.findMany(claims.map(({ instanceId }) => instanceId))).map((instance) => [instance._id, instance]))
+    const isClaimed = ({ key }: Candidate): boolean => latest.get(key.instanceId)?.status === 'RUNNING' && latest.get(key.instanceId)?.attempt === key.attempt
+    await this.attempts.deleteUnsent(made.filter((each) => !isClaimed(each)).map(({ key }) => attemptId(key)))
+    return made.filter(isClaimed)
+  }
+
+  /** Takes claims back whose attempts no worker was given, so that the same attempts may be placed again. */
+  async unclaim(candidates: readonly Candidate[]): Promise<void> {
+    const claims = candidates.map(({ key }) => ({ instanceId: key.instanceId, attempt: key.attempt }))
+    try {
+      // Permits first: once it WAITS again, it may get one for the same attempt.
+      await this.permits.release(claims.filter((_, i) => (candidates[i]?.instance.maxConcurrent ?? 0) > 0))
+      // In this order: between the two another server, which saw it WAITING before, could else make the attempt anew and take this RUNNING for its own.
+      await this.instances.unclaim(claims, this.clock.date())
+      await this.attempts.deleteUnsent(candidates.map(({ key }) => attemptId(key)))
+    } catch (err) {
+      this.logger.warn('Could not take refused attempts back; their leases will run out', {
+        attempts: candidates.map(({ key }) => attemptKeyString(key)),
+        err,
+      })
+    }
+  }
+
+  private newAttempt({ key, worker, instance }: Candidate, now: number): AttemptDocument {
+    return {
+      _id: attemptId(key),
+      namespace: instance.namespace,
+      workerId: worker.id,
+      workerName: worker.name,
+      status: 'DISPATCHED',
+      dispatchedAt: new Date(now),
+      startedAt: null,
+      finishedAt: null,
+      leaseExpiresAt: new Date(now + this.config.leaseMs),
+      cancelRequestedAt: null,
+      exitCode: null,
+      signal: null,
+      error: null,
+      result: null,
+      progress: null,
+      logTotals: null,
+    }
+  }
+}

@@ -1,0 +1,118 @@
+import { Injectable } from '@nestjs/common'
+import { type InstanceDocument, nextAttemptOf } from '../instances/instance-document.js'
+import { InstancesRepository } from '../instances/instances.repository.js'
+import { Batcher } from '../platform/batcher.js'
+import { Clock } from '../platform/clock.js'
+import { Logger } from '../platform/logging.js'
+import { type Candidate, Claims } from './claims.js'
+import { type Handed, RunLanes } from './run-lanes.js'
+import { PermitsRepository } from './permits.repository.js'
+
+/** What became of a ticket: `held` when its own instance still waits; `handed` when its slot was given an attempt, of whichever instance was first. */
+export type TicketResult = { held: InstanceDocument | undefined; handed: { candidate: Candidate; answer: Promise<Handed> } | undefined }
+
+/** Looks for the next ones so often; more than one is needed only when other servers place runs of the same job. */
+const ROUNDS = 5
+const MAX_TICKETS = 500
+
+/**
+ * Places runs of jobs with `maxConcurrent`. That one of them comes up is but a ticket for the job: the run that is placed is the first in order (priority, then creation) that
+ * waits on the same route, whichever server and worker the ticket came to. One batch of a job and route at a time on a server, so no job waits for another one's permits.
+ */
+@Injectable()
+export class LimitedRuns {
+  private readonly batchers = new Map<string, Batcher<Candidate, TicketResult>>()
+
+  constructor(
+    private readonly instances: InstancesRepository,
+    private readonly permits: PermitsRepository,
+    private readonly claims: Claims,
+    private readonly lanes: RunLanes,
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+  ) {}
+
+  /** The ticket's slot is held by what was placed, or left as it is. */
+  async place(ticket: Candidate): Promise<TicketResult> {
+    const { jobId, route } = ticket.instance
+    const key = `${jobId} ${route}`
+    const batcher =
+      this.batchers.get(key) ?? new Batcher({ write: (tickets: Candidate[]) => this.placeAll(jobId, route, tickets), maxItems: MAX_TICKETS, maxInFlight: 1 })
+    this.batchers.set(key, batcher)
+    try {
+      return await batcher.add(ticket)
+    } finally {
+      if (batcher.isIdle && this.batchers.get(key) === batcher) this.batchers.delete(key)
+    }
+  }
+
+  async idle(): Promise<void> {
+    await Promise.all([...this.batchers.values()].map((batcher) => batcher.idle()))
+  }
+
+  private async placeAll(jobId: string, route: string, tickets: Candidate[]): Promise<TicketResult[]> {
+    const placed = [...(await this.placeInOrder(jobId, route, tickets))]
+    // From here on slots are taken, so nothing may reject.
+    const answers = await this.lanes.hand(placed.map(([, candidate]) => candidate))
+    const handed = new Map(placed.map(([ticket, candidate], i) => [ticket, { candidate, answer: answers[i] ?? Promise.resolve('taken' as const) }]))
+    const isPlaced = new Set(placed.map(([, { instance }]) => instance._id))
+    await this.hold(tickets.filter(({ instance }) => !isPlaced.has(instance._id)))
+    return tickets.map((ticket) => ({ held: isPlaced.has(ticket.instance._id) ? undefined : ticket.instance, handed: handed.get(ticket) }))
+  }
+
+  private async hold(tickets: readonly Candidate[]): Promise<void> {
+    const ids = tickets.map(({ instance }) => instance._id)
+    try {
+      if (ids.length > 0) await this.instances.hold(ids, this.clock.date())
+    } catch (err) {
+      this.logger.warn('Instances that wait for a permit are not marked so; the sweep will queue them again', { instances: ids, err })
+    }
+  }
+
+  /** The first ones in order, by the ticket whose slot each takes, as far as there are permits. */
+  private async placeInOrder(jobId: string, route: string, tickets: readonly Candidate[]): Promise<Map<Candidate, Candidate>> {
+    const placed = new Map<Candidate, Candidate>()
+    const tried = new Set<string>()
+    for (let round = 0; round < ROUNDS && placed.size < tickets.length; round++) {
+      const free = tickets.filter((ticket) => !placed.has(ticket))
+      try {
+        if (!(await this.placeSome(jobId, route, free, tried, placed))) break
+      } catch (err) {
+        // What is placed has to be sent. The others are held, and queued again as soon as this is over.
+        if (placed.size === 0) throw err
+        this.logger.warn('Could not place all runs of a job with maxConcurrent', { job: jobId, route, err })
+        break
+      }
+    }
+    return placed
+  }
+
+  /** True when another look may find more. */
+  private async placeSome(jobId: string, route: string, free: readonly Candidate[], tried: Set<string>, placed: Map<Candidate, Candidate>): Promise<boolean> {
+    const now = this.clock.date()
+    const found = await this.instances.findNextLimited(jobId, route, now, free.length + tried.size)
+    const next = found.filter(({ _id }) => !tried.has(_id)).slice(0, free.length)
+    if (next.length === 0) return false
+    const granted = await this.permits.acquire(jobId, next.map(wishOf), now)
+    const byTicket = new Map<Candidate, Candidate>()
+    free.slice(0, granted).forEach((ticket, i) => {
+      const instance = next[i]
+      if (instance !== undefined) byTicket.set(ticket, { key: nextAttemptOf(instance), worker: ticket.worker, instance })
+    })
+    for (const { instance } of byTicket.values()) tried.add(instance._id)
+    const made = new Set(await this.claims.claim([...byTicket.values()]))
+    for (const [ticket, candidate] of byTicket) if (made.has(candidate)) placed.set(ticket, candidate)
+    await this.releaseUnclaimed([...byTicket.values()].filter((candidate) => !made.has(candidate)))
+    return granted === next.length
+  }
+
+  /** A permit of one that another server placed at the same time is that attempt's; of one that was cancelled it is nobody's. */
+  private async releaseUnclaimed(candidates: readonly Candidate[]): Promise<void> {
+    if (candidates.length === 0) return
+    const found = await this.instances.findMany(candidates.map(({ instance }) => instance._id))
+    const ended = found.filter(({ status }) => status === 'CANCELLED')
+    await this.permits.release(ended.map(({ _id, attempt }) => ({ instanceId: _id, attempt: attempt + 1 })))
+  }
+}
+
+const wishOf = (instance: InstanceDocument) => ({ instanceId: instance._id, attempt: instance.attempt + 1, maxConcurrent: instance.maxConcurrent })

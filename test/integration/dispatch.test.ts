@@ -1,0 +1,304 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { waitFor } from '@jobtrail/deploy/wait'
+import { WorkerPage, type WorkerView } from '@jobtrail/shared/api/cluster'
+import { JobView, RunsCreated } from '@jobtrail/shared/api/jobs'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
+import type { Assignment, Hello } from '@jobtrail/shared/protocol/worker'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { useCluster } from '../support/cluster.js'
+import { createAndRun, createJob, getInstance, handlerJob, runJob, shellJob, uniqueName, waitForEnd, waitForInstance } from '../support/factories.js'
+import { Gate } from '../support/gate.js'
+import type { WorkerNode } from '../support/nodes.js'
+import { ProtocolWorker } from '../support/protocol-worker.js'
+
+const HANDLERS = ['--handlers', fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))]
+// Each worker is connected to the server that a test wants, so that what one of them does could hold up the others.
+const cluster = useCluster({ servers: 2, workers: 0, balancer: 'none', slots: 50 })
+
+/** What a server may be wrong by about the time. */
+const CLOCKS_DIFFER_MS = 250
+
+type StoredInstance = { _id: string; status: string; queued: boolean; dueAt: Date; route: string }
+
+/** Adds a worker of a group to a server, and waits until it is connected. */
+async function addWorker(group: string, server: number): Promise<WorkerNode> {
+  const worker = await cluster().addWorker({ args: [...HANDLERS, '--group', group], server: cluster().server(server).url })
+  await waitFor(async () => (await workersOf(group)).some(({ name, state }) => name === worker.name && state === 'connected'), {
+    timeoutMs: 60_000,
+    what: `${worker.name} to be connected`,
+    intervalMs: 200,
+  })
+  return worker
+}
+
+async function workersOf(group: string): Promise<WorkerView[]> {
+  return (await (await cluster().api()).get('/api/workers', WorkerPage)).items.filter((worker) => worker.group === group)
+}
+
+async function instances() {
+  return (await cluster().database()).collection<StoredInstance>('instances')
+}
+
+async function runMany(jobId: string, count: number): Promise<string[]> {
+  const api = await cluster().api()
+  return (await api.post(`/api/jobs/${jobId}/runs/bulk`, { runs: Array.from({ length: count }, () => ({})) }, RunsCreated)).instanceIds
+}
+
+async function waitForStatus(ids: string[], status: string): Promise<void> {
+  const collection = await instances()
+  await waitFor(async () => (await collection.countDocuments({ _id: { $in: ids }, status })) === ids.length, {
+    timeoutMs: 60_000,
+    what: `${ids.length} runs to be ${status}`,
+    intervalMs: 200,
+  })
+}
+
+/** In the order in which MongoDB stored them. */
+async function startedInstances(ids: string[]): Promise<string[]> {
+  const attempts = (await cluster().database()).collection<{ _id: { instance: string } }>('attempts')
+  const found = await attempts
+    .find({ '_id.instance': { $in: ids } })
+    .sort({ $natural: 1 })
+    .toArray()
+  return found.map(({ _id }) => _id.instance)
+}
+
+describe('the queue', () => {
+  let redis: Redis
+  beforeAll(() => {
+    redis = new Redis(cluster().redisUrl)
+  })
+  afterAll(() => {
+    redis.disconnect()
+  })
+
+  /** The IDs of the BullMQ jobs of a route. */
+  async function queued(route: string): Promise<string[]> {
+    const key = (name: string): string => `${cluster().keyPrefix}:{${route}}:${name}`
+    const [waiting, delayed, active, plain] = await Promise.all([
+      redis.zrange(key('prioritized'), '0', '-1'),
+      redis.zrange(key('delayed'), '0', '-1'),
+      redis.lrange(key('active'), 0, -1),
+      redis.lrange(key('wait'), 0, -1),
+    ])
+    return [...waiting, ...delayed, ...active, ...plain]
+  }
+
+  test('gets from the sweep only what is in no BullMQ job, and is empty when all has run', async () => {
+    const api = await cluster().api()
+    const collection = await instances()
+    const job = await createJob(api, handlerJob('noop', { routing: { group: 'workers' } }))
+    const ids = await runMany(job.id, 1_000)
+    const single = await runJob(api, job.id)
+    const lost = await runJob(api, job.id)
+    const { route } = (await collection.findOne({ _id: lost })) ?? expect.fail('the run is not stored')
+    const before = await queued(route)
+    expect(before.length).toBeLessThan(200)
+    const bullJob = attemptKeyString({ instanceId: lost, task: 0, attempt: 1 })
+    await redis.del(`${cluster().keyPrefix}:{${route}}:${bullJob}`)
+    await redis.zrem(`${cluster().keyPrefix}:{${route}}:prioritized`, bullJob)
+    expect(await queued(route)).toHaveLength(before.length - 1)
+    // All of them look as if they had waited for long. The lost one is last in the walk of the sweep.
+    await collection.updateMany({ _id: { $in: [...ids, single, lost] } }, { $set: { dueAt: new Date(Date.now() - 60_000) } })
+    await waitFor(async () => (await queued(route)).includes(bullJob), { timeoutMs: 60_000, what: 'the lost run to be queued again' })
+    expect((await queued(route)).toSorted()).toEqual(before.toSorted())
+
+    await addWorker('workers', 0)
+    await waitForStatus([...ids, single, lost], 'SUCCEEDED')
+    await waitFor(async () => (await queued(route)).length === 0, { timeoutMs: 60_000, what: 'nothing to be left in the queue' })
+  })
+
+  test('does not keep a new run behind a thousand cancelled ones', async () => {
+    const api = await cluster().api()
+    const [worker] = await workersOf('workers')
+    await api.post(`/api/workers/${worker?.id}/drain`)
+    const job = await createJob(api, handlerJob('noop', { routing: { group: 'workers' } }))
+    const ids = await runMany(job.id, 1_000)
+    const collection = await instances()
+    const { route } = (await collection.findOne({ _id: ids[0] ?? '' })) ?? expect.fail('the run is not stored')
+    // One job each, as after a time without Redis.
+    await redis.del(...(await redis.keys(`${cluster().keyPrefix}:{${route}}:*`)))
+    await collection.updateMany({ _id: { $in: ids } }, { $set: { dueAt: new Date(Date.now() - 60_000) } })
+    await waitFor(async () => (await queued(route)).length === ids.length, { timeoutMs: 60_000, what: 'all to be queued again', intervalMs: 100 })
+    await collection.updateMany({ _id: { $in: ids } }, { $set: { status: 'CANCELLED', finishedAt: new Date() } })
+    const last = await runJob(api, job.id)
+    await api.post(`/api/workers/${worker?.id}/undrain`)
+    await waitForEnd(api, last)
+    await waitFor(async () => (await queued(route)).length === 0, { timeoutMs: 60_000, what: 'nothing to be left in the queue' })
+    expect(cluster().server(0).logs()).toMatch(/Removed stale BullMQ jobs/)
+  })
+})
+
+describe('runs of a job with maxConcurrent', () => {
+  beforeAll(async () => {
+    await addWorker('workers', 1)
+  })
+
+  test.each([1, 3])('%d at a time start in the order of priority and creation, whichever servers and workers take them', async (maxConcurrent) => {
+    const api = await cluster().api()
+    const gate = new Gate(join(cluster().dir, `gate-order-${maxConcurrent}`))
+    const processor = { kind: 'shell' as const, script: `${gate.shell(1)}; true` }
+    let job = await createJob(api, shellJob('', { processor, maxConcurrent, routing: { group: 'workers' } }))
+    const blockers = await Promise.all(Array.from({ length: maxConcurrent }, () => runJob(api, job.id)))
+    await waitForStatus(blockers, 'RUNNING')
+    // Priorities change with revisions of the job. Some come one by one, through both servers.
+    const waiting: { id: string; priority: number }[] = []
+    for (const priority of [0, 5, -5, 0]) {
+      job = await api.patch(`/api/jobs/${job.id}`, { revision: job.revision, priority }, JobView)
+      const ids = await Promise.all(Array.from({ length: 20 }, (_, i) => runJob(api.at(cluster().server(i % 2).url), job.id)))
+      waiting.push(...ids.map((id) => ({ id, priority })))
+    }
+    gate.openAll()
+    const expected = waiting.toSorted((a, b) => b.priority - a.priority || (a.id < b.id ? -1 : 1)).map(({ id }) => id)
+    await waitForStatus(expected, 'SUCCEEDED')
+    expect(await startedInstances(expected)).toEqual(expected)
+  })
+
+  test('may start while another one waits for its retry, and a cancelled retry keeps no permit', async () => {
+    const api = await cluster().api()
+    const permits = (await cluster().database()).collection('permits')
+    const job = await createJob(
+      api,
+      shellJob('[ "$JOBTRAIL_PARAM_FAILS" != yes ]', { maxConcurrent: 1, routing: { group: 'workers' }, retry: { maxRetries: 1, backoffMs: 3_600_000 } }),
+    )
+    const failing = await runJob(api, job.id, { params: { fails: 'yes' } })
+    await waitForInstance(api, failing, 'waits for its retry', ({ status, attempt }) => status === 'WAITING' && attempt === 1)
+    const second = await runJob(api, job.id)
+    expect(await waitForEnd(api, second)).toMatchObject({ status: 'SUCCEEDED' })
+    expect(await getInstance(api, failing)).toMatchObject({ status: 'WAITING', attempt: 1 })
+    await waitFor(async () => (await permits.countDocuments({ '_id.job': job.id })) === 0, { timeoutMs: 60_000, what: 'no permit to be taken' })
+    await api.post(`/api/instances/${failing}/cancel`)
+    expect(await waitForEnd(api, await runJob(api, job.id))).toMatchObject({ status: 'SUCCEEDED' })
+  })
+})
+
+describe('a worker that does not answer', () => {
+  test('holds up no run of another group, on the same server', async () => {
+    const api = await cluster().api()
+    const frozen = await addWorker('frozen', 0)
+    const [slow, quick] = await Promise.all(['frozen', 'workers'].map((group) => createJob(api, handlerJob('noop', { routing: { group } }))))
+    if (slow === undefined || quick === undefined) throw new Error('two jobs are wanted')
+    const attempts = (await cluster().database()).collection<{ status: string }>('attempts')
+    const unanswered = /did not answer to a dispatch/
+    frozen.freeze()
+    try {
+      const stuck = [await runJob(api, slow.id)]
+      await waitFor(async () => (await attempts.countDocuments({ '_id.instance': { $in: stuck } })) === 1, {
+        timeoutMs: 60_000,
+        what: 'an attempt to be sent to the frozen worker',
+        intervalMs: 20,
+      })
+      // Enough messages for whatever is shared between workers to be full of them.
+      for (let i = 0; i < 5; i++) stuck.push(await runJob(api, slow.id))
+      const ids = await runMany(quick.id, 50)
+      await waitForStatus(ids, 'SUCCEEDED')
+      expect(cluster().server(0).logs()).not.toMatch(unanswered)
+      expect(await (await instances()).countDocuments({ _id: { $in: stuck }, status: 'SUCCEEDED' })).toBe(0)
+      frozen.thaw()
+      await waitForStatus(stuck, 'SUCCEEDED')
+    } finally {
+      frozen.thaw()
+    }
+  })
+})
+
+describe('after an outage', () => {
+  test('a run that is due now starts before all that was missed', async () => {
+    const api = await cluster().api()
+    const [worker] = await workersOf('frozen')
+    await api.post(`/api/workers/${worker?.id}/drain`)
+    const routing = { group: 'frozen' }
+    const trigger = { kind: 'interval' as const, everyMs: 3_600_000 }
+    const missed = await Promise.all(Array.from({ length: 30 }, () => createJob(api, handlerJob('noop', { trigger, routing }))))
+    const ids = missed.map(({ id }) => id)
+    const database = await cluster().database()
+    await database.collection<{ _id: string }>('jobs').updateMany({ _id: { $in: ids } }, { $set: { nextFireAt: new Date(Date.now() - 25 * 60_000) } })
+    const stored = database.collection<{ _id: string; jobId: string }>('instances')
+    await waitFor(async () => (await stored.countDocuments({ jobId: { $in: ids } })) === ids.length, {
+      timeoutMs: 60_000,
+      what: 'what was missed to be stored',
+    })
+    const now = await runJob(api, (await createJob(api, handlerJob('noop', { routing }))).id)
+    await api.post(`/api/workers/${worker?.id}/undrain`)
+    await waitForEnd(api, now)
+    const runs = (await stored.find({ jobId: { $in: ids } }).toArray()).map(({ _id }) => _id)
+    await waitForStatus(runs, 'SUCCEEDED')
+    expect((await startedInstances([...runs, now]))[0]).toBe(now)
+  })
+})
+
+describe('a worker made by hand', () => {
+  async function protocolWorker(): Promise<ProtocolWorker> {
+    return new ProtocolWorker(await cluster().createWorkerToken(), uniqueName('by-hand'))
+  }
+
+  /** An attempt of a job that is not to be retried. */
+  async function attemptOf(worker: ProtocolWorker): Promise<Assignment> {
+    const { instanceId } = await createAndRun(await cluster().api(), shellJob('true', { routing: { tags: [worker.tag] }, retry: { maxRetries: 0 } }))
+    return worker.assignment(instanceId, 1)
+  }
+
+  const url = (): string => cluster().server(0).url
+  const signs: [string, (worker: ProtocolWorker, key: AttemptKey) => Promise<Pick<Hello, 'spooled'>>][] = [
+    [
+      'output that is stored',
+      async (worker, key) => {
+        const builder = new ChunkBuilder(key)
+        builder.add(Buffer.from('a sign of life'), 0, Date.now())
+        const chunk = builder.close() ?? expect.fail('no chunk')
+        expect(await worker.log([chunk])).toEqual(['ok'])
+        return {}
+      },
+    ],
+    ['progress', (worker, key) => worker.progress(key, 10).then(() => ({}))],
+    ['output in its spool', async (_worker, { instanceId, task, attempt }) => ({ spooled: [{ instanceId, task, attempt }] })],
+  ]
+
+  test.each(signs)('that lost an attempt which never said `started` is not given it again without a retry, when %s shows that it ran', async (_name, show) => {
+    const worker = await protocolWorker()
+    await worker.connect(url())
+    const key = await attemptOf(worker)
+    await worker.connect(url(), [], await show(worker, key))
+    const ended = await waitForEnd(await cluster().api(), key.instanceId)
+    expect(ended).toMatchObject({ status: 'FAILED', attempt: 1, attempts: [{ status: 'LOST', startedAt: expect.any(String) }] })
+    expect(worker.given).toHaveLength(1)
+    worker.disconnect()
+  })
+
+  test('that never had an attempt is given another one for free', async () => {
+    const worker = await protocolWorker()
+    await worker.connect(url())
+    const { instanceId } = await attemptOf(worker)
+    await worker.connect(url())
+    await worker.assignment(instanceId, 2)
+    worker.disconnect()
+  })
+
+  const MINUTES = 60_000
+  test.each([
+    ['5 minutes fast', 5 * MINUTES, true],
+    ['5 minutes slow', -5 * MINUTES, true],
+    ['5 minutes fast, which it does not say', 5 * MINUTES, false],
+    ['5 minutes slow, which it does not say', -5 * MINUTES, false],
+  ])('whose clock is %s has its times corrected, in order and as far apart as it measured', async (_name, wrong, isSaid) => {
+    const api = await cluster().api()
+    const now = (): number => Date.now() + wrong
+    const worker = await protocolWorker()
+    await worker.connect(url(), [], isSaid ? { sentAt: now() } : {})
+    const key = await attemptOf(worker)
+    const startedAt = now()
+    await worker.started(key, startedAt)
+    const finishedAt = now()
+    await worker.finished(key, new ChunkBuilder(key).closedTotals, { startedAt, finishedAt })
+    const { attempts, ...instance } = await waitForEnd(api, key.instanceId)
+    const times = attempts.map((attempt) => [attempt.dispatchedAt, attempt.startedAt, attempt.finishedAt].map((time) => Date.parse(time ?? '')))[0] ?? []
+    expect(times).toEqual(times.toSorted((a, b) => a - b))
+    expect((times[2] ?? 0) - (times[1] ?? 0)).toBe(finishedAt - startedAt)
+    expect(times[2]).toBeLessThan(Date.now() + CLOCKS_DIFFER_MS)
+    expect(Date.parse(instance.startedAt ?? '')).toBeLessThanOrEqual(Date.parse(instance.finishedAt ?? ''))
+    worker.disconnect()
+  })
+})
