@@ -1,4 +1,6 @@
 import { type ReactNode, useMemo } from 'react'
+import { useTranslation } from 'react-i18next'
+import { ScrollBox } from '../ui/scroll-box'
 import { parseAnsi } from './logic/ansi'
 import { jsonOf } from './logic/json-line'
 
@@ -29,6 +31,7 @@ const plain = (text: string): string =>
 
 /** All of a line that is shown in part: JSON set out, each state of a line that overwrote itself, or a long line in full. */
 export function LineDetail({ text, kind }: { text: string; kind: 'json' | 'progress' | 'long' }) {
+  const { t } = useTranslation('log')
   const content = useMemo(() => {
     if (kind === 'json') {
       const value = jsonOf(plain(text))?.value
@@ -42,5 +45,9 @@ export function LineDetail({ text, kind }: { text: string; kind: 'json' | 'progr
         .join('\n')
     return plain(text)
   }, [text, kind])
-  return <pre className="lv-detail">{content}</pre>
+  return (
+    <ScrollBox label={t('line.whole')} className="lv-detail">
+      {content}
+    </ScrollBox>
+  )
 }

@@ -1,4 +1,5 @@
-const STEP_MS = 7 * 86_400_000
+/** Two changes within one step would cancel out. The closest ones from 2026 to 2090 are a week apart (Asia/Gaza in October 2040, around Ramadan). */
+const STEP_MS = 86_400_000
 /** Longest piece of wall-clock time that a zone repeats. */
 const LONGEST_REPEAT_MS = 3 * 3_600_000
 const MAX_FORMATS = 1_000

@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query'
-import { App, Button, Empty, Select, Table, Tag } from 'antd'
+import { App, Button, Empty, Select, Tag } from 'antd'
 import { useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useParams } from 'react-router'
@@ -10,6 +10,7 @@ import { messageOf } from '../../api/problem'
 import { PageHeader } from '../../ui/page-header'
 import { Time } from '../../ui/relative-time'
 import { ErrorState, LoadingState } from '../../ui/states'
+import { ScrollTable } from '../../ui/scroll-table'
 import { DiffView } from './diff-view'
 import { changedMembers, draftOf, restoreOf } from './logic/job-draft'
 import { useUrlState } from '../../ui/use-url-state'
@@ -57,12 +58,13 @@ function Revisions({ job, all, more, isLoading }: { job: JobView; all: readonly 
   const choices = new Set([...all.map(({ revision }) => revision), ...(before === undefined ? [] : [before.revision])])
   return (
     <>
-      <Table
+      <ScrollTable
+        label={t('menu.revisions')}
         size="small"
         rowKey="revision"
         dataSource={rows}
         pagination={false}
-        scroll={{ x: 'max-content', y: 320 }}
+        scroll={{ y: 320 }}
         style={{ marginBottom: 12 }}
         rowSelection={{
           type: 'radio',

@@ -1,6 +1,7 @@
 import { theme } from 'antd'
 import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
+import { ScrollBox } from '../../ui/scroll-box'
 import { definitionLines } from './logic/definition-text'
 import { type DiffLine, hunksOf, lineDiff } from './logic/line-diff'
 
@@ -26,8 +27,11 @@ export function DiffView({ before, after, label }: { before: unknown; after: unk
     </tr>
   )
   return (
-    <div style={{ border: `1px solid ${token.colorBorderSecondary}`, borderRadius: token.borderRadius, overflow: 'auto', background: token.colorBgContainer }}>
-      <table aria-label={label} className="jt-mono" style={{ width: '100%', borderSpacing: 0, fontSize: 13, lineHeight: 1.55 }}>
+    <ScrollBox
+      label={label}
+      style={{ border: `1px solid ${token.colorBorderSecondary}`, borderRadius: token.borderRadius, background: token.colorBgContainer }}
+    >
+      <table className="jt-mono" style={{ width: '100%', borderSpacing: 0, fontSize: 13, lineHeight: 1.55 }}>
         <tbody>
           {hunks.map((hunk, i) =>
             hunk.kind === 'lines' ? (
@@ -48,7 +52,7 @@ export function DiffView({ before, after, label }: { before: unknown; after: unk
           )}
         </tbody>
       </table>
-    </div>
+    </ScrollBox>
   )
 }
 

@@ -1,6 +1,6 @@
 import { CheckCircleFilled, CloseCircleFilled, CrownOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
-import { Alert, Badge, Flex, Table, Tag, theme, Typography } from 'antd'
+import { Alert, Badge, Flex, Tag, theme, Typography } from 'antd'
 import type { ColumnsType } from 'antd/es/table'
 import { useTranslation } from 'react-i18next'
 import type { ServerView } from '@jobtrail/shared/api/cluster'
@@ -10,6 +10,7 @@ import { useNow } from '../../ui/now'
 import { PageHeader } from '../../ui/page-header'
 import { RelativeTime } from '../../ui/relative-time'
 import { ErrorState, LoadingState } from '../../ui/states'
+import { ScrollTable } from '../../ui/scroll-table'
 
 /** Servers report every 2 s. */
 const SILENT_MS = 15_000
@@ -108,7 +109,7 @@ export default function ServersPage() {
       <Flex vertical gap={12}>
         {items.some(({ redisMs }) => redisMs === null) && <Alert type="error" showIcon title={t('redisAway')} description={t('redisAwayText')} />}
         {!items.some(({ isScheduling }) => isScheduling) && <Alert type="warning" showIcon title={t('noScheduler')} description={t('noSchedulerText')} />}
-        <Table<ServerView> rowKey="id" size="middle" columns={columns} dataSource={items} pagination={false} scroll={{ x: 'max-content' }} />
+        <ScrollTable<ServerView> label={t('title')} rowKey="id" size="middle" columns={columns} dataSource={items} pagination={false} />
       </Flex>
     </>
   )

@@ -1,6 +1,6 @@
 import { PlusOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
-import { Button, Form, Input, Select, Table, Tag } from 'antd'
+import { Button, Form, Input, Select, Tag } from 'antd'
 import type { ColumnsType } from 'antd/es/table'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -15,6 +15,7 @@ import { SectionFrame } from './section-frame'
 import { RevokeToken, TokenState } from './token-parts'
 import { TokenShownOnce } from './token-shown-once'
 import { Dialog } from '../../ui/dialog'
+import { ScrollTable } from '../../ui/scroll-table'
 
 const DAYS = [7, 30, 90, 365] as const
 const DAY_MS = 86_400_000
@@ -105,14 +106,14 @@ export default function ApiTokensSection() {
       {tokens.isError && tokens.data === undefined ? (
         <ErrorState error={tokens.error} retry={() => void tokens.refetch()} />
       ) : (
-        <Table<ApiTokenView>
+        <ScrollTable<ApiTokenView>
+          label={t('sections.api-tokens')}
           rowKey="id"
           size="middle"
           columns={columns}
           dataSource={tokens.data?.items ?? []}
           loading={tokens.isPending}
           pagination={false}
-          scroll={{ x: 'max-content' }}
           locale={{ emptyText: <EmptyState title={t('token.empty')} text={t('token.apiEmptyText')} /> }}
         />
       )}

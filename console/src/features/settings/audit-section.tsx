@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { Button, Table, Typography } from 'antd'
+import { Button, Typography } from 'antd'
 import type { ColumnsType } from 'antd/es/table'
 import { useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -12,6 +12,7 @@ import { Time } from '../../ui/relative-time'
 import { EmptyState, ErrorState } from '../../ui/states'
 import { AuditFilters } from './audit-filters'
 import { SectionFrame } from './section-frame'
+import { ScrollTable } from '../../ui/scroll-table'
 
 const PAGES: Readonly<Record<string, string>> = { job: '/jobs', instance: '/instances' }
 
@@ -59,14 +60,14 @@ export default function AuditSection() {
         <ErrorState error={audit.error} retry={() => void audit.refetch()} />
       ) : (
         <>
-          <Table<AuditRecord>
+          <ScrollTable<AuditRecord>
+            label={t('sections.audit')}
             rowKey="id"
             size="small"
             columns={columns}
             dataSource={rows}
             loading={audit.isPending}
             pagination={false}
-            scroll={{ x: 'max-content' }}
             locale={{ emptyText: <EmptyState title={t('audit.empty')} text={t('audit.emptyText')} /> }}
             expandable={{
               columnTitle: <span className="jt-hidden">{common('actions.details')}</span>,

@@ -1,6 +1,6 @@
 import { PlusOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
-import { Button, Form, Input, Table, Tag } from 'antd'
+import { Button, Form, Input, Tag } from 'antd'
 import type { ColumnsType } from 'antd/es/table'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -14,6 +14,7 @@ import { Time } from '../../ui/relative-time'
 import { ErrorState } from '../../ui/states'
 import { SectionFrame } from './section-frame'
 import { Dialog } from '../../ui/dialog'
+import { ScrollTable } from '../../ui/scroll-table'
 
 function NewNamespace({ onClose }: { onClose: () => void }) {
   const { t } = useTranslation('settings')
@@ -103,14 +104,14 @@ export default function NamespacesSection() {
       {namespaces.isError && namespaces.data === undefined ? (
         <ErrorState error={namespaces.error} retry={() => void namespaces.refetch()} />
       ) : (
-        <Table<NamespaceView>
+        <ScrollTable<NamespaceView>
+          label={t('sections.namespaces')}
           rowKey="name"
           size="middle"
           columns={columns}
           dataSource={namespaces.data?.items ?? []}
           loading={namespaces.isPending}
           pagination={false}
-          scroll={{ x: 'max-content' }}
         />
       )}
       {isNew && <NewNamespace onClose={() => setIsNew(false)} />}

@@ -1,6 +1,6 @@
 import { PlusOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
-import { Badge, Button, Flex, Table, Tag } from 'antd'
+import { Badge, Button, Flex, Tag } from 'antd'
 import type { ColumnsType } from 'antd/es/table'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -12,6 +12,7 @@ import { Time } from '../../ui/relative-time'
 import { ErrorState } from '../../ui/states'
 import { SectionFrame } from './section-frame'
 import { UserDialog } from './user-dialog'
+import { ScrollTable } from '../../ui/scroll-table'
 
 function useColumns(edit: (user: UserView) => void): ColumnsType<UserView> {
   const { t } = useTranslation('settings')
@@ -94,14 +95,14 @@ export default function UsersSection() {
       {users.isError && users.data === undefined ? (
         <ErrorState error={users.error} retry={() => void users.refetch()} />
       ) : (
-        <Table<UserView>
+        <ScrollTable<UserView>
+          label={t('sections.users')}
           rowKey="id"
           size="middle"
           columns={columns}
           dataSource={users.data?.items ?? []}
           loading={users.isPending}
           pagination={false}
-          scroll={{ x: 'max-content' }}
         />
       )}
       {edited !== undefined && <UserDialog user={edited} onClose={() => setEdited(undefined)} />}

@@ -1,6 +1,6 @@
 import { PlusOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
-import { Button, Form, Input, Table } from 'antd'
+import { Button, Form, Input } from 'antd'
 import type { ColumnsType } from 'antd/es/table'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -14,6 +14,7 @@ import { SectionFrame } from './section-frame'
 import { RevokeToken, TokenState } from './token-parts'
 import { TokenShownOnce } from './token-shown-once'
 import { Dialog } from '../../ui/dialog'
+import { ScrollTable } from '../../ui/scroll-table'
 
 type Values = { name: string; group?: string }
 
@@ -86,14 +87,14 @@ export default function WorkerTokensSection() {
       {tokens.isError && tokens.data === undefined ? (
         <ErrorState error={tokens.error} retry={() => void tokens.refetch()} />
       ) : (
-        <Table<WorkerTokenView>
+        <ScrollTable<WorkerTokenView>
+          label={t('sections.worker-tokens')}
           rowKey="id"
           size="middle"
           columns={columns}
           dataSource={tokens.data?.items ?? []}
           loading={tokens.isPending}
           pagination={false}
-          scroll={{ x: 'max-content' }}
           locale={{ emptyText: <EmptyState title={t('token.empty')} text={t('token.workerEmptyText')} /> }}
         />
       )}

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { Card, Input, Select, Table, theme } from 'antd'
+import { Card, Input, Select, theme } from 'antd'
 import { useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
@@ -12,6 +12,7 @@ import { PageHeader } from '../../ui/page-header'
 import { EmptyState, ErrorState, LoadingState } from '../../ui/states'
 import { WorkerRunList } from './worker-run-list'
 import { useWorkerColumns } from './worker-columns'
+import { ScrollTable } from '../../ui/scroll-table'
 
 const STATES = ['connected', 'draining', 'disconnected'] as const
 
@@ -109,12 +110,12 @@ export default function WorkersPage() {
           style={{ minWidth: 140 }}
         />
       </div>
-      <Table<WorkerView>
+      <ScrollTable<WorkerView>
+        label={t('title')}
         rowKey="id"
         size="middle"
         columns={columns}
         dataSource={rows}
-        scroll={{ x: 'max-content' }}
         pagination={rows.length > 50 ? { pageSize: 50, showSizeChanger: false } : false}
         locale={{ emptyText: t('noMatch') }}
         expandable={{

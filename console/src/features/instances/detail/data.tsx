@@ -2,16 +2,19 @@ import { Collapse } from 'antd'
 import { useTranslation } from 'react-i18next'
 import type { InstanceDetail } from '@jobtrail/shared/api/instances'
 import { CopyButton } from '../../../ui/copy-button'
+import { ScrollBox } from '../../../ui/scroll-box'
 
 const isEmpty = (value: unknown): boolean => value === null || value === undefined || (typeof value === 'object' && Object.keys(value).length === 0)
 
-function Json({ value }: { value: unknown }) {
+function Json({ value, label }: { value: unknown; label: string }) {
   const text = JSON.stringify(value, null, 2)
   return (
     <div style={{ display: 'flex', alignItems: 'start', justifyContent: 'space-between', gap: 8 }}>
-      <pre className="jt-mono" style={{ margin: 0, maxHeight: 320, minWidth: 0, overflow: 'auto', whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>
-        {text}
-      </pre>
+      <ScrollBox label={label} style={{ maxHeight: 320, minWidth: 0 }}>
+        <pre className="jt-mono" style={{ margin: 0, whiteSpace: 'pre-wrap', overflowWrap: 'anywhere' }}>
+          {text}
+        </pre>
+      </ScrollBox>
       <CopyButton text={text} />
     </div>
   )
@@ -30,7 +33,7 @@ export function ParamsAndResult({ instance }: { instance: InstanceDetail }) {
       size="small"
       style={{ marginBottom: 12 }}
       defaultActiveKey={isEmpty(instance.result) ? [] : ['result']}
-      items={items.map(({ key, label, value }) => ({ key, label, children: <Json value={value} /> }))}
+      items={items.map(({ key, label, value }) => ({ key, label, children: <Json value={value} label={label} /> }))}
     />
   )
 }

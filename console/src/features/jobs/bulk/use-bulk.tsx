@@ -4,6 +4,7 @@ import { useTranslation } from 'react-i18next'
 import { messageOf } from '../../../api/problem'
 import { type BulkItem, type BulkState, runBulk } from './run-bulk'
 import { Dialog } from '../../../ui/dialog'
+import { ScrollBox } from '../../../ui/scroll-box'
 
 export type BulkTask = {
   /** "Cancel 12 runs" */
@@ -87,13 +88,15 @@ function BulkDialog({ title, state, stop, close }: { title: string; state: BulkS
         {notStarted > 0 && ` ${t('bulk.notStarted', { count: notStarted })}`}
       </p>
       {failures.length > 0 && (
-        <ul style={{ maxHeight: 240, overflow: 'auto', paddingInlineStart: 20, overflowWrap: 'anywhere' }}>
-          {failures.slice(0, 100).map(({ item, message }) => (
-            <li key={item.id}>
-              <strong>{item.name}</strong> <Typography.Text type="danger">{message}</Typography.Text>
-            </li>
-          ))}
-        </ul>
+        <ScrollBox label={t('bulk.failures')} style={{ maxHeight: 240 }}>
+          <ul style={{ margin: 0, paddingInlineStart: 20, overflowWrap: 'anywhere' }}>
+            {failures.slice(0, 100).map(({ item, message }) => (
+              <li key={item.id}>
+                <strong>{item.name}</strong> <Typography.Text type="danger">{message}</Typography.Text>
+              </li>
+            ))}
+          </ul>
+        </ScrollBox>
       )}
     </Dialog>
   )

@@ -83,7 +83,10 @@ export default function CodeMirror({ value, onChange, language, label, isReadOnl
     view.current?.dispatch({ effects: slots.current.theme.reconfigure(isDark ? [DARKER, oneDark, size] : size) })
   }, [isDark, minHeight, maxHeight])
   useEffect(() => {
-    const access = [EditorState.readOnly.of(isReadOnly), EditorView.contentAttributes.of({ 'aria-label': label, 'aria-readonly': String(isReadOnly) })]
+    const access = [
+      EditorState.readOnly.of(isReadOnly),
+      EditorView.contentAttributes.of({ tabindex: '0', 'aria-label': label, 'aria-readonly': String(isReadOnly) }),
+    ]
     view.current?.dispatch({ effects: slots.current.access.reconfigure(access) })
   }, [isReadOnly, label])
   useEffect(() => {
