@@ -72,7 +72,7 @@ describe.each(IMAGES)('the image of a %s', (image) => {
     const inImage = [...dockerfile(image).matchAll(/\b(JOBTRAIL_\w+)=/g)].map(([, name = '']) => name)
     const inCommand = [...JSON.stringify(own).matchAll(/\b(JOBTRAIL_\w+)=/g)].map(([, name = '']) => name)
     const used = [...inCompose, ...inImage, ...inCommand]
-    expect(used).toContain(image === 'server' ? 'JOBTRAIL_STATIC_DIR' : 'JOBTRAIL_TOKEN')
+    expect(used).toContain(image === 'server' ? 'JOBTRAIL_STATIC_DIR' : 'JOBTRAIL_TOKEN_FILE')
     expect(used.filter((name) => !settingsOf(image).includes(name))).toEqual([])
   })
 })

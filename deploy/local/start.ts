@@ -1,4 +1,5 @@
 // What `npm start` does once everything is installed and built.
+import { scrubEnvironment } from '@jobtrail/shared/process/scrub-secrets'
 import { DataFolder } from './data-folder.js'
 import { USAGE, UsageError, type StartOptions, parseOptions } from './options.js'
 import { displayPath } from './paths.js'
@@ -100,6 +101,8 @@ export async function main(argv: readonly string[]): Promise<number> {
       process.stdout.write(`${USAGE}\n`)
       return 0
     }
+    // Nothing that is started inherits a secret, and jobs, which run as the same user, find none in /proc.
+    scrubEnvironment(process.env)
     folder = await DataFolder.open(options)
     return await run(options, folder)
   } catch (error) {

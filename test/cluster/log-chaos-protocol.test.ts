@@ -56,6 +56,8 @@ function pieces<T>(items: readonly T[]): T[][] {
   return result
 }
 
+const RETRY_AT_ONCE: Partial<JobInput> = { retry: { maxRetries: 1, backoffMs: 0 } }
+
 describe('a log whose worker sends it as badly as it may', () => {
   // These workers do not send heartbeats: nothing is to be lost by time.
   const cluster = useCluster({ servers: 3, workers: 0, balancer: 'nginx', serverEnv: { JOBTRAIL_LEASE_MS: '600000' } })
@@ -203,6 +205,21 @@ describe('a log whose worker sends it as badly as it may', () => {
     expect(await stranger.finished(key, log.totals)).toBe('fenced')
     expect(await stranger.heartbeat([key])).toMatchObject({ stop: [key] })
     expect(await getInstance(api, key.instanceId)).toMatchObject({ status: 'RUNNING', log: { state: 'open', lines: 0 } })
+  })
+
+  test('comes with no retry when processes of the attempt could not be ended', async () => {
+    const keys = [await newAttempt(worker, RETRY_AT_ONCE), await newAttempt(worker, RETRY_AT_ONCE)]
+    const [stuck, ended] = keys as [AttemptKey, AttemptKey]
+    const failed = { status: 'FAILED', exitCode: 1, error: 'dd (7) still runs' } as const
+    expect(await worker.finished(stuck, makeLog(stuck, 0).totals, { ...failed, killProblem: 'dd (7)' })).toBe('ok')
+    expect(await worker.finished(ended, makeLog(ended, 0).totals, failed)).toBe('ok')
+    await worker.assignment(ended.instanceId, 2)
+    expect(await getInstance(api, stuck.instanceId)).toMatchObject({
+      status: 'FAILED',
+      attempt: 1,
+      error: 'dd (7) still runs',
+      attempts: [{ status: 'FAILED' }],
+    })
   })
 
   test('under a number that was given up is still taken, but start and end are refused, and the successor is another log', async () => {

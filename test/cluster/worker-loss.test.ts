@@ -15,8 +15,9 @@ import { Witness } from '../support/witness.js'
 const RETRIES: Partial<JobInput> = { retry: { maxRetries: 3, backoffMs: 100 } }
 
 /** Every attempt's process was alone, and none did anything once a later one had begun. */
-function expectOneAtATime({ overlapping, signed }: Witness): void {
+function expectOneAtATime({ overlapping, signed, strays }: Witness): void {
   expect(overlapping).toEqual([])
+  expect(strays).toEqual(strays.toSorted((a, b) => a - b))
   expect(signed).toEqual(signed.toSorted((a, b) => a - b))
 }
 
@@ -47,7 +48,7 @@ describe('a worker that is silent past its lease', () => {
   const cluster = useCluster({ servers: 2, workers: 2, slots: 1, balancer: 'nginx', serverEnv: { JOBTRAIL_LEASE_MS: '8000' } })
 
   /** Its first attempt would go on for ever; a later one ends when the gate is opened. */
-  const untilOpened = (witness: Witness): string => `${witness.alone}; i=0
+  const untilOpened = (witness: Witness): string => `${witness.alone}; ${witness.stray} i=0
     while :; do
       ${witness.sign}; echo "attempt $JOBTRAIL_ATTEMPT_NUMBER line $i"; i=$((i + 1))
       if [ "$JOBTRAIL_ATTEMPT_NUMBER" -gt 1 ] && [ "$(cat '${witness.gate.file}')" -ge 1 ]; then break; fi
@@ -175,7 +176,7 @@ describe('a worker that goes away', () => {
     const api = await directApi()
     const worker = cluster().worker(0)
     const witness = new Witness(cluster().dir)
-    const script = `${witness.alone}; ${witness.sign}
+    const script = `${witness.alone}; ${witness.sign}; ${witness.stray}
       setsid sh -c 'while :; do sleep 1; done' 9>&- > /dev/null 2>&1 &
       echo before; ${witness.gate.shell(1)}; echo 'while nobody listens'; echo 'to stderr' >&2
       [ "$JOBTRAIL_ATTEMPT_NUMBER" -gt 1 ] || while :; do sleep 1; done`
@@ -195,20 +196,15 @@ describe('a worker that goes away', () => {
     expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 2, attempts: [{ status: 'LOST' }, { status: 'SUCCEEDED' }] })
     for (const attempt of [1, 2]) await expectSealed(api, instanceId, attempt, ['before', 'while nobody listens', 'to stderr'])
     expectOneAtATime(witness)
-    await endDaemons(instanceId)
+    // Also what the attempt that succeeded left in the background ended with it.
+    expect(attemptProcesses(instanceId)).toEqual([])
   })
-
-  /** What a job that succeeded left in a session of its own lives on, as asked for; a test ends it. */
-  async function endDaemons(instanceId: string): Promise<void> {
-    for (const { pid } of attemptProcesses(instanceId)) process.kill(pid, 'SIGKILL')
-    await waitFor(() => attemptProcesses(instanceId).length === 0, { timeoutMs: 30_000, what: 'the processes of the test to end' })
-  }
 
   test('by SIGKILL together with its guard has its processes killed when it is back, before the attempt is made again', async () => {
     const api = await directApi()
     const worker = cluster().worker(0)
     const witness = new Witness(cluster().dir)
-    const script = `${witness.alone}; echo begins; while [ "$JOBTRAIL_ATTEMPT_NUMBER" -eq 1 ]; do ${witness.sign}; sleep 0.05; done; ${witness.sign}`
+    const script = `${witness.alone}; ${witness.stray} echo begins; while [ "$JOBTRAIL_ATTEMPT_NUMBER" -eq 1 ]; do ${witness.sign}; sleep 0.05; done; ${witness.sign}`
     const { instanceId } = await createAndRun(api, shellJob(script, { ...RETRIES, ...on(worker) }))
     await waitForInstance(api, instanceId, 'prints', ({ log }) => log.lines === 1)
     const guards = listProcesses().filter(({ parent, commandLine }) => parent === worker.process.pid && commandLine.includes('guard'))
@@ -225,6 +221,25 @@ describe('a worker that goes away', () => {
     expect(attemptProcesses(instanceId)).toEqual([])
     expectOneAtATime(witness)
     for (const attempt of [1, 2]) await expectSealed(api, instanceId, attempt, ['begins'])
+  })
+
+  test('never is needed for an attempt to be alone: what it leaves in other sessions ends before the next one begins', async () => {
+    const api = await cluster().api()
+    const witness = new Witness(cluster().dir)
+    // The one of the issue, one without its environment, one whose parents are gone, one that ignores signals.
+    const script = `${witness.alone}; ${witness.stray}
+      setsid sh -c 'while :; do ${witness.sign}; sleep 0.05; done' 9>&- > /dev/null 2>&1 &
+      (setsid sh -c 'setsid sh -c "while :; do ${witness.sign.replaceAll('"', String.raw`\"`).replaceAll('$', String.raw`\$`)}; sleep 0.05; done" &' 9>&- > /dev/null 2>&1 &)
+      trap '' TERM; sleep 600 9>&-`
+    const { instanceId } = await createAndRun(api, shellJob(script, { ...RETRIES, retry: { maxRetries: 1, backoffMs: 0 }, timeoutMs: 1_500, killGraceMs: 100 }))
+    const ended = await waitForEnd(api, instanceId)
+    expect(ended).toMatchObject({ status: 'TIMED_OUT', attempts: [{ status: 'TIMED_OUT' }, { status: 'TIMED_OUT' }] })
+    const { strays, signed } = witness
+    expect([...new Set(strays)]).toEqual([1, 2])
+    expect([...new Set(signed)]).toEqual([1, 2])
+    expectOneAtATime(witness)
+    expect([witness.strays.length, witness.signed.length]).toEqual([strays.length, signed.length])
+    expect(attemptProcesses(instanceId)).toEqual([])
   })
 
   test('by a stop takes nothing new, lets what runs finish, and seals its logs before it exits', async () => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { REPO_ROOT, WORKER_MAIN } from '@jobtrail/deploy/paths'
@@ -7,7 +7,18 @@ import { waitFor, withTimeout } from '@jobtrail/deploy/wait'
 import { WorkerPage, type WorkerView } from '@jobtrail/shared/api/cluster'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
-import { createAndRun, createJob, getInstance, handlerJob, logPage, runJob, shellJob, waitForInstance, waitForSealed } from '../support/factories.js'
+import {
+  createAndRun,
+  createJob,
+  getInstance,
+  handlerJob,
+  logPage,
+  runJob,
+  shellJob,
+  uniqueName,
+  waitForInstance,
+  waitForSealed,
+} from '../support/factories.js'
 
 const EXIT_MS = 60_000
 
@@ -50,7 +61,7 @@ describe('the command line', () => {
   const right = { JOBTRAIL_SERVER: 'http://127.0.0.1:9', JOBTRAIL_TOKEN: 'jtw_secret-of-a-test' }
 
   test.each<[what: string, args: string[], env: Record<string, string>, ...named: string[]]>([
-    ['nothing', [], {}, '--server (JOBTRAIL_SERVER): missing', '--token (JOBTRAIL_TOKEN): missing'],
+    ['nothing', [], {}, '--server (JOBTRAIL_SERVER): missing', '--token (JOBTRAIL_TOKEN): missing', '--token-file'],
     ['an address that is none', ['--server', 'localhost:7700'], right, '--server (JOBTRAIL_SERVER): ', 'localhost:7700', 'must be the URL'],
     ['no slot', ['--slots', '0'], right, '--slots (JOBTRAIL_SLOTS): "0" is wrong; must be a whole number from 1 to 10000'],
     [
@@ -79,6 +90,13 @@ describe('the command line', () => {
     ['a word too many', ['start'], right, "'start'"],
     ['a module of handlers that is not there', ['--handlers', './nowhere.mjs'], right, '--handlers (JOBTRAIL_HANDLERS): ./nowhere.mjs cannot be loaded'],
     ['a module without handlers', [], { ...right, JOBTRAIL_HANDLERS: join(REPO_ROOT, 'package.json') }, '--handlers (JOBTRAIL_HANDLERS)'],
+    ['a user that is none, or not told by root', ['--run-as-user', 'no-such-user'], right, '--run-as-user (JOBTRAIL_RUN_AS_USER): '],
+    [
+      'a user for handlers',
+      ['--run-as-user', 'nobody', '--handlers', 'x.mjs'],
+      right,
+      '--run-as-user (JOBTRAIL_RUN_AS_USER): handlers run in the worker itself',
+    ],
     ['a spool folder that cannot be', ['--spool-dir', '/dev/null/spool'], right, '--spool-dir (JOBTRAIL_SPOOL_DIR)', '/dev/null/spool'],
   ])('told %s, names what is wrong and ends with status 2', async (_what, args, env, ...named) => {
     const { code, stdout, stderr } = await runWorker(args, env)
@@ -93,7 +111,20 @@ describe('the command line', () => {
   test('explains every option with its environment variable, and needs nothing for it', async () => {
     const { code, stdout, stderr } = await runWorker(['--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-    for (const flag of ['server', 'token', 'group', 'tags', 'slots', 'spool-dir', 'spool-limit-bytes', 'name', 'drain-timeout', 'log-level', 'handlers']) {
+    for (const flag of [
+      'server',
+      'token',
+      'token-file',
+      'group',
+      'tags',
+      'slots',
+      'spool-dir',
+      'spool-limit-bytes',
+      'name',
+      'drain-timeout',
+      'log-level',
+      'handlers',
+    ]) {
       expect(stdout).toMatch(new RegExp(`^ +--${flag} [A-Z,]+ +JOBTRAIL_[A-Z_]+ +\\S`, 'm'))
     }
     expect((await runWorker(['-h'])).stdout).toBe(stdout)
@@ -117,6 +148,50 @@ describe('a worker', () => {
     const api = await cluster().api()
     const { instanceId } = await createAndRun(api, shellJob('echo unharmed'))
     expect(await waitForSealed(api, instanceId)).toMatchObject({ status: 'SUCCEEDED', log: { lines: 1 } })
+  })
+
+  test('is healthy while it runs, whether or not a server answers, and not when it is dead', async () => {
+    const spoolDir = join(folder, 'lonely')
+    const health = (): Promise<Ended> => runWorker(['--health', '--spool-dir', spoolDir])
+    expect(await health()).toMatchObject({ code: 1, stdout: `no worker runs on ${spoolDir}\n` })
+    // Nobody listens there.
+    const args = [WORKER_MAIN, '--server', 'http://127.0.0.1:9', '--token', 'jtw_x', '--spool-dir', spoolDir]
+    const worker = spawn(process.execPath, args, { stdio: 'ignore', env: { PATH: process.env['PATH'] } })
+    try {
+      await waitFor(() => existsSync(join(spoolDir, 'health')), { timeoutMs: EXIT_MS, what: 'the worker to say that it is well' })
+      expect(await health()).toEqual({ code: 0, stdout: 'healthy\n', stderr: '' })
+      // As if its main loop had stood still for long.
+      worker.kill('SIGSTOP')
+      const before = new Date(Date.now() - 60_000)
+      utimesSync(join(spoolDir, 'health'), before, before)
+      expect(await health()).toMatchObject({ code: 1, stdout: expect.stringMatching(/^its main loop or its guard has been silent for 6\d s\n$/) })
+      worker.kill('SIGKILL')
+      await waitFor(() => worker.signalCode !== null, { timeoutMs: EXIT_MS, what: 'the worker to be dead' })
+      expect(await health()).toMatchObject({ code: 1, stdout: `the worker with process ID ${worker.pid} does not run any more\n` })
+    } finally {
+      worker.kill('SIGKILL')
+    }
+  })
+
+  test('shows its token to no job: neither its own process nor its guard has it in arguments or environment', async () => {
+    const api = await cluster().api()
+    const token = await cluster().createWorkerToken()
+    const file = join(folder, 'token')
+    writeFileSync(file, token, { mode: 0o600 })
+    // However it is given: by variable, by argument (seen by every user otherwise), by file.
+    const script = 'for f in environ cmdline; do for p in /proc/[0-9]*; do tr "\\0" "\\n" < $p/$f 2> /dev/null; done; done | grep -c "$NEEDLE_A$NEEDLE_B"; true'
+    const half = token.length >> 1
+    for (const args of [[], ['--token', token], ['--token-file', file]]) {
+      const group = uniqueName('scrubbed')
+      const given = args[0] === '--token-file' ? '' : token
+      const worker = await cluster().addWorker({ token: given, args: [...args, '--group', group] })
+      const params = { env: { NEEDLE_A: token.slice(0, half), NEEDLE_B: token.slice(half) } }
+      const job = shellJob(script, { routing: { group }, processor: { kind: 'shell', script, ...params } })
+      const { instanceId } = await createAndRun(api, job)
+      expect(await waitForSealed(api, instanceId)).toMatchObject({ status: 'SUCCEEDED' })
+      expect((await logPage(api, instanceId)).lines.map(({ text }) => text)).toEqual(['0'])
+      await worker.stop(EXIT_MS)
+    }
   })
 
   test('takes the spool folder of one that was killed, and is the same worker', async () => {

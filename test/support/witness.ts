@@ -23,6 +23,16 @@ export class Witness {
     return `echo "$JOBTRAIL_ATTEMPT_NUMBER" >> '${this.base}-signed'`
   }
 
+  /** Shell text that leaves a process behind which nothing ties to the script, not even its environment: it notes the attempt's number again and again. */
+  get stray(): string {
+    return `env -i PATH="$PATH" setsid sh -c 'while :; do echo "$1" >> "$0"; sleep 0.05; done' '${this.base}-strays' "$JOBTRAIL_ATTEMPT_NUMBER" > /dev/null 2>&1 9>&- &`
+  }
+
+  /** The attempts whose strays noted their number, in the order in which they did. */
+  get strays(): number[] {
+    return readLines(`${this.base}-strays`).map(Number)
+  }
+
   /** The attempts that signed, in the order in which they did. */
   get signed(): number[] {
     return readLines(`${this.base}-signed`).map(Number)

@@ -15,7 +15,10 @@ import type { Logger } from 'pino'
 import { Attempt, type AttemptDeps } from './attempt.js'
 import { type WorkerConfig, workerVersion } from './config.js'
 import { Connection } from './connection.js'
+import { Cgroups } from './guard/cgroups.js'
 import { GuardClient } from './guard/guard-client.js'
+import { Reaper } from './guard/reaper.js'
+import { HealthBeat } from './health.js'
 import { holdSpool, type SpoolHold } from './identity.js'
 import { LeaseWatch } from './lease-watch.js'
 import { LogPipeline } from './log/pipeline.js'
@@ -24,7 +27,10 @@ import { Outbox } from './outbox.js'
 import { RecentKeys } from './recent-keys.js'
 import { Reports } from './reports.js'
 import { killLeftovers } from './run/attempt-folder.js'
-import { type Handler, HandlerRunner } from './run/handler.js'
+import { HandlerRunner } from './run/handler.js'
+import type { Handler } from './run/handler-call.js'
+import { type HandlerModule, IsolatedHandlers } from './run/isolated-handler.js'
+import { findJobUser, type JobUser, openTheWay } from './run/job-user.js'
 import { installOutputCapture } from './run/output-capture.js'
 import { ShellRunner } from './run/shell.js'
 import { Slots } from './slots.js'
@@ -40,6 +46,9 @@ const MAX_SPOOLED = 20_000
 /** How long the last deliveries and seals may take at a stop; what is left stays in the spool for the next start. */
 const DELIVER_TIMEOUT_MS = 15_000
 
+/** How long a start waits for what a killed predecessor left running. */
+const LEFTOVERS_TIMEOUT_MS = 60_000
+
 /** The worker itself: takes work into its slots, runs it under the lease, and delivers ends and logs. */
 export class Agent {
   private state: WorkerState = 'RUNNING'
@@ -50,6 +59,8 @@ export class Agent {
   private readonly slots: Slots
   private readonly lease: LeaseWatch
   private readonly guard: GuardClient
+  private readonly health: HealthBeat
+  private readonly cgroups: Cgroups | undefined
   private readonly attempts = new Map<string, Attempt>()
   private readonly recent = new RecentKeys(20_000)
   private readonly reports: Reports
@@ -59,11 +70,15 @@ export class Agent {
   private readonly waiters = new Set<() => void>()
 
   /** Takes the spool folder, clears what a killed predecessor left, and makes ready. Throws ConfigError when the folder cannot be had. */
-  static async open(config: WorkerConfig, handlers: ReadonlyMap<string, Handler>, log: Logger): Promise<Agent> {
+  static async open(config: WorkerConfig, handlers: ReadonlyMap<string, Handler | HandlerModule>, log: Logger): Promise<Agent> {
+    const user = config.runAsUser === undefined ? undefined : findJobUser(config.runAsUser)
     const hold = holdSpool(config.spoolDir)
     try {
-      const killed = killLeftovers(join(config.spoolDir, 'runs'))
-      if (killed.length > 0) log.warn({ attempts: killed }, 'cleared attempts that a former process of this worker left')
+      if (user !== undefined) openTheWay(user, config.spoolDir, join(config.spoolDir, 'runs'))
+      const reaper = new Reaper(log)
+      const { keys, left } = await killLeftovers(join(config.spoolDir, 'runs'), reaper, LEFTOVERS_TIMEOUT_MS, user)
+      if (keys.length > 0) log.warn({ attempts: keys }, 'cleared attempts that a former process of this worker left')
+      if (left.length > 0) log.error({ left }, 'processes of a former process of this worker cannot be ended; their attempts will be made again beside them')
       const outbox = Outbox.open(join(config.spoolDir, 'outbox.jsonl'))
       if (outbox.badLines > 0) log.warn({ lines: outbox.badLines }, 'the outbox file held lines that cannot be read')
       if (outbox.length > 0) log.info({ ends: outbox.length }, 'ends of a former process of this worker will be delivered')
@@ -74,7 +89,7 @@ export class Agent {
         transport: logTransport(link),
         onFault: (error, what) => log.error({ err: error }, what),
       })
-      const agent = new Agent(config, handlers, log, hold, pipeline, outbox)
+      const agent = new Agent(config, handlers, log, hold, pipeline, { reaper, user }, outbox)
       link.sender = agent.connection
       return agent
     } catch (error) {
@@ -85,14 +100,17 @@ export class Agent {
 
   private constructor(
     private readonly config: WorkerConfig,
-    private readonly handlers: ReadonlyMap<string, Handler>,
+    private readonly handlers: ReadonlyMap<string, Handler | HandlerModule>,
     private readonly log: Logger,
     private readonly hold: SpoolHold,
     private readonly pipeline: LogPipeline,
+    { reaper, user }: { reaper: Reaper; user: JobUser | undefined },
     outbox: Outbox,
   ) {
     this.slots = new Slots(config.slots)
     this.guard = new GuardClient(log)
+    this.health = new HealthBeat(config.spoolDir, () => this.guard.isGuarding, log)
+    this.cgroups = Cgroups.open(`jobtrail-${hold.workerId}`)
     this.lease = new LeaseWatch({ onRenewed: (guardDeadline) => this.guard.lease(guardDeadline), onExpired: () => this.loseLease() })
     this.connection = new Connection({
       urls: config.server,
@@ -111,6 +129,7 @@ export class Agent {
       },
     })
     this.reports = new Reports({ outbox, sender: this.connection, log, onFenced: (key) => this.fence([key], 'its start was refused') })
+    const shell = new ShellRunner({ runsDir: join(config.spoolDir, 'runs'), guard: this.guard, reaper, cgroups: this.cgroups, log, env: process.env, user })
     this.undoCapture = handlers.size > 0 ? installOutputCapture() : () => undefined
     this.deps = {
       pipeline,
@@ -118,8 +137,8 @@ export class Agent {
       log,
       checkLease: () => this.lease.check(),
       runners: {
-        shell: new ShellRunner({ runsDir: join(config.spoolDir, 'runs'), guard: this.guard, log, env: process.env }),
-        handler: new HandlerRunner(handlers),
+        shell,
+        handler: new HandlerRunner(handlers, new IsolatedHandlers(shell)),
       },
     }
   }
@@ -130,7 +149,10 @@ export class Agent {
 
   /** Connects, and stays connected until {@link stop}. */
   start(): void {
-    this.log.info({ workerId: this.workerId, slots: this.slots.total, group: this.config.group, tags: this.config.tags }, 'worker started')
+    this.log.info(
+      { workerId: this.workerId, slots: this.slots.total, group: this.config.group, tags: this.config.tags, hasCgroups: this.cgroups !== undefined },
+      'worker started',
+    )
     this.connection.start()
   }
 
@@ -180,6 +202,8 @@ export class Agent {
     this.reports.close()
     await this.pipeline.close()
     this.guard.close()
+    this.cgroups?.close()
+    this.health.close()
     this.undoCapture()
     this.hold.release()
     this.log.info('worker stopped')

@@ -79,6 +79,19 @@ describe('attempt', () => {
     expect(failed.ends[0]?.error).toBe(`${'x'.repeat(8_185)}***`)
   })
 
+  it('names what could not be ended first, so that a long error does not cut it off', async () => {
+    const { execution, ends, run } = setUp()
+    execution.finish({ ...success, isSuccess: false, error: 'x'.repeat(10_000), killProblem: 'dd (7)' })
+    await run
+    const [end] = ends
+    expect(end).toMatchObject({
+      status: 'FAILED',
+      killProblem: 'dd (7)',
+      error: expect.stringMatching(/^Some of its processes could not be ended and still run: dd \(7\)\. x/),
+    })
+    expect(end?.error).toHaveLength(8_192)
+  })
+
   it('is stopped by its time-out, and ends so whatever the process then returns', async () => {
     const { execution, ends, run } = setUp({ timeoutMs: 250 })
     await vi.advanceTimersByTimeAsync(250)

@@ -22,6 +22,7 @@ export type StopReason = 'cancelled' | 'timed-out' | 'worker-stopped'
 const MAX_TIMER_MS = 2 ** 31 - 1
 /** As much of a text is looked at: a secret that the cut would fall into is masked whole. */
 const MASKED_LENGTH = 65_536
+const MAX_KILL_PROBLEM_LENGTH = 1_000
 
 export interface AttemptDeps {
   pipeline: Pick<LogPipeline, 'openStream'>
@@ -141,7 +142,10 @@ export class Attempt {
 
   private describeEnd(outcome: Outcome, finishedAt: number, log: StreamTotals): AttemptEnd {
     const status = statusOf(this.stopReason, outcome)
-    const error = this.stopReason === undefined ? outcome.error : this.describeStop(this.stopReason)
+    const reason = this.stopReason === undefined ? outcome.error : this.describeStop(this.stopReason)
+    const killProblem = this.mask(outcome.killProblem ?? null, MAX_KILL_PROBLEM_LENGTH)
+    const note = killProblem === null ? null : `Some of its processes could not be ended and still run: ${killProblem}`
+    const error = reason !== null && note !== null ? `${note}. ${reason}` : (reason ?? note)
     return {
       ...this.key,
       status,
@@ -150,6 +154,7 @@ export class Attempt {
       exitCode: outcome.exitCode,
       signal: outcome.signal,
       error: this.mask(error, MAX_ERROR_LENGTH),
+      ...(killProblem === null ? {} : { killProblem }),
       ...(status === 'SUCCEEDED' ? this.maskResult(outcome) : { result: null }),
       log,
     }

@@ -4,7 +4,7 @@ import { SETTINGS } from './config.js'
 import { configTable } from './config-table.js'
 
 const read = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
-const names = [...Object.values(SETTINGS).map(({ env }) => env), 'JOBTRAIL_HANDLERS']
+const names = [...Object.values(SETTINGS).map(({ env }) => env), 'JOBTRAIL_HANDLERS', 'JOBTRAIL_HANDLER_ISOLATION']
 
 test('the table has every option with its variable', () => {
   for (const { flag, env } of Object.values(SETTINGS)) expect(configTable()).toMatch(new RegExp(`\\| \`--${flag} .*\` \\| \`${env}\` \\| .+ \\|`))
@@ -21,6 +21,6 @@ test('the workers of the compose file and of the image are told by variables tha
   const inCommand = /^x-worker:.*\n((?: .*\n|#.*\n)+)/m.exec(compose)?.[1] ?? ''
   const image = [...read('deploy/docker/worker.Dockerfile').matchAll(/\b(JOBTRAIL_\w+)=/g)].map(([, name]) => name)
   const used = [...`${blocks.join('')}${inCommand}`.matchAll(/\b(JOBTRAIL_[A-Z_]+)\b/g)].map(([, name]) => name)
-  expect(used).toEqual(expect.arrayContaining(['JOBTRAIL_SERVER', 'JOBTRAIL_TOKEN', 'JOBTRAIL_SLOTS']))
+  expect(used).toEqual(expect.arrayContaining(['JOBTRAIL_SERVER', 'JOBTRAIL_TOKEN_FILE', 'JOBTRAIL_SLOTS']))
   expect([...used, ...image].filter((name) => name === undefined || !names.includes(name))).toEqual([])
 })

@@ -1,4 +1,7 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { temporaryFolder } from './testing/samples.js'
 import { helpText, parseConfig, readCommandLine, SETTINGS } from './config.js'
 
 const required = { JOBTRAIL_SERVER: 'http://lb:7700', JOBTRAIL_TOKEN: 'secret-token' }
@@ -46,12 +49,37 @@ describe('configuration', () => {
     expect(() => configOf([], { JOBTRAIL_TOKEN: 't', JOBTRAIL_SERVER: 'lb:7700' })).toThrow('--server (JOBTRAIL_SERVER): "lb:7700" is wrong; must be the URL')
     expect(() => configOf(['--log-level', 'loud'])).toThrow('must be one of trace, debug, info, warn, error, fatal')
     expect(() => configOf(['--group', 'a b'])).toThrow('--group (JOBTRAIL_GROUP)')
+    expect(() => configOf(['--handler-isolation', 'thread'])).toThrow(
+      '--handler-isolation (JOBTRAIL_HANDLER_ISOLATION): "thread" is wrong; must be none or process',
+    )
     expect(() => configOf(['--nonsense'])).toThrow('--nonsense')
   })
 
   it('says what is missing, all at once, and never shows the token', () => {
     expect(() => configOf([], {})).toThrow(/--server \(JOBTRAIL_SERVER\): missing[\s\S]*--token \(JOBTRAIL_TOKEN\): missing/)
     expect(() => parseConfig({ server: 'http://a', token: 12345 })).toThrow(/--token \(JOBTRAIL_TOKEN\): wrong/)
+  })
+
+  it('takes the token from a file, and only from one place', () => {
+    const { path, remove } = temporaryFolder()
+    try {
+      const file = join(path, 'token')
+      const env = { JOBTRAIL_SERVER: 'http://lb:7700', JOBTRAIL_TOKEN_FILE: file }
+      expect(() => configOf([], env)).toThrow(/--token-file \(JOBTRAIL_TOKEN_FILE\): ".*" holds no token \(ENOENT/)
+      writeFileSync(file, ' jtw_of-a-file\n')
+      expect(configOf([], env).token).toBe('jtw_of-a-file')
+      expect(configOf([], env)).not.toHaveProperty('tokenFile')
+      expect(() => configOf([], { ...env, JOBTRAIL_TOKEN: 'x' })).toThrow('give either the token or the file')
+      writeFileSync(file, '\n')
+      expect(() => configOf([], env)).toThrow('it is empty')
+    } finally {
+      remove()
+    }
+  })
+
+  it('isolates handlers when it is asked to', () => {
+    expect(readCommandLine([], required)).toMatchObject({ isIsolated: false })
+    expect(readCommandLine(['--handler-isolation', 'process'], required)).toMatchObject({ isIsolated: true })
   })
 
   it('lists every setting in the help', () => {

@@ -3,7 +3,7 @@ import { availableParallelism, hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { ConfigError } from './errors.js'
+import { ConfigError, describeError } from './errors.js'
 
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 const NAME_RULE = 'letters, digits, dot, dash and underscore, starting with a letter or digit, at most 63'
@@ -35,10 +35,12 @@ const wholeNumber = (min: number, max: number) =>
 /** The same as a server takes. */
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const
 
+const TOKEN_RULE = 'must be a worker token of the namespace, or --token-file must name a file that holds one'
+
 /** What a worker can be told, from the command line, the environment or the SDK. */
 const WorkerConfig = z.strictObject({
   server: list.refine((urls) => urls.length > 0 && urls.every(isHttpUrl), { error: 'must be the URL of the load balancer, such as http://localhost:7700' }),
-  token: z.string({ error: 'must be a worker token of the namespace' }).min(1, 'must be a worker token of the namespace'),
+  token: z.string({ error: TOKEN_RULE }).min(1, TOKEN_RULE),
   group: z.string().regex(NAME_PATTERN, `must be a name: ${NAME_RULE}`).default('default'),
   tags: list
     .refine((tags) => tags.length <= 50 && tags.every((tag) => NAME_PATTERN.test(tag)), { error: `must be at most 50 names with commas between: ${NAME_RULE}` })
@@ -56,11 +58,13 @@ const WorkerConfig = z.strictObject({
     .max(120, 'must have at most 120 characters')
     .default(() => hostname().slice(0, 120) || 'worker'),
   drainTimeoutMs: wholeNumber(0, 86_400_000).default(60_000),
+  runAsUser: z.string().min(1).optional(),
   logLevel: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 })
 export type WorkerConfig = Readonly<z.infer<typeof WorkerConfig>>
-export type WorkerConfigInput = z.input<typeof WorkerConfig>
-type ConfigKey = keyof WorkerConfig
+/** The token itself, or the file that holds it. */
+export type WorkerConfigInput = Omit<z.input<typeof WorkerConfig>, 'token'> & { token?: string; tokenFile?: string }
+type ConfigKey = keyof WorkerConfig | 'tokenFile'
 
 /** How each setting is written outside; the README's table follows it. */
 export const SETTINGS: Readonly<Record<ConfigKey, { flag: string; env: string; value: string; help: string }>> = {
@@ -69,7 +73,13 @@ export const SETTINGS: Readonly<Record<ConfigKey, { flag: string; env: string; v
     flag: 'token',
     env: 'JOBTRAIL_TOKEN',
     value: 'TOKEN',
-    help: 'worker token of the namespace; better given by the environment, where ps does not show it',
+    help: 'worker token of the namespace; the worker takes it out of its arguments and environment once it has read it, but a file is better',
+  },
+  tokenFile: {
+    flag: 'token-file',
+    env: 'JOBTRAIL_TOKEN_FILE',
+    value: 'FILE',
+    help: 'file that holds the worker token, such as /dev/fd/3; instead of the token itself',
   },
   group: { flag: 'group', env: 'JOBTRAIL_GROUP', value: 'NAME', help: 'group that jobs are routed to (default)' },
   tags: { flag: 'tags', env: 'JOBTRAIL_TAGS', value: 'A,B', help: 'tags that jobs may require (none)' },
@@ -78,6 +88,12 @@ export const SETTINGS: Readonly<Record<ConfigKey, { flag: string; env: string; v
   spoolLimitBytes: { flag: 'spool-limit-bytes', env: 'JOBTRAIL_SPOOL_LIMIT_BYTES', value: 'N', help: 'bound of the log spool on disk (1073741824)' },
   name: { flag: 'name', env: 'JOBTRAIL_NAME', value: 'TEXT', help: 'name to show (host name)' },
   drainTimeoutMs: { flag: 'drain-timeout', env: 'JOBTRAIL_DRAIN_TIMEOUT_MS', value: 'MS', help: 'how long running attempts may go on at a stop (60000)' },
+  runAsUser: {
+    flag: 'run-as-user',
+    env: 'JOBTRAIL_RUN_AS_USER',
+    value: 'USER',
+    help: 'name or ID of the user that shell jobs run as; needs a worker that runs as root (its own user)',
+  },
   logLevel: { flag: 'log-level', env: 'JOBTRAIL_LOG_LEVEL', value: 'LEVEL', help: `of the worker's own log: ${LOG_LEVELS.join(', ')} (info)` },
 }
 /** For the command line only: the SDK is given functions. */
@@ -87,10 +103,18 @@ export const HANDLERS_SETTING = {
   value: 'FILE',
   help: 'module whose exported functions are handlers, by name',
 } as const
+export const ISOLATION_SETTING = {
+  flag: 'handler-isolation',
+  env: 'JOBTRAIL_HANDLER_ISOLATION',
+  value: 'KIND',
+  help: 'process: each attempt of a handler runs in a process of its own, which can be killed; none: in the worker itself (none)',
+} as const
+const Isolation = z.enum(['none', 'process']).default('none')
 const KEYS = Object.keys(SETTINGS).filter((key): key is ConfigKey => key in SETTINGS)
 
 /** Checks settings given by the SDK, or gathered by {@link readCommandLine}. */
-export function parseConfig(input: unknown): WorkerConfig {
+export function parseConfig(settings: unknown): WorkerConfig {
+  const input = withTokenOfFile(settings)
   const parsed = WorkerConfig.safeParse(input)
   if (parsed.success) return Object.freeze(parsed.data)
   const problems = parsed.error.issues.map((issue) => {
@@ -104,14 +128,38 @@ export function parseConfig(input: unknown): WorkerConfig {
   throw new ConfigError(problems.join('\n'))
 }
 
+/** Reads the token where only its file was given. */
+function withTokenOfFile(input: unknown): unknown {
+  if (typeof input !== 'object' || input === null || !('tokenFile' in input) || input.tokenFile === undefined) return input
+  const { tokenFile, ...others } = input
+  const { flag, env } = SETTINGS.tokenFile
+  if ('token' in others && others.token !== undefined) throw new ConfigError(`--${flag} (${env}): give either the token or the file that holds it`)
+  try {
+    if (typeof tokenFile !== 'string') throw new TypeError('it is not a path')
+    const token = readFileSync(tokenFile, 'utf8').trim()
+    if (token === '') throw new Error('it is empty')
+    return { ...others, token }
+  } catch (error) {
+    throw new ConfigError(`--${flag} (${env}): ${JSON.stringify(tokenFile)} holds no token (${describeError(error)}); ${TOKEN_RULE}`, error)
+  }
+}
+
 /** What the command line asks for. */
-export type CommandLine = { kind: 'help' } | { kind: 'version' } | { kind: 'run'; config: WorkerConfig; handlersModule: string | undefined }
+export type CommandLine =
+  | { kind: 'help' }
+  | { kind: 'version' }
+  | { kind: 'health'; spoolDir: string }
+  | { kind: 'run'; config: WorkerConfig; handlersModule: string | undefined; isIsolated: boolean }
 
 /** Reads arguments over environment variables; an empty variable counts as unset. Throws ConfigError. */
 export function readCommandLine(args: readonly string[], env: Readonly<Record<string, string | undefined>>): CommandLine {
   const { values } = parseArguments(args)
   if (values['help'] !== undefined) return { kind: 'help' }
   if (values['version'] !== undefined) return { kind: 'version' }
+  if (values['health'] !== undefined) {
+    const fromEnv = env[SETTINGS.spoolDir.env]
+    return { kind: 'health', spoolDir: WorkerConfig.shape.spoolDir.parse(values[SETTINGS.spoolDir.flag] ?? (fromEnv === '' ? undefined : fromEnv)) }
+  }
   const input: Record<string, unknown> = {}
   for (const key of KEYS) {
     const { flag, env: variable } = SETTINGS[key]
@@ -120,14 +168,23 @@ export function readCommandLine(args: readonly string[], env: Readonly<Record<st
     if (value !== undefined) input[key] = value
   }
   const handlers = values['handlers'] ?? env[HANDLERS_SETTING.env]
-  return { kind: 'run', config: parseConfig(input), handlersModule: typeof handlers === 'string' && handlers !== '' ? handlers : undefined }
+  const isIsolated = readIsolation(values[ISOLATION_SETTING.flag] ?? env[ISOLATION_SETTING.env]) === 'process'
+  return { kind: 'run', config: parseConfig(input), isIsolated, handlersModule: typeof handlers === 'string' && handlers !== '' ? handlers : undefined }
+}
+
+function readIsolation(given: unknown): z.infer<typeof Isolation> {
+  const parsed = Isolation.safeParse(given === '' ? undefined : given)
+  if (parsed.success) return parsed.data
+  throw new ConfigError(`--${ISOLATION_SETTING.flag} (${ISOLATION_SETTING.env}): ${JSON.stringify(given)} is wrong; must be none or process`)
 }
 
 function parseArguments(args: readonly string[]): { values: Record<string, unknown> } {
   const options: NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>['options']> = {
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
+    health: { type: 'boolean' },
     handlers: { type: 'string' },
+    [ISOLATION_SETTING.flag]: { type: 'string' },
   }
   for (const key of KEYS) options[SETTINGS[key].flag] = { type: 'string', multiple: key === 'server' || key === 'tags' }
   try {
@@ -139,10 +196,10 @@ function parseArguments(args: readonly string[]): { values: Record<string, unkno
 
 /** The text of --help. */
 export function helpText(): string {
-  const rows = [...KEYS.map((key) => SETTINGS[key]), HANDLERS_SETTING].map(
+  const rows = [...KEYS.map((key) => SETTINGS[key]), HANDLERS_SETTING, ISOLATION_SETTING].map(
     ({ flag, env, value, help }) => `  --${`${flag} ${value}`.padEnd(24)} ${env.padEnd(28)} ${help}`,
   )
-  return `jobtrail-worker: runs the jobs of a Jobtrail namespace\n\nOption, environment variable, meaning (default):\n${rows.join('\n')}\n  --help, --version\n`
+  return `jobtrail-worker: runs the jobs of a Jobtrail namespace\n\nOption, environment variable, meaning (default):\n${rows.join('\n')}\n  --health                   ends with status 0 while the worker of that spool folder runs, its main loop turns and its guard lives, else with 1\n  --help, --version\n`
 }
 
 /** The version of this package. */

@@ -2,19 +2,27 @@
 // First, before the others have filled the heap.
 // oxlint-disable-next-line import/no-unassigned-import
 import './young-generation.js'
+import { resolve } from 'node:path'
+import { scrubEnvironment } from '@jobtrail/shared/process/scrub-secrets'
 import { type CommandLine, helpText, readCommandLine, workerVersion } from './config.js'
 import { ConfigError } from './errors.js'
 import { loadHandlers } from './handlers-module.js'
+import { healthProblem } from './health.js'
 import { makeLogger } from './logging.js'
 import { JobtrailWorker } from './sdk.js'
 
 /** What an interrupted program ends with, by custom. */
 const INTERRUPTED_STATUS = 130
 
-async function run({ config, handlersModule }: Extract<CommandLine, { kind: 'run' }>): Promise<void> {
+async function run({ config, handlersModule, isIsolated }: Extract<CommandLine, { kind: 'run' }>): Promise<void> {
   const log = makeLogger(config.logLevel, config.name)
+  if (!scrubEnvironment(process.env, [config.token]))
+    log.warn('the token cannot be taken out of the environment of this process, where jobs may read it: give --token-file')
+  if (handlersModule !== undefined && !isIsolated && config.runAsUser !== undefined)
+    throw new ConfigError('--run-as-user (JOBTRAIL_RUN_AS_USER): handlers run in the worker itself, as its user, unless --handler-isolation is process')
   const worker = new JobtrailWorker(config, log)
-  if (handlersModule !== undefined) for (const [name, handler] of await loadHandlers(handlersModule)) worker.handle(name, handler)
+  if (handlersModule !== undefined)
+    for (const [name, handler] of await loadHandlers(handlersModule)) worker.handle(name, isIsolated ? { module: resolve(handlersModule) } : handler)
 
   let isStopping = false
   const stop = async (status: number): Promise<void> => {
@@ -39,12 +47,20 @@ async function run({ config, handlersModule }: Extract<CommandLine, { kind: 'run
   await worker.start()
 }
 
+/** Whether servers can be reached does not count: their outage is no reason to restart workers. */
+function tellHealth(spoolDir: string): void {
+  const problem = healthProblem(spoolDir)
+  process.stdout.write(`${problem ?? 'healthy'}\n`)
+  process.exitCode = problem === undefined ? 0 : 1
+}
+
 /** Exit status 2: told wrongly. 1: failed. */
 async function main(): Promise<void> {
   try {
     const line = readCommandLine(process.argv.slice(2), process.env)
     if (line.kind === 'help') process.stdout.write(helpText())
     else if (line.kind === 'version') process.stdout.write(`${workerVersion()}\n`)
+    else if (line.kind === 'health') tellHealth(line.spoolDir)
     else await run(line)
   } catch (error) {
     if (error instanceof ConfigError) {

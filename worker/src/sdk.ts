@@ -3,9 +3,11 @@ import { Agent } from './agent.js'
 import { parseConfig, type WorkerConfig, type WorkerConfigInput } from './config.js'
 import { ConfigError } from './errors.js'
 import { makeLogger } from './logging.js'
-import type { Handler } from './run/handler.js'
+import type { Handler } from './run/handler-call.js'
+import type { HandlerModule } from './run/isolated-handler.js'
 
-export type { Handler, HandlerContext, HandlerLog } from './run/handler.js'
+export type { Handler, HandlerContext, HandlerLog } from './run/handler-call.js'
+export type { HandlerModule } from './run/isolated-handler.js'
 export { ConfigError } from './errors.js'
 
 /** Settings as on the command line, and a logger to use instead of the worker's own. */
@@ -13,7 +15,7 @@ export type WorkerOptions = WorkerConfigInput & { logger?: Logger }
 
 /** A worker inside your own process: register handlers, then start it. Shell jobs of its group run on it as well. */
 export class JobtrailWorker {
-  private readonly handlers = new Map<string, Handler>()
+  private readonly handlers = new Map<string, Handler | HandlerModule>()
   private agent: Promise<Agent> | undefined
 
   constructor(
@@ -21,8 +23,11 @@ export class JobtrailWorker {
     private readonly log: Logger,
   ) {}
 
-  /** Registers the function that runs jobs whose processor is `{kind: 'handler', handler: name}`. All of them before {@link start}. */
-  handle(name: string, handler: Handler): this {
+  /**
+   * Registers the function that runs jobs whose processor is `{kind: 'handler', handler: name}`. All of them before {@link start}. A function runs in this process and
+   * cannot be killed; of a `module` that exports a function of that name each attempt runs in a process of its own, which can.
+   */
+  handle(name: string, handler: Handler | HandlerModule): this {
     if (this.agent !== undefined) throw new ConfigError('Handlers are registered before the worker is started')
     if (name === '' || name.length > 200) throw new ConfigError(`A handler's name has 1 to 200 characters; this one has ${name.length}`)
     if (this.handlers.has(name)) throw new ConfigError(`There are two handlers named "${name}"`)

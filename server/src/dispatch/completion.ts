@@ -108,8 +108,8 @@ export class Completion {
     await this.settlement.settle(
       endings
         .filter((_, i) => verdicts[i] === 'ok')
-        .map(({ id, ending: { status, startedAt, finishedAt, error, result, resultText } }) => {
-          return { key: attemptKeyOf(id), status, startedAt, finishedAt, error, result, resultText }
+        .map(({ id, ending: { status, startedAt, finishedAt, error, killProblem, result, resultText } }) => {
+          return { key: attemptKeyOf(id), status, startedAt, finishedAt, error, result, resultText, isLeftRunning: killProblem !== undefined }
         }),
     )
     for (const end of ok) this.metrics.attemptsFinished.inc({ status: end.status })
@@ -137,6 +137,7 @@ function ending(end: AttemptEnd): AttemptEnding {
     exitCode: end.exitCode,
     signal: end.signal,
     error: end.error,
+    ...(end.killProblem === undefined ? {} : { killProblem: end.killProblem }),
     result: end.result,
     ...(end.resultText === undefined ? {} : { resultText: end.resultText }),
     logTotals: storedTotals(end, end.log),

@@ -13,7 +13,7 @@ import { QUEUE_AHEAD_MS } from './attempt-queue.js'
 import { backoffMs, MAX_UNSTARTED_LOSSES, unstartedBackoffMs } from './domain/retry.js'
 import { PermitsRepository } from './permits.repository.js'
 
-/** An attempt that has ended, and what its instance takes from it. */
+/** An attempt that has ended, and what its instance takes from it. `isLeftRunning`: something of it still runs. */
 export type Ended = {
   key: AttemptKey
   status: AttemptStatus
@@ -22,6 +22,7 @@ export type Ended = {
   error: string | null
   result: unknown
   resultText?: string | undefined
+  isLeftRunning: boolean
 }
 
 /** Batches of settlements whose retries and permits are seen to at a time. */
@@ -89,6 +90,8 @@ export class Settlement {
       const unstartedLosses = instance.unstartedLosses + 1
       return { ...common, kind: 'retry', ...dueIn(unstartedBackoffMs(unstartedLosses), now), retriesUsed: instance.retriesUsed, unstartedLosses, error }
     }
+    // Its worker could not end its processes: another attempt would run beside them.
+    if (ended.isLeftRunning) return final(instanceStatusAfter(ended.status))
     const policy = (await this.jobs.revision(instance.jobId, instance.revision)).retry
     if (instance.retriesUsed >= policy.maxRetries) return final(instanceStatusAfter(ended.status))
     const retriesUsed = instance.retriesUsed + 1

@@ -37,6 +37,8 @@ export type AttemptDocument = {
   exitCode: number | null
   signal: string | null
   error: string | null
+  /** What of it the worker could not end. */
+  killProblem?: string
   result: unknown
   /** The JSON text of a result that is not exact as a value; `result` is null then. */
   resultText?: string
@@ -46,7 +48,10 @@ export type AttemptDocument = {
 }
 
 /** The end of an attempt as it is written. */
-export type AttemptEnding = Pick<AttemptDocument, 'status' | 'startedAt' | 'exitCode' | 'signal' | 'error' | 'result' | 'resultText' | 'logTotals'> & {
+export type AttemptEnding = Pick<
+  AttemptDocument,
+  'status' | 'startedAt' | 'exitCode' | 'signal' | 'error' | 'killProblem' | 'result' | 'resultText' | 'logTotals'
+> & {
   finishedAt: Date
 }
 

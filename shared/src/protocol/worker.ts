@@ -137,6 +137,8 @@ export const AttemptEnd = AttemptKey.extend({
   signal: textUpTo(MAX_SIGNAL_LENGTH).nullable().catch(null),
   /** What went wrong, for people. */
   error: textUpTo(MAX_ERROR_LENGTH).nullable().catch(null),
+  /** Processes of the attempt that the worker could not end and that still run, for people: no other attempt is made beside them. */
+  killProblem: textUpTo(MAX_ERROR_LENGTH).optional().catch(undefined),
   /** JSON that it gave as its result: at most 64 KiB and 100 levels. What is more is left out by the server, with a note in `error`. */
   result: z.unknown(),
   /** The JSON text of a result that `result` would not give back exactly (big numbers, odd keys): then `result` is null. */

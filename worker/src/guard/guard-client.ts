@@ -2,8 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import { Backoff } from '../backoff.js'
-import type { AttemptGroup } from './processes.js'
-import { statOf } from './processes.js'
+import type { AttemptGroup } from './kill-pass.js'
 import type { GuardMessage } from './protocol.js'
 
 const GUARD_MODULE = fileURLToPath(new URL('./guard.js', import.meta.url))
@@ -25,18 +24,21 @@ export class GuardClient {
     private readonly guardModule: string = GUARD_MODULE,
   ) {}
 
-  /** Call before the process is started: a worker killed between the two leaves no orphan. */
-  starting(key: string): void {
-    this.groups.set(key, { key, group: undefined, start: undefined })
-    if (this.child === undefined && this.restart === undefined) this.launch()
-    else this.send({ kind: 'starting', key })
+  /** Nothing to guard, or there is a guard. */
+  get isGuarding(): boolean {
+    return this.groups.size === 0 || this.child !== undefined
   }
 
-  started(key: string, group: number): AttemptGroup {
-    const attempt = { key, group, start: statOf(group)?.start }
-    this.groups.set(key, attempt)
-    this.send(startedMessage(attempt))
-    return attempt
+  /** Call before the process is started: a worker killed between the two leaves no orphan. */
+  starting(attempt: AttemptGroup): void {
+    this.groups.set(attempt.key, attempt)
+    if (this.child === undefined && this.restart === undefined) this.launch()
+    else this.send(messageOf(attempt))
+  }
+
+  started(attempt: AttemptGroup): void {
+    this.groups.set(attempt.key, attempt)
+    this.send(messageOf(attempt))
   }
 
   gone(key: string): void {
@@ -72,7 +74,7 @@ export class GuardClient {
     // A write to a guard that just died: `exit` follows and deals with it.
     child.stdin?.on('error', (error) => this.log.debug({ err: error }, 'guard input'))
     child.unref()
-    for (const attempt of this.groups.values()) this.send(attempt.group === undefined ? { kind: 'starting', key: attempt.key } : startedMessage(attempt))
+    for (const attempt of this.groups.values()) this.send(messageOf(attempt))
     if (this.deadline !== undefined) this.send({ kind: 'lease', deadline: this.deadline })
   }
 
@@ -90,7 +92,8 @@ export class GuardClient {
   }
 }
 
-function startedMessage({ key, group, start }: AttemptGroup): GuardMessage {
-  if (group === undefined) return { kind: 'starting', key }
-  return start === undefined ? { kind: 'started', key, group } : { kind: 'started', key, group, start }
+function messageOf({ key, group, start, cgroup }: AttemptGroup): GuardMessage {
+  const common = { key, ...(cgroup === undefined ? {} : { cgroup }) }
+  if (group === undefined) return { kind: 'starting', ...common }
+  return { kind: 'started', ...common, group, ...(start === undefined ? {} : { start }) }
 }

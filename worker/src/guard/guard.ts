@@ -1,21 +1,33 @@
 import { createInterface } from 'node:readline'
 import { leaseClock } from '../lease.js'
-import { type AttemptGroup, killAttempts } from './processes.js'
+import { type AttemptGroup, killKnown } from './kill-pass.js'
 import { GuardMessage } from './protocol.js'
+import { Reaper } from './reaper.js'
 
 /**
- * The guard: a small process of its own, started by the worker and tied to it by its standard input. It kills the worker's process groups at once when the
+ * The guard: a small process of its own, started by the worker and tied to it by its standard input. It kills what the worker's attempts run at once when the
  * worker dies (end of input, also after kill -9), or when the lease ran out and the worker could not act (frozen by SIGSTOP, starved). So no attempt
  * goes on beyond its lease, whatever becomes of the worker.
  */
 const attempts = new Map<string, AttemptGroup>()
+const reaper = new Reaper(undefined)
 let deadline: number | undefined
 let timer: NodeJS.Timeout | undefined
 
-function killAll(isOwned: boolean): void {
+/** How long a guard whose worker is dead goes on with what does not die of SIGKILL. The next start of the worker takes it up. */
+const LAST_BOUND_MS = 300_000
+
+async function killAll(): Promise<void> {
   const all = [...attempts.values()]
   attempts.clear()
-  killAttempts(all, isOwned)
+  for (const attempt of all) {
+    try {
+      killKnown(attempt)
+    } catch {
+      // No descriptor left, say: the reaper tries it again and again.
+    }
+  }
+  await Promise.all(all.map((attempt) => reaper.end(attempt, LAST_BOUND_MS)))
 }
 
 function watchLease(): void {
@@ -23,8 +35,7 @@ function watchLease(): void {
   if (deadline === undefined) return
   const left = deadline - leaseClock()
   if (left <= 0) {
-    // The worker has not reaped these (its exit handlers say `gone`), so the ids are still theirs.
-    killAll(true)
+    void killAll()
     deadline = undefined
     return
   }
@@ -36,10 +47,10 @@ function receive(line: string): void {
   const message = GuardMessage.parse(JSON.parse(line))
   switch (message.kind) {
     case 'starting':
-      attempts.set(message.key, { key: message.key, group: undefined, start: undefined })
+      attempts.set(message.key, { key: message.key, group: undefined, start: undefined, cgroup: message.cgroup })
       return
     case 'started':
-      attempts.set(message.key, { key: message.key, group: message.group, start: message.start })
+      attempts.set(message.key, { key: message.key, group: message.group, start: message.start, cgroup: message.cgroup })
       return
     case 'gone':
       attempts.delete(message.key)
@@ -53,15 +64,8 @@ function receive(line: string): void {
 // A Ctrl-C or a service manager's SIGTERM also reaches the worker, which may drain: the guard goes only when the worker is gone.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
 // Nothing may end the guard before it has killed: a broken line is as good as a dead worker.
-process.on('uncaughtException', () => {
-  killAll(false)
-  process.exit(1)
-})
+process.on('uncaughtException', () => void killAll().finally(() => process.exit(1)))
 
 createInterface({ input: process.stdin, crlfDelay: Infinity })
   .on('line', receive)
-  .on('close', () => {
-    // Orphans have been reparented; a group whose leader was reaped meanwhile is found by the marker.
-    killAll(false)
-    process.exit(0)
-  })
+  .on('close', () => void killAll().finally(() => process.exit(0)))

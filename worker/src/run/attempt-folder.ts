@@ -1,37 +1,57 @@
+import { execFile } from 'node:child_process'
 import { isUtf8 } from 'node:buffer'
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, lchownSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { parseAttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { MAX_USER_JSON_BYTES, readUserJson, tooLarge } from '@jobtrail/shared/json/json-text'
 import { resultOf } from '@jobtrail/shared/protocol/attempt-result'
 import { systemCode } from '../errors.js'
-import { type AttemptGroup, killAttempts } from '../guard/processes.js'
+import { type AttemptGroup, killKnown } from '../guard/kill-pass.js'
+import type { Reaper } from '../guard/reaper.js'
+import type { JobUser } from './job-user.js'
 import type { ReadResult } from './runner.js'
 
+/** In it is what the job may change; beside it what the worker trusts. */
+const JOBS_PART = 'files'
+
 /**
- * A folder (0700) for one attempt's process: script, params, result, and the process group, by which a restarted worker finds what its predecessor left
- * running. It is removed when nothing of the attempt runs any more, so the folders are the journal of running groups.
+ * A folder for one attempt: in a part of its own (0700, of the job's user) script, params and result; beside it the process group, by which a restarted worker finds
+ * what its predecessor left running. It is removed when nothing of the attempt runs any more, so the folders are the journal of running groups.
  */
 export class AttemptFolder {
   readonly script: string
   readonly params: string
   readonly result: string
+  private readonly jobsPart: string
 
-  constructor(private readonly path: string) {
+  constructor(
+    private readonly path: string,
+    private readonly user?: JobUser,
+  ) {
     rmSync(path, { recursive: true, force: true })
-    mkdirSync(path, { recursive: true, mode: 0o700 })
-    this.script = join(path, 'script')
-    this.params = join(path, 'params.json')
-    this.result = join(path, 'result.json')
+    this.jobsPart = join(path, JOBS_PART)
+    mkdirSync(path, { recursive: true, mode: user === undefined ? 0o700 : 0o711 })
+    mkdirSync(this.jobsPart, { mode: 0o700 })
+    this.script = join(this.jobsPart, 'script')
+    this.params = join(this.jobsPart, 'params.json')
+    this.result = join(this.jobsPart, 'result.json')
+  }
+
+  /** Everything is written: from here on it is the job's. */
+  handOver(): void {
+    if (this.user === undefined) return
+    for (const name of readdirSync(this.jobsPart)) lchownSync(join(this.jobsPart, name), this.user.uid, this.user.gid)
+    lchownSync(this.jobsPart, this.user.uid, this.user.gid)
   }
 
   write(file: 'script' | 'params', text: string): void {
     writeFileSync(this[file], text, { mode: 0o600 })
   }
 
-  noteGroup({ group, start }: AttemptGroup): void {
-    writeFileSync(join(this.path, 'group'), `${group ?? ''} ${start ?? ''}\n`, { mode: 0o600 })
+  noteGroup({ group, start, cgroup }: AttemptGroup): void {
+    writeFileSync(join(this.path, 'group'), `${group ?? ''} ${start ?? ''} ${cgroup ?? ''}\n`, { mode: 0o600 })
   }
 
   /** What the process wrote as its result; a link, a pipe or a device in its place is not read. */
@@ -57,38 +77,66 @@ export class AttemptFolder {
     }
   }
 
+  /** For an attempt that never started: little is in it. */
+  removeNow(): void {
+    rmSync(this.path, { recursive: true, force: true, maxRetries: 3 })
+  }
+
   async remove(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true, maxRetries: 3 })
+    if (this.user !== undefined) await removeAs(this.user, this.jobsPart)
+    await rm(this.path, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
-/** Kills what a former worker of this spool left running (it and its guard were killed) and clears its folders. Returns the keys of those attempts. */
-export function killLeftovers(runsDir: string): string[] {
-  let keys: string[]
+/** Root must not walk through folders that others can change while it does: the user itself removes what it may. */
+async function removeAs({ uid, gid }: JobUser, jobsPart: string): Promise<void> {
+  await promisify(execFile)('/bin/sh', ['-c', 'cd "$0" 2> /dev/null || exit 0; rm -rf -- ..?* .[!.]* *', jobsPart], { uid, gid, timeout: 60_000 })
+}
+
+/**
+ * Kills what a former worker of this spool left running (it and its guard were killed) and clears its folders. Nothing of it may run when the servers learn that
+ * the worker is back, for then they make the attempts again: so this waits, at most `boundMs`. `left` tells of what could not be ended.
+ */
+export async function killLeftovers(runsDir: string, reaper: Reaper, boundMs: number, user?: JobUser): Promise<{ keys: string[]; left: string[] }> {
+  const keys = leftoverKeys(runsDir)
+  const attempts = keys.map((key) => readGroup(runsDir, key))
+  for (const attempt of attempts) killKnown(attempt)
+  const left: string[] = []
+  await Promise.all(
+    attempts.map(async (attempt) => {
+      const reaped = await reaper.end(attempt, boundMs)
+      const path = join(runsDir, attempt.key)
+      if (reaped.left === null && user !== undefined) await removeAs(user, join(path, JOBS_PART))
+      if (reaped.left === null) rmSync(path, { recursive: true, force: true, maxRetries: 3 })
+      else left.push(`${attempt.key}: ${reaped.left}`)
+    }),
+  )
+  return { keys, left }
+}
+
+function leftoverKeys(runsDir: string): string[] {
   try {
-    keys = readdirSync(runsDir).filter((name) => parseAttemptKey(name) !== undefined)
+    return readdirSync(runsDir).filter((name) => parseAttemptKey(name) !== undefined)
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return []
     throw error
   }
-  if (keys.length === 0) return []
-  killAttempts(
-    keys.map((key) => readGroup(runsDir, key)),
-    false,
-  )
-  for (const key of keys) rmSync(join(runsDir, key), { recursive: true, force: true, maxRetries: 3 })
-  return keys
 }
 
 function readGroup(runsDir: string, key: string): AttemptGroup {
   try {
-    const [group = '', start = ''] = readFileSync(join(runsDir, key, 'group'), 'utf8')
-      .trim()
+    const [group = '', start = '', cgroup = ''] = readFileSync(join(runsDir, key, 'group'), 'utf8')
+      .trimEnd()
       .split(' ')
-    return { key, group: /^[1-9]\d*$/.test(group) ? Number(group) : undefined, start: start === '' ? undefined : start }
+    return {
+      key,
+      group: /^[1-9]\d*$/.test(group) ? Number(group) : undefined,
+      start: start === '' ? undefined : start,
+      cgroup: cgroup === '' ? undefined : cgroup,
+    }
   } catch (error) {
-    // Killed before it was written: the marker finds the process.
-    if (systemCode(error) === 'ENOENT') return { key, group: undefined, start: undefined }
+    // Killed before it was written: the markers find the process.
+    if (systemCode(error) === 'ENOENT') return { key, group: undefined, start: undefined, cgroup: undefined }
     throw error
   }
 }

@@ -1,10 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sampleAssignment, sampleContext } from '../testing/samples.js'
-import { type Handler, HandlerRunner } from './handler.js'
+import { HandlerRunner } from './handler.js'
+import type { Handler } from './handler-call.js'
 import { installOutputCapture } from './output-capture.js'
 
-const start = (handler: Handler, params = {}) => {
-  const context = sampleContext(sampleAssignment({ processor: { kind: 'handler', handler: 'h' }, params, killGraceMs: 20 }))
+const start = (handler: Handler, params = {}, secrets = {}) => {
+  const context = sampleContext(sampleAssignment({ processor: { kind: 'handler', handler: 'h' }, params, secrets, killGraceMs: 20 }))
   return { context, execution: new HandlerRunner(new Map([['h', handler]])).start(context) }
 }
 
@@ -23,6 +24,11 @@ describe('handler', () => {
     )
     expect(await execution.done).toMatchObject({ isSuccess: true, result: { doubled: 8 }, error: null })
     expect(context.events).toEqual(['started', '50 half'])
+  })
+
+  it('is given the secrets of its job', async () => {
+    const { execution } = start((ctx) => Object.keys(ctx.secrets).map((name) => `${name} ${ctx.secrets[name]?.length}`), {}, { PASSWORD: 'sesame' })
+    expect(await execution.done).toMatchObject({ isSuccess: true, result: ['PASSWORD 6'] })
   })
 
   it('fails with what it throws, and its stack is in the log', async () => {

@@ -1,7 +1,8 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { closeSync, constants, mkdirSync, openSync, rmSync, unlinkSync } from 'node:fs'
+import { closeSync, constants, fchownSync, mkdirSync, openSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
+import type { JobUser } from './job-user.js'
 
 /** Names made by one `mkfifo`; the next lot is made when half are used up. */
 const LOT = 32
@@ -10,7 +11,17 @@ const MKFIFO_TIMEOUT_MS = 5_000
 /** A pipe for a process's output: `writeFd` goes to the process and is closed here once it has started; `readable` is ours. */
 export interface OutputPipe {
   readonly writeFd: number
-  readonly readable: Socket
+  readonly readable: PipeReader
+}
+
+/** Our end. `onEnd` is called the moment that nobody holds the other end any more, before what is buffered has been read. */
+export class PipeReader extends Socket {
+  onEnd: () => void = () => undefined
+
+  override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+    if (chunk === null) this.onEnd()
+    return super.push(chunk, encoding)
+  }
 }
 
 /**
@@ -26,6 +37,7 @@ export class OutputPipes {
   constructor(
     private readonly dir: string,
     private readonly onFault: (error: unknown) => void,
+    private readonly user?: JobUser,
   ) {
     rmSync(dir, { recursive: true, force: true })
     mkdirSync(dir, { recursive: true, mode: 0o700 })
@@ -40,7 +52,7 @@ export class OutputPipes {
     }
     const name = this.ready.shift() ?? ''
     this.refill()
-    return openBoth(name)
+    return openBoth(name, this.user)
   }
 
   private nextNames(): string[] {
@@ -59,17 +71,22 @@ export class OutputPipes {
   }
 }
 
-function openBoth(name: string): OutputPipe {
-  // Without O_NONBLOCK the first open would wait for the other end.
-  const readFd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK)
-  let writeFd: number | undefined
+/** Whatever fails, neither a descriptor nor the name is left behind. */
+function openBoth(name: string, user: JobUser | undefined): OutputPipe {
+  const opened: number[] = []
   try {
-    writeFd = openSync(name, constants.O_WRONLY)
-    unlinkSync(name)
-    return { writeFd, readable: new Socket({ fd: readFd, readable: true, writable: false }) }
+    // Without O_NONBLOCK the first open would wait for the other end.
+    const readFd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK)
+    opened.push(readFd)
+    const writeFd = openSync(name, constants.O_WRONLY)
+    opened.push(writeFd)
+    // Or `> /dev/stdout` would be refused.
+    if (user !== undefined) fchownSync(writeFd, user.uid, user.gid)
+    return { writeFd, readable: new PipeReader({ fd: readFd, readable: true, writable: false }) }
   } catch (error) {
-    closeSync(readFd)
-    if (writeFd !== undefined) closeSync(writeFd)
+    for (const fd of opened) closeSync(fd)
     throw error
+  } finally {
+    rmSync(name, { force: true })
   }
 }

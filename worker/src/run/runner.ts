@@ -20,13 +20,20 @@ type Result = Pick<AttemptEnd, 'result' | 'resultText'>
 export type ReadResult = Result & { problem: string | null }
 
 /** How the work itself ended; whether it was asked to stop is known elsewhere. */
-export type Outcome = { isSuccess: boolean; exitCode: number | null; signal: string | null; error: string | null } & Result
+export type Outcome = {
+  isSuccess: boolean
+  exitCode: number | null
+  signal: string | null
+  error: string | null
+  /** What of it still runs and could not be ended, for people. */
+  killProblem?: string
+} & Result
 
 /** One attempt under way. */
 export interface Execution {
   /** Never rejects. Afterwards nothing of the attempt writes to its log any more. */
   readonly done: Promise<Outcome>
-  /** When its slot is free again; later than `done` only for a handler that does not heed its signal. */
+  /** Never rejects. When its slot is free again; later than `done` only for a handler that does not heed its signal and for processes that cannot be killed. */
   readonly released: Promise<void>
   /** Asks it to end, and ends it by force after the job's grace time. False when the work had ended by itself: that end counts. */
   stop(reason: string): boolean

@@ -8,13 +8,13 @@ const files = { params: '/s/params.json', result: '/s/result.json' }
 describe('environment of an attempt', () => {
   it("never shows the worker's token or anything else of Jobtrail", () => {
     const env = buildEnvironment(
-      { PATH: '/bin', JOBTRAIL_TOKEN: 't', JOBTRAIL_SERVER: 's', NODE_CHANNEL_FD: '3', GONE: undefined },
+      { PATH: '/bin', JOBTRAIL_TOKEN: 't', JOBTRAIL_SERVER: 's', NODE_CHANNEL_FD: '3', NODE_OPTIONS: '--inspect', NOTIFY_SOCKET: '/run/n', GONE: undefined },
       sampleAssignment(),
       'k',
       files,
     )
     expect(env).toMatchObject({ PATH: '/bin', JOBTRAIL_ATTEMPT: 'k', JOBTRAIL_JOB_NAME: 'nightly', JOBTRAIL_ATTEMPT_NUMBER: '1' })
-    for (const name of ['JOBTRAIL_TOKEN', 'JOBTRAIL_SERVER', 'NODE_CHANNEL_FD', 'GONE']) expect(env).not.toHaveProperty(name)
+    for (const name of ['JOBTRAIL_TOKEN', 'JOBTRAIL_SERVER', 'NODE_CHANNEL_FD', 'NODE_OPTIONS', 'NOTIFY_SOCKET', 'GONE']) expect(env).not.toHaveProperty(name)
   })
 
   it('lets the job override the worker, secrets override the job, and nothing override what identifies the attempt', () => {

@@ -1,5 +1,5 @@
 import type { Assignment } from '@jobtrail/shared/protocol/worker'
-import { ATTEMPT_MARKER } from '../guard/processes.js'
+import { ATTEMPT_MARKER } from '../guard/markers.js'
 
 /** Files made for an attempt, told to the process by environment. */
 export interface AttemptFiles {
@@ -10,8 +10,12 @@ export interface AttemptFiles {
 /** A param's variable: `backup-dir` is JOBTRAIL_PARAM_BACKUP_DIR. */
 export const paramVariable = (name: string): string => `JOBTRAIL_PARAM_${name.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
 
+/** What belongs to the worker's process alone: Jobtrail's settings, Node's, npm's, and what a service manager gives to a service. */
+const WORKERS_OWN =
+  /^(JOBTRAIL_|NODE_CHANNEL_|npm_)|^(NODE_OPTIONS|NODE_UNIQUE_ID|NODE_V8_COVERAGE|MONGODB_URI|REDIS_URL|NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES)|WATCHDOG_(PID|USEC)|CREDENTIALS_DIRECTORY|JOURNAL_STREAM|INVOCATION_ID)$/
+
 /**
- * The environment of an attempt's process: the worker's own without anything of Jobtrail (its token above all) and of Node's IPC, then the params, the job's
+ * The environment of an attempt's process: the worker's own without what is the worker's alone, then the params, the job's
  * environment, its secrets, and last what identifies the attempt, which nothing may replace.
  */
 export function buildEnvironment(
@@ -21,8 +25,7 @@ export function buildEnvironment(
   files: AttemptFiles,
 ): Record<string, string> {
   const env: Record<string, string> = {}
-  for (const [name, value] of Object.entries(base))
-    if (value !== undefined && !name.startsWith('JOBTRAIL_') && !name.startsWith('NODE_CHANNEL_')) env[name] = value
+  for (const [name, value] of Object.entries(base)) if (value !== undefined && !WORKERS_OWN.test(name)) env[name] = value
   for (const [name, value] of Object.entries(assignment.params)) env[paramVariable(name)] = typeof value === 'string' ? value : JSON.stringify(value)
   if (assignment.processor.kind === 'shell') Object.assign(env, assignment.processor.env)
   const given = { ...env, ...assignment.secrets }

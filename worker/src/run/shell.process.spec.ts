@@ -1,35 +1,44 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Assignment } from '@jobtrail/shared/protocol/worker'
+import { Cgroups } from '../guard/cgroups.js'
 import { GuardClient } from '../guard/guard-client.js'
+import type { AttemptGroup } from '../guard/kill-pass.js'
 import { isAlive } from '../guard/processes.js'
+import { Reaper } from '../guard/reaper.js'
 import { sampleAssignment, sampleContext, silentLog, temporaryFolder } from '../testing/samples.js'
-import { ShellRunner } from './shell.js'
+import { findJobUser, openTheWay } from './job-user.js'
+import { type ShellOptions, ShellRunner } from './shell.js'
 
 /** The guard is a process of its own, so it runs as built. */
+const isLinux = existsSync('/proc/self/environ')
 const GUARD = fileURLToPath(new URL('../../dist/guard/guard.js', import.meta.url))
 
 describe('shell', () => {
   let folder: ReturnType<typeof temporaryFolder>
   let guard: GuardClient
   let runner: ShellRunner
+  let options: ShellOptions
   beforeAll(() => {
     folder = temporaryFolder()
     guard = new GuardClient(silentLog, GUARD)
-    runner = new ShellRunner({ runsDir: join(folder.path, 'runs'), guard, log: silentLog, env: process.env, leftoverGraceMs: 400 })
+    const reaper = new Reaper(silentLog)
+    options = { runsDir: join(folder.path, 'runs'), guard, reaper, cgroups: undefined, log: silentLog, env: process.env, leftoverGraceMs: 400 }
+    runner = new ShellRunner(options)
   })
   afterAll(() => {
     guard.close()
     folder.remove()
   })
 
-  const start = (changes: Partial<Assignment>) => {
+  const start = (changes: Partial<Assignment>, with_: ShellRunner = runner) => {
     const context = sampleContext(sampleAssignment(changes))
-    return { context, execution: runner.start(context) }
+    return { context, execution: with_.start(context) }
   }
-  const script = (text: string, changes: Partial<Assignment> = {}) => start({ processor: { kind: 'shell', script: text }, ...changes })
+  const script = (text: string, changes: Partial<Assignment> = {}, with_: ShellRunner = runner) =>
+    start({ processor: { kind: 'shell', script: text }, ...changes }, with_)
   const until = (condition: () => boolean) => expect.poll(condition, { interval: 5, timeout: 2_000 }).toBe(true)
 
   it('gives the process its params and secrets, and takes its output and result', async () => {
@@ -49,12 +58,16 @@ describe('shell', () => {
   it('fails with its exit code, its signal, or what kept it from starting', async () => {
     expect(await script('exit 3').execution.done).toMatchObject({ isSuccess: false, exitCode: 3, error: 'Exit code 3' })
     expect(await script('kill -9 $$').execution.done).toMatchObject({ isSuccess: false, signal: 'SIGKILL', error: 'Killed by SIGKILL' })
-    const missing = start({ processor: { kind: 'shell', command: '/no/such' } })
-    expect(await missing.execution.done).toMatchObject({ isSuccess: false, exitCode: null, error: 'Could not start: /no/such was not found on this worker' })
-    expect(missing.context.events).toEqual([])
-    expect(await start({ processor: { kind: 'shell', script: 'pwd', cwd: '/no/such' } }).execution.done).toMatchObject({
-      error: 'Could not start: the working directory /no/such does not exist on this worker',
-    })
+    expect(() => start({ processor: { kind: 'shell', command: '/no/such' } })).toThrow('Could not start: /no/such was not found on this worker')
+    expect(() => start({ processor: { kind: 'shell', script: 'pwd', cwd: '/no/such' } })).toThrow(
+      'Could not start: the working directory /no/such does not exist on this worker',
+    )
+  })
+
+  it.runIf(isLinux)('fails by a real-time signal, for which Node has no name and reports exit code 0', async () => {
+    expect(await script('kill -35 $$').execution.done).toMatchObject({ isSuccess: false, exitCode: null, signal: '35', error: 'Killed by signal 35' })
+    // Somebody else held the output for longer.
+    expect(await script('exec >&- 2>&-; sleep 0.05; exit 0').execution.done).toMatchObject({ isSuccess: true, exitCode: 0 })
   })
 
   it('ends politely, and by force when that is not heeded', async () => {
@@ -80,12 +93,120 @@ describe('shell', () => {
     await until(() => !isAlive(pid))
   })
 
-  it.runIf(existsSync('/proc/self/environ'))('leaves nothing running when killed, also what left its group', async () => {
-    const { context, execution } = script('sleep 100 & echo $!; setsid sh -c "echo \\$\\$; exec sleep 100" & sleep 100')
-    await until(() => context.stream.text.stdout.split('\n').length === 3)
-    const pids = context.stream.text.stdout.trim().split('\n').map(Number)
-    execution.kill('fenced')
-    expect(await execution.done).toMatchObject({ isSuccess: false, signal: 'SIGKILL' })
-    for (const pid of pids) await until(() => !isAlive(pid))
+  it('ends what a script that succeeded left in the background, and names it', async () => {
+    const { context, execution } = script('echo $$; setsid sleep 100 > /dev/null 2>&1 & echo $!')
+    expect(await execution.done).toMatchObject({
+      isSuccess: true,
+      error: expect.stringMatching(/^Ended what it left in the background: (sleep|setsid|sh) \(\d+\)$/),
+    })
+    const [, pid = 0] = context.stream.text.stdout.trim().split('\n').map(Number)
+    expect(isAlive(pid)).toBe(false)
+  })
+
+  describe.runIf(isLinux).each([
+    ['with control groups', true],
+    ['by its markers', false],
+  ])('%s', (_how, hasCgroups) => {
+    let cgroups: Cgroups | undefined
+    let contained: ShellRunner
+    // Where the worker may make none, as an ordinary user, both are by markers.
+    beforeAll(() => {
+      cgroups = hasCgroups ? Cgroups.open(`jobtrail-spec-${process.pid}`) : undefined
+      contained = new ShellRunner({ ...options, cgroups, runsDir: join(folder.path, `runs-${hasCgroups}`) })
+    })
+    afterAll(() => cgroups?.close())
+
+    /** Each way to leave a group writes the process ID of what goes on, then goes on. */
+    it.each([
+      ['in a session of its own', 'setsid sh -c "$STAY" &'],
+      ['without its environment', 'env -i STAY="$STAY" PIDS="$PIDS" PATH="$PATH" setsid sh -c "$STAY" &'],
+      ['whose parents are gone', '(setsid sh -c \'setsid sh -c "$STAY" & exit\' &) '],
+      ['that ignores signals', 'setsid sh -c \'trap "" TERM HUP INT; sh -c "$STAY"\' &'],
+    ])('leaves nothing running %s when it is killed', async (_what, leave) => {
+      const pids = join(folder.path, `pids-${Math.random()}`)
+      const STAY = 'exec > /dev/null 2>&1; echo $$ >> "$PIDS"; while :; do sleep 1; done'
+      const { execution } = script(`${leave}\n sleep 100`, { secrets: { STAY, PIDS: pids } }, contained)
+      const left = () => (existsSync(pids) ? readFileSync(pids, 'utf8').split('\n').slice(0, -1).map(Number) : [])
+      await until(() => left().length === 1)
+      execution.kill('fenced')
+      expect(await execution.done).toMatchObject({ isSuccess: false, signal: 'SIGKILL' })
+      expect(left().filter(isAlive)).toEqual([])
+    })
+
+    it('ends a process that hops from fork to fork', async () => {
+      const trail = join(folder.path, `trail-${hasCgroups}`)
+      // Each generation lives for some milliseconds; the bound is for a test that fails.
+      const HOP = 'echo x >> "$TRAIL"; [ "$N" -lt 3000 ] || exit; N=$((N + 1)) setsid sh -c "$HOP" > /dev/null 2>&1 &'
+      const { execution } = script('setsid sh -c "$HOP" & sleep 100', { secrets: { HOP, TRAIL: trail, N: '0' } }, contained)
+      const length = () => (existsSync(trail) ? readFileSync(trail, 'utf8').length : 0)
+      await until(() => length() > 4)
+      execution.kill('fenced')
+      await execution.done
+      const ended = length()
+      expect(ended).toBeLessThan(6_000)
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      expect(length()).toBe(ended)
+    })
+  })
+
+  describe('as another user', () => {
+    it.runIf(process.getuid?.() !== 0)('needs root, and says so', () => expect(() => findJobUser('nobody')).toThrow('only a worker that runs as root'))
+
+    it.runIf(process.getuid?.() === 0)('runs with the rights of that user alone, in a folder of its own', async () => {
+      for (const text of ['no-such-user', '']) expect(() => findJobUser(text)).toThrow('must be the name or ID of a user')
+      for (const text of ['root', '0']) expect(() => findJobUser(text)).toThrow('must be a user of fewer rights')
+      const user = findJobUser('nobody')
+      expect(findJobUser(String(user.uid))).toEqual(user)
+      const runsDir = join(folder.path, 'runs-user')
+      openTheWay(user, folder.path, runsDir)
+      const secret = join(folder.path, 'outbox.jsonl')
+      writeFileSync(secret, 'of the worker', { mode: 0o600 })
+      const text = `id -u; id -G; echo "$HOME $USER"; echo again > /dev/stdout; cat "$JOBTRAIL_PARAMS_FILE"; ls -ld "$(dirname "$JOBTRAIL_PARAMS_FILE")" | cut -c1-10
+        cat '${secret}'; ls '${runsDir}'; echo x > "$(dirname "$JOBTRAIL_PARAMS_FILE")/../group"; ln -s '${secret}' "$(dirname "$JOBTRAIL_PARAMS_FILE")/link"; setsid sleep 100 &
+        echo 1 > "$JOBTRAIL_RESULT_FILE"`
+      const { context, execution } = script(text, { params: { n: 1 } }, new ShellRunner({ ...options, user, runsDir }))
+      expect(await execution.done).toMatchObject({ isSuccess: true, result: 1 })
+      expect(context.stream.text.stdout).toBe(`${user.uid}\n${user.gid}\n${user.home} ${user.name}\nagain\n{"n":1}drwx------\n`)
+      expect(context.stream.text.stderr.match(/Permission denied/g)).toHaveLength(3)
+      expect(readdirSync(runsDir)).toEqual(['pipes'])
+      expect(readFileSync(secret, 'utf8')).toBe('of the worker')
+    })
+  })
+
+  it('says what cannot be ended after the bound, and keeps its slot until it is gone', async () => {
+    let setGone: () => void = () => undefined
+    const gone = new Promise<void>((resolve) => (setGone = resolve))
+    const reaper = { end: (_attempt: AttemptGroup) => Promise.resolve({ ended: 'dd (7)', left: 'dd (7)', gone }) }
+    const stuck = new ShellRunner({ ...options, reaper, runsDir: join(folder.path, 'runs-stuck') })
+    const { execution } = script('exit 3', {}, stuck)
+    expect(await execution.done).toMatchObject({ exitCode: 3, error: 'Exit code 3', killProblem: 'dd (7)' })
+    let isReleased = false
+    void execution.released.then(() => (isReleased = true))
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(isReleased).toBe(false)
+    setGone()
+    await execution.released
+    expect(readdirSync(join(folder.path, 'runs-stuck'))).toEqual(['pipes'])
+  })
+
+  it.runIf(isLinux)('does not leave a process alone when the worker fails after its start, and no descriptor open however it fails', async () => {
+    const descriptors = () => readdirSync('/proc/self/fd').length
+    await script('true').execution.done
+    const before = descriptors()
+    const pid: number[] = []
+    const faulty = Object.assign(Object.create(guard) as GuardClient, {
+      started: ({ group }: AttemptGroup) => {
+        pid.push(group ?? 0)
+        throw new Error('EMFILE: too many open files')
+      },
+    })
+    const failing = new ShellRunner({ ...options, guard: faulty, runsDir: join(folder.path, 'runs-failing') })
+    const { execution } = script('sleep 100', {}, failing)
+    expect(await execution.done).toMatchObject({ isSuccess: false, error: 'The worker could not look after the process: EMFILE: too many open files' })
+    expect(pid.filter(isAlive)).toEqual([])
+    await execution.released
+    expect(() => start({ processor: { kind: 'shell', command: 'true', args: ['a\0b'] } })).toThrow('null bytes')
+    await until(() => descriptors() <= before)
+    expect(readdirSync(join(folder.path, 'runs-failing'))).toEqual(['pipes'])
   })
 })

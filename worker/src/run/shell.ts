@@ -1,14 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, statSync } from 'node:fs'
+import { Socket } from 'node:net'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
 import type { Processor } from '@jobtrail/shared/api/jobs'
 import type { Logger } from 'pino'
 import { describeError, systemCode } from '../errors.js'
+import { addToCgroup, type Cgroups } from '../guard/cgroups.js'
 import type { GuardClient } from '../guard/guard-client.js'
-import { type AttemptGroup, killAttempts, signalGroup } from '../guard/processes.js'
+import { type AttemptGroup, forget, killKnown } from '../guard/kill-pass.js'
+import { markedCommand } from '../guard/markers.js'
+import { findProgram, signalGroup, statOf } from '../guard/processes.js'
+import type { Reaped, Reaper } from '../guard/reaper.js'
 import { AttemptFolder } from './attempt-folder.js'
-import { type OutputPipe, OutputPipes } from './output-pipes.js'
+import type { JobUser } from './job-user.js'
+import { type OutputPipe, OutputPipes, type PipeReader } from './output-pipes.js'
 import { type Execution, failure, type Outcome, type RunContext, type Runner } from './runner.js'
 import { buildEnvironment } from './shell-env.js'
 
@@ -16,6 +21,8 @@ type ShellProcessor = Extract<Processor, { kind: 'shell' }>
 
 /** How long output is read after the process itself has ended, from children that hold its pipe; then they are killed. */
 const LEFTOVER_GRACE_MS = 5_000
+/** How long an end is held back while something of the attempt does not die of SIGKILL. */
+const KILL_BOUND_MS = 60_000
 /** Beside the attempts' folders, and no attempt's key. */
 const PIPES_FOLDER = 'pipes'
 
@@ -23,24 +30,29 @@ export interface ShellOptions {
   /** Folder in the spool for the folders of attempts. */
   runsDir: string
   guard: GuardClient
+  reaper: Pick<Reaper, 'end'>
+  cgroups: Cgroups | undefined
   log: Logger
   env: Readonly<Record<string, string | undefined>>
+  /** Whom processes run as; the worker's own user when left out. */
+  user?: JobUser | undefined
   leftoverGraceMs?: number
+  killBoundMs?: number
 }
 
-/** Runs scripts and commands as processes, each in a process group of its own. */
+/** Runs scripts and commands as processes, each in a session and process group of its own. */
 export class ShellRunner implements Runner {
   private pipes: OutputPipes | undefined
 
   constructor(private readonly options: ShellOptions) {}
 
-  start(context: RunContext): Execution {
+  /** `talk`: the process is one of ours, and is talked with by Node's messages once it is there. */
+  start(context: RunContext, talk?: (child: ChildProcess) => void): Execution {
     const { processor } = context.assignment
     if (processor.kind !== 'shell') throw new TypeError(`not a shell processor: ${processor.kind}`)
-    const folder = new AttemptFolder(join(this.options.runsDir, context.key))
-    const { runsDir, log } = this.options
-    this.pipes ??= new OutputPipes(join(runsDir, PIPES_FOLDER), (error) => log.warn({ err: error }, 'no pipes could be made ahead'))
-    return new ShellExecution(context, processor, folder, this.pipes, this.options)
+    const { runsDir, log, user } = this.options
+    this.pipes ??= new OutputPipes(join(runsDir, PIPES_FOLDER), (error) => log.warn({ err: error }, 'no pipes could be made ahead'), user)
+    return new ShellExecution(context, processor, new AttemptFolder(join(runsDir, context.key), user), this.pipes, this.options, talk)
   }
 }
 
@@ -60,7 +72,12 @@ class ShellExecution implements Execution {
   private group: AttemptGroup
   private grace: NodeJS.Timeout | undefined
   private hasExited = false
+  /** The signal that the process was seen to die of: Node names only those below 32, and reports exit code 0 for the others. */
+  private endSignal = 0
+  /** What broke in the worker once the process was there. */
+  private broken: string | undefined
   private endLeftovers: () => void = () => undefined
+  private setReleased: () => void = () => undefined
 
   constructor(
     private readonly context: RunContext,
@@ -68,33 +85,40 @@ class ShellExecution implements Execution {
     private readonly folder: AttemptFolder,
     pipes: OutputPipes,
     private readonly options: ShellOptions,
+    private readonly talk?: (child: ChildProcess) => void,
   ) {
-    this.group = { key: context.key, group: undefined, start: undefined }
-    options.guard.starting(context.key)
+    this.group = { key: context.key, group: undefined, start: undefined, cgroup: undefined }
+    this.released = new Promise((resolve) => (this.setReleased = resolve))
     const opened: OutputPipe[] = []
     try {
-      const [stdout, stderr] = [pipes.open(), pipes.open()] as const
-      opened.push(stdout, stderr)
+      this.group.cgroup = this.makeCgroup()
+      options.guard.starting(this.group)
+      for (const _side of ['stdout', 'stderr']) opened.push(pipes.open())
+      const [stdout, stderr] = opened as [OutputPipe, OutputPipe]
       this.child = this.spawn(stdout.writeFd, stderr.writeFd)
-      this.outputs = [watchEnd(stdout.readable), watchEnd(stderr.readable)]
-      context.stream.capture(stdout.readable, 'stdout')
-      context.stream.capture(stderr.readable, 'stderr')
+      this.outputs = opened.map(({ readable }) => this.watchEnd(readable))
     } catch (error) {
       for (const { readable } of opened) readable.destroy()
       options.guard.gone(context.key)
-      void this.removeFolder()
+      this.discard()
       throw error
     } finally {
       for (const { writeFd } of opened) closeSync(writeFd)
     }
     const exit = this.waitForExit()
-    if (this.child.pid !== undefined) {
-      context.onStarted()
-      this.group = options.guard.started(context.key, this.child.pid)
-      folder.noteGroup(this.group)
-    }
+    this.begin(opened.map(({ readable }) => readable))
     this.done = this.finish(exit)
-    this.released = this.done.then(() => undefined)
+  }
+
+  /** What was made for a process that never was. */
+  private discard(): void {
+    try {
+      forget(this.group)
+      this.folder.removeNow()
+    } catch (error) {
+      this.options.log.warn({ err: error, attempt: this.context.key }, 'the folder of an attempt could not be removed; trying again')
+      void this.cleanUp()
+    }
   }
 
   stop(): boolean {
@@ -109,7 +133,13 @@ class ShellExecution implements Execution {
   }
 
   kill(): void {
-    this.killAll()
+    try {
+      killKnown(this.group)
+    } catch (error) {
+      this.options.log.warn({ err: error, attempt: this.context.key }, 'the process group could not be checked; killing by process ID')
+    }
+    // Not reaped yet, so the ID is still its own.
+    if (!this.hasExited && this.child.pid !== undefined) signalGroup(this.child.pid, 'SIGKILL')
     this.endLeftovers()
   }
 
@@ -117,13 +147,82 @@ class ShellExecution implements Execution {
     const { assignment, key } = this.context
     if (this.processor.script !== undefined) this.folder.write('script', this.processor.script)
     this.folder.write('params', JSON.stringify(assignment.params))
-    const { file, args } = commandOf(this.processor, this.folder.script)
+    this.folder.handOver()
+    const { user } = this.options
+    const base = user === undefined ? this.options.env : { ...this.options.env, HOME: user.home, USER: user.name, LOGNAME: user.name }
+    const env = buildEnvironment(base, assignment, key, this.folder)
+    const command = commandOf(this.processor, this.folder.script)
+    this.checkCommand(command.file, env['PATH'] ?? '/usr/bin:/bin')
+    const { file, args } = markedCommand(key, command.file, command.args)
     return spawn(file, args, {
       detached: true,
-      stdio: ['ignore', stdoutFd, stderrFd],
-      env: buildEnvironment(this.options.env, assignment, key, this.folder),
+      stdio: ['ignore', stdoutFd, stderrFd, 'pipe', ...(this.talk === undefined ? [] : ['ipc' as const])],
+      env,
+      ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
       ...(this.processor.cwd === undefined ? {} : { cwd: this.processor.cwd }),
     })
+  }
+
+  /** The command is started by another one, which would only print what is wrong. */
+  private checkCommand(file: string, path: string): void {
+    const { cwd } = this.processor
+    if (cwd !== undefined && !isFolder(cwd)) throw new Error(`Could not start: the working directory ${cwd} does not exist on this worker`)
+    if (findProgram(file, path, cwd ?? process.cwd()) === undefined) throw new Error(`Could not start: ${file} was not found on this worker`)
+  }
+
+  /** The process waits to be let go. What fails from here on must not leave the process alone: it is killed, and the attempt ends when nothing of it is left. */
+  private begin(readables: readonly PipeReader[]): void {
+    const { context, child, options, folder } = this
+    try {
+      if (child.pid !== undefined) {
+        this.group = this.contain(child.pid)
+        options.guard.started(this.group)
+        folder.noteGroup(this.group)
+      }
+      readables.forEach((readable, i) => context.stream.capture(readable, i === 0 ? 'stdout' : 'stderr'))
+      if (child.pid === undefined) return
+      context.onStarted()
+      openGate(child)
+      this.talk?.(child)
+    } catch (error) {
+      this.broken = `The worker could not look after the process: ${describeError(error)}`
+      options.log.error({ err: error, attempt: context.key }, 'a process was started but cannot be looked after; killing it')
+      for (const readable of readables) readable.destroy()
+      this.kill()
+    }
+  }
+
+  private makeCgroup(): string | undefined {
+    try {
+      return this.options.cgroups?.make(this.context.key)
+    } catch (error) {
+      this.options.log.warn({ err: error, attempt: this.context.key }, 'no control group could be made; the attempt is known by its markers')
+      return undefined
+    }
+  }
+
+  /** Puts the process into its control group, before it may begin. */
+  private contain(pid: number): AttemptGroup {
+    const { key, cgroup } = this.group
+    const known = { key, cgroup, group: pid, start: statOf(pid)?.start }
+    if (cgroup === undefined) return known
+    try {
+      addToCgroup(cgroup, pid)
+      return { ...known, isContained: true }
+    } catch (error) {
+      // It has ended already, or the group is not ours to fill: the markers tell.
+      if (systemCode(error) !== 'ESRCH') this.options.log.warn({ err: error, attempt: key }, 'the process could not be put into its control group')
+      return known
+    }
+  }
+
+  private watchEnd(readable: PipeReader): Promise<void> {
+    readable.onEnd = () => {
+      const { pid } = this.child
+      // The process closes its files before it can be reaped, so it is still there to be asked; otherwise somebody else held the pipe last.
+      if (!this.hasExited && pid !== undefined) this.endSignal = statOf(pid)?.endSignal ?? 0
+    }
+    return new Promise((resolve) => readable.once('close', () => resolve()))
   }
 
   private waitForExit(): Promise<Outcome> {
@@ -134,7 +233,7 @@ class ShellExecution implements Execution {
       })
       this.child.once('exit', (exitCode, signal) => {
         this.hasExited = true
-        resolve({ isSuccess: exitCode === 0, exitCode, signal, error: exitCode === 0 ? null : describeExit(exitCode, signal), result: null })
+        resolve(outcomeOf(exitCode, signal, this.endSignal))
       })
     })
   }
@@ -142,17 +241,44 @@ class ShellExecution implements Execution {
   private async finish(exit: Promise<Outcome>): Promise<Outcome> {
     const outcome = await exit
     clearTimeout(this.grace)
-    if (this.child.pid !== undefined) {
-      if (!(await this.pipesClosed())) this.killAll()
-      // What the script left in the background with its output closed ends with it too; who wants a daemon uses setsid.
-      else signalGroup(this.child.pid, 'SIGKILL')
-    }
+    if (this.child.pid !== undefined) await this.pipesClosed()
+    // Also what the script left in the background, in whatever session: a later attempt must find nothing of this one.
+    const reaped = await this.options.reaper.end(this.group, this.options.killBoundMs ?? KILL_BOUND_MS)
     // What the pipes still hold is read however long pressure lasts; the grace only bounds the wait for a holder that could not be killed.
     await this.endStream()
-    this.options.guard.gone(this.context.key)
-    const { problem, ...result } = outcome.isSuccess ? this.folder.readResult() : { result: null, problem: null }
-    await this.removeFolder()
-    return { ...outcome, ...result, error: outcome.error ?? problem }
+    const { problem, ...result } = outcome.isSuccess ? this.readResult() : { result: null, problem: null }
+    if (reaped.left === null) await this.cleanUp()
+    else void reaped.gone.then(() => this.cleanUp())
+    return this.describe({ ...outcome, ...result, error: outcome.error ?? problem }, reaped)
+  }
+
+  private describe(outcome: Outcome, { ended, left }: Reaped): Outcome {
+    const { broken } = this
+    if (broken !== undefined) return { ...failure(broken), ...(left === null ? {} : { killProblem: left }) }
+    if (left !== null) return { ...outcome, killProblem: left }
+    if (ended === null || !outcome.isSuccess) return outcome
+    this.options.log.info({ attempt: this.context.key, processes: ended }, 'ended what an attempt left in the background')
+    return { ...outcome, error: outcome.error ?? `Ended what it left in the background: ${ended}` }
+  }
+
+  /** When nothing of it runs any more: the slot is free, and the attempt forgotten. */
+  private async cleanUp(): Promise<void> {
+    try {
+      this.options.guard.gone(this.context.key)
+      forget(this.group)
+      await this.folder.remove()
+    } catch (error) {
+      this.options.log.warn({ err: error, attempt: this.context.key }, 'the folder of an attempt could not be removed')
+    }
+    this.setReleased()
+  }
+
+  private readResult(): ReturnType<AttemptFolder['readResult']> {
+    try {
+      return this.folder.readResult()
+    } catch (error) {
+      return { result: null, problem: `The result was left out: ${describeError(error)}` }
+    }
   }
 
   private async endStream(): Promise<void> {
@@ -168,45 +294,38 @@ class ShellExecution implements Execution {
     return this.options.leftoverGraceMs ?? LEFTOVER_GRACE_MS
   }
 
-  /** True when nobody holds the output any more, false when the grace has passed or the attempt is to end now. */
-  private pipesClosed(): Promise<boolean> {
+  /** Resolves when nobody holds the output any more, when the grace has passed, or when the attempt is to end now. */
+  private pipesClosed(): Promise<void> {
     return new Promise((resolve) => {
-      const end = (areClosed: boolean) => {
+      const timer = setTimeout(resolve, this.graceMs)
+      this.endLeftovers = () => {
         clearTimeout(timer)
-        resolve(areClosed)
+        resolve()
       }
-      const timer = setTimeout(() => end(false), this.graceMs)
-      this.endLeftovers = () => end(false)
-      void Promise.all(this.outputs).then(() => end(true))
+      void Promise.all(this.outputs).then(() => this.endLeftovers())
     })
   }
 
-  private killAll(): void {
-    if (this.group.group === undefined) return
-    killAttempts([this.group], true)
-  }
-
   private describeSpawnError(error: Error): string {
-    const { cwd } = this.processor
-    if (cwd !== undefined && systemCode(error) === 'ENOENT' && !isFolder(cwd))
-      return `Could not start: the working directory ${cwd} does not exist on this worker`
     const { file } = commandOf(this.processor, this.folder.script)
-    if (systemCode(error) === 'ENOENT') return `Could not start: ${file} was not found on this worker`
     return `Could not start ${file}: ${describeError(error)}`
-  }
-
-  private async removeFolder(): Promise<void> {
-    try {
-      await this.folder.remove()
-    } catch (error) {
-      this.options.log.warn({ err: error, attempt: this.context.key }, 'the folder of an attempt could not be removed')
-    }
   }
 }
 
-const watchEnd = (readable: Readable): Promise<void> => new Promise((resolve) => readable.once('close', () => resolve()))
+/** Lets the process become the command. */
+function openGate(child: ChildProcess): void {
+  const gate = child.stdio[3]
+  if (!(gate instanceof Socket)) throw new TypeError('the process has no descriptor to wait at')
+  // It ended before it read: its exit tells.
+  gate.on('error', () => undefined)
+  gate.end('\n')
+}
 
-const describeExit = (exitCode: number | null, signal: string | null): string => (signal === null ? `Exit code ${exitCode}` : `Killed by ${signal}`)
+function outcomeOf(exitCode: number | null, signal: string | null, endSignal: number): Outcome {
+  const name = signal ?? (exitCode === 0 && endSignal > 0 ? String(endSignal) : null)
+  if (name !== null) return { ...failure(`Killed by ${signal ?? `signal ${endSignal}`}`), signal: name }
+  return { isSuccess: exitCode === 0, exitCode, signal: null, error: exitCode === 0 ? null : `Exit code ${exitCode}`, result: null }
+}
 
 function isFolder(path: string): boolean {
   try {
