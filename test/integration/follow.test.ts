@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import type { ApiClient } from '@jobtrail/deploy/api-client'
+import { ApiClient } from '@jobtrail/deploy/api-client'
 import type { ServerSentEvent } from '@jobtrail/deploy/sse'
 import { waitFor } from '@jobtrail/deploy/wait'
 import { FollowEnd, LogLineView } from '@jobtrail/shared/api/logs'
 import { describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
-import { commandJob, createAndRun, createJob, logPage, runJob, shellJob, waitForInstance } from '../support/factories.js'
+import { commandJob, createAndRun, createJob, logPage, runJob, shellJob, uniqueName, waitForInstance } from '../support/factories.js'
 import { isOutage, LogFollower } from '../support/follow.js'
 import { Gate } from '../support/gate.js'
 import { readMetric } from '../support/metrics.js'
@@ -160,7 +160,14 @@ test('500 followers of one instance on one server each get every line, and each 
   const api = await cluster().api(url)
   const log = { seed: 33, lines: 2_000 }
   const { instanceId, gate } = await gatedRun(log, 3)
-  const followers = Array.from({ length: 500 }, () => digestFollowed(api, instanceId))
+  // One user may follow 100 at a time on a server.
+  const users = await Promise.all(
+    Array.from({ length: 5 }, async () => {
+      const { token } = await api.post<{ token: string }>('/api/api-tokens', { namespace: 'default', name: uniqueName('follower'), role: 'viewer' })
+      return new ApiClient(url, token)
+    }),
+  )
+  const followers = users.flatMap((user) => Array.from({ length: 100 }, () => digestFollowed(user, instanceId)))
   await waitForFollowers(url, 500)
   const before = await readMetric(url, 'jobtrail_log_chunk_reads_total')
   gate.openAll()

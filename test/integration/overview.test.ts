@@ -3,6 +3,7 @@ import { WorkerPage } from '@jobtrail/shared/api/cluster'
 import { Overview, WorkerRuns } from '@jobtrail/shared/api/overview'
 import { describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
+import { DAY_MS, fillWithRuns } from '../support/old-runs.js'
 import { createAndRun, createJob, runJob, shellJob, uniqueName, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
 
 const cluster = useCluster({ servers: 1, workers: 1, balancer: 'none' })
@@ -40,6 +41,51 @@ describe('the overview', () => {
     expect(past.ended).toEqual({ succeeded: 0, failed: 0, timedOut: 0, cancelled: 0 })
     await expect(api.get('/api/overview?from=2020-01-02T00:00:00Z&to=2020-01-01T00:00:00Z')).rejects.toMatchObject({ status: 400 })
     await expect(api.get('/api/overview?from=2000-01-01T00:00:00Z&to=2020-01-01T00:00:00Z')).rejects.toMatchObject({ status: 400 })
+  })
+
+  test('counts the logs of a quiet namespace beside a busy one, and says where it could not count all', async () => {
+    const api = await cluster().api()
+    const [quiet, busy] = await Promise.all(
+      ['quiet', 'busy'].map(async (name) => {
+        const namespace = uniqueName(name)
+        await api.post('/api/namespaces', { name: namespace })
+        return namespace
+      }),
+    )
+    const database = await cluster().database()
+    await fillWithRuns(database, quiet ?? '', { runs: 7, attempts: 7, days: 5 })
+    await fillWithRuns(database, busy ?? '', { runs: 20_000, attempts: 100_100, days: 2 })
+    const from = new Date(Date.now() - 20 * DAY_MS).toISOString()
+    const of = (query: string): Promise<Overview> => api.get(`/api/overview?from=${from}${query}`, Overview)
+    const lines = ({ buckets }: Overview): number => buckets.reduce((sum, bucket) => sum + bucket.lines, 0)
+    const ofQuiet = await of(`&namespace=${quiet}`)
+    expect(ofQuiet).toMatchObject({ since: ofQuiet.from, logsSince: ofQuiet.from, ended: { succeeded: 7 } })
+    expect(lines(ofQuiet)).toBe(7)
+    expect(lines(await of(`&namespace=${busy}`))).toBe(100_000)
+    for (const overview of [await of(`&namespace=${busy}`), await of('')]) {
+      expect(lines(overview)).toBeGreaterThanOrEqual(100_000)
+      expect(overview.since).toBe(overview.from)
+      expect(overview.logsSince > overview.from).toBe(true)
+    }
+
+    // Eight ranges at once, each asked for four times, while runs go on.
+    const job = await createJob(api, shellJob('true'))
+    const overviews = Promise.all(Array.from({ length: 32 }, (_, i) => of(`&namespace=${busy}&to=${new Date(Date.now() - (i % 8) * 3_600_000).toISOString()}`)))
+    const took: number[] = []
+    const runs = (async () => {
+      for (let i = 0; i < 10; i++) {
+        const startedAt = performance.now()
+        expect(await waitForEnd(api, await runJob(api, job.id))).toMatchObject({ status: 'SUCCEEDED', attempt: 1 })
+        took.push(performance.now() - startedAt)
+      }
+    })()
+    const answers = await overviews
+    const untilAll = took.length
+    expect(new Set(answers.map(({ to }) => to)).size).toBeGreaterThanOrEqual(8)
+    await runs
+    process.stdout.write(
+      `32 overviews of 8 ranges: no-op runs beside them ${took.map(Math.round).join(', ')} ms, of which ${untilAll} before all had answered\n`,
+    )
   })
 
   test('and a worker tells what it runs', async () => {

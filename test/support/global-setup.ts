@@ -6,6 +6,9 @@ import { killChildrenOnSignals } from '@jobtrail/deploy/process'
 import { type Redis, startRedis } from '@jobtrail/deploy/redis'
 import type { TestProject } from 'vitest/node'
 
+/** Lets tests make commands slow or fail: see fail-point.ts. */
+const FAIL_POINTS = ['--setParameter', 'enableTestCommands=1']
+
 /** What the files of one run share. */
 export interface SharedServices {
   mongodbUri: string
@@ -32,7 +35,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     // Empty counts as unset, as it does everywhere.
     let mongodbUri = process.env['MONGODB_URI'] || undefined
     if (mongodbUri === undefined) {
-      replicaSet = await startReplicaSet({ dir: join(dir, 'mongo'), electionTimeoutMs: 2_000 })
+      replicaSet = await startReplicaSet({ dir: join(dir, 'mongo'), electionTimeoutMs: 2_000, args: FAIL_POINTS })
       mongodbUri = replicaSet.uri('jobtrail')
     }
     let redisUrl = process.env['REDIS_URL'] || undefined

@@ -12,6 +12,42 @@ function idOf(daysAgo: number): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${random.slice(0, 3)}-8${random.slice(3, 6)}-${random.slice(6, 18)}`
 }
 
+/** Stores ended attempts of a namespace that logged a line each, evenly over so many days up to now, and runs for the newest of them. Only what the overview reads of them. */
+export async function fillWithRuns(db: Db, namespace: string, counts: { runs: number; attempts: number; days: number }): Promise<void> {
+  const jobId = crypto.randomUUID()
+  const ended = { status: 'SUCCEEDED', namespace }
+  const options = { ordered: false, writeConcern: { w: 1 } } as const
+  const all = Array.from({ length: counts.attempts }, (_, i) => {
+    const ago = counts.days * (1 - i / counts.attempts)
+    return { id: idOf(ago), at: new Date(Date.now() - ago * DAY_MS) }
+  })
+  const runs = all.slice(-counts.runs).map(({ id, at }) => ({
+    _id: id,
+    ...ended,
+    jobId,
+    jobName: 'filled',
+    attempt: 1,
+    createdAt: at,
+    dueAt: at,
+    startedAt: at,
+    finishedAt: new Date(at.getTime() + 5),
+  }))
+  const attempts = all.map(({ id, at }) => ({
+    _id: { instance: id, task: 0, attempt: 1 },
+    ...ended,
+    workerId: 'none',
+    dispatchedAt: at,
+    leaseExpiresAt: null,
+    logTotals: { lines: 1, bytes: 10 },
+  }))
+  for (let from = 0; from < attempts.length; from += 20_000) {
+    const inserts: Promise<unknown>[] = [db.collection<Document & { _id: object }>('attempts').insertMany(attempts.slice(from, from + 20_000), options)]
+    const some = runs.slice(from, from + 20_000)
+    if (some.length > 0) inserts.push(db.collection<{ _id: string }>('instances').insertMany(some, options))
+    await Promise.all(inserts)
+  }
+}
+
 export interface Age {
   namespace: string
   /** Days since it was made. */

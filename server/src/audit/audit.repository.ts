@@ -3,6 +3,7 @@ import type { ClientSession, Collection, Filter } from 'mongodb'
 import type { AuditRecord } from '@jobtrail/shared/api/auth'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
+import type { Reads } from '../platform/reads.js'
 
 export type AuditDocument = Omit<AuditRecord, 'id' | 'at'> & { _id: string; at: Date }
 
@@ -20,9 +21,11 @@ export type AuditFilter = {
 @Injectable()
 export class AuditRepository implements OnModuleInit {
   private readonly records: Collection<AuditDocument>
+  private readonly reads: Reads<AuditDocument>
 
   constructor(private readonly mongo: Mongo) {
     this.records = mongo.collection('audit_log')
+    this.reads = mongo.reads('audit_log')
   }
 
   async onModuleInit(): Promise<void> {
@@ -76,7 +79,7 @@ export class AuditRepository implements OnModuleInit {
       const { at, id } = options.after
       conditions.push({ at: { $lte: at } }, { $or: [{ at: { $lt: at } }, { _id: { $lt: id } }] })
     }
-    return this.records
+    return this.reads
       .find(conditions.length === 0 ? {} : { $and: conditions })
       .sort({ at: -1, _id: -1 })
       .limit(options.limit)

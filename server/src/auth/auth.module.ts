@@ -1,5 +1,5 @@
 import { Module } from '@nestjs/common'
-import { APP_GUARD } from '@nestjs/core'
+import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core'
 import { AuthController } from './auth.controller.js'
 import { AuthGuard } from './auth.guard.js'
 import { AuthService } from './auth.service.js'
@@ -12,6 +12,7 @@ import { EndedSessionsRepository } from './sessions/ended-sessions.repository.js
 import { LoginFailuresRepository } from './sessions/login-failures.repository.js'
 import { LoginLimits } from './sessions/login-limits.js'
 import { SessionTokens } from './sessions/session-tokens.js'
+import { ReadGate } from './read-gate.interceptor.js'
 import { SettingsRepository } from './settings.repository.js'
 import { ApiTokensController } from './tokens/api-tokens.controller.js'
 import { ApiTokensRepository } from './tokens/api-tokens.repository.js'
@@ -28,6 +29,7 @@ import { UsersService } from './users/users.service.js'
   controllers: [AuthController, UsersController, NamespacesController, ApiTokensController, WorkerTokensController],
   providers: [
     { provide: APP_GUARD, useClass: AuthGuard },
+    { provide: APP_INTERCEPTOR, useClass: ReadGate },
     AuthService,
     LiveRights,
     SessionTokens,

@@ -8,9 +8,12 @@ export function setPrincipal(request: object, principal: Principal): void {
   principals.set(request, principal)
 }
 
+/** Undefined where nobody is asked for: at `@Public()` routes. */
+export const principalOf = (request: object): Principal | undefined => principals.get(request)
+
 /** Who makes this call. Not for `@Public()` routes, which have nobody. */
 export const CurrentPrincipal = createParamDecorator((_data: unknown, context: ExecutionContext): Principal => {
-  const principal = principals.get(context.switchToHttp().getRequest<object>())
+  const principal = principalOf(context.switchToHttp().getRequest<object>())
   if (principal === undefined) throw new Error('A public route asks for its principal')
   return principal
 })

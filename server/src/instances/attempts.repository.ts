@@ -6,6 +6,7 @@ import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import { genesisDigest } from '@jobtrail/shared/log/codec'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
+import type { Reads } from '../platform/reads.js'
 import { type Change, updateAlike } from '../platform/update-alike.js'
 
 /** Field order is part of the key: {@link attemptId} is the only place that makes one. */
@@ -55,15 +56,21 @@ export type AttemptEnding = Pick<
   finishedAt: Date
 }
 
+/** How much was logged, for the overview, which reads nothing else. Most short runs log nothing, and are not in it. */
+export const LOG_VOLUME_INDEX = 'log_volume'
+export const HAS_LOG = { 'logTotals.lines': { $gt: 0 } } as const
+
 const ATTEMPTS_LOOKED_AT = 50
 const leased = { $in: [...LEASED_ATTEMPT_STATUSES] }
 
 @Injectable()
 export class AttemptsRepository implements OnModuleInit {
   private readonly collection: Collection<AttemptDocument>
+  private readonly reads: Reads<AttemptDocument>
 
   constructor(private readonly mongo: Mongo) {
     this.collection = mongo.collection<AttemptDocument>('attempts')
+    this.reads = mongo.reads<AttemptDocument>('attempts')
   }
 
   async onModuleInit(): Promise<void> {
@@ -74,6 +81,11 @@ export class AttemptsRepository implements OnModuleInit {
       indexes: [
         { key: { leaseExpiresAt: 1 }, ...whileLeased },
         { key: { workerId: 1 }, ...whileLeased },
+        {
+          key: { namespace: 1, _id: -1, dispatchedAt: 1, 'logTotals.lines': 1, 'logTotals.bytes': 1 },
+          name: LOG_VOLUME_INDEX,
+          partialFilterExpression: HAS_LOG,
+        },
       ],
     })
   }
@@ -107,7 +119,7 @@ export class AttemptsRepository implements OnModuleInit {
   findByInstance(instanceId: string): Promise<AttemptDocument[]> {
     const low = { instance: instanceId, task: 0, attempt: 0 }
     const high = { instance: instanceId, task: 2 ** 31, attempt: 2 ** 31 }
-    return this.collection
+    return this.reads
       .find({ _id: { $gte: low, $lte: high } })
       .sort({ _id: 1 })
       .limit(10_000)
@@ -125,7 +137,7 @@ export class AttemptsRepository implements OnModuleInit {
       Array.from({ length: Math.min(latest, ATTEMPTS_LOOKED_AT) }, (_, i) => attemptId({ instanceId, task: 0, attempt: latest - i })),
     )
     if (ids.length === 0) return new Set()
-    const found = await this.collection.find({ _id: { $in: ids }, workerId }, { projection: { _id: 1 } }).toArray()
+    const found = await this.reads.find({ _id: { $in: ids }, workerId }, { projection: { _id: 1 } }).toArray()
     return new Set(found.map(({ _id }) => _id.instance))
   }
 

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Injectable } from '@nestjs/common'
 import type { Filter } from 'mongodb'
 import { z } from 'zod'
@@ -6,6 +5,8 @@ import type { InstancePage, InstanceQuery, InstanceView } from '@jobtrail/shared
 import { INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
 import { Principal } from '../auth/principal.js'
 import { decodeCursor, encodeCursor, toPage } from '../platform/http/cursor.js'
+import { giveTurn } from '../platform/turns.js'
+import { UserGate } from '../platform/user-gate.js'
 import { AttemptsRepository } from './attempts.repository.js'
 import { idAt } from './domain/instance-id.js'
 import { hasText } from './domain/result-text.js'
@@ -18,12 +19,12 @@ const BATCH = 250
 /** Bounds of one call that looks for a worker or a text; its cursor goes on. */
 const MOST_SEARCHED = 5_000
 const SEARCH_MS = 1_000
-/** Others are served in between after so much work: a batch of large results takes long to look through. */
-const TURN_MS = 10
 
 /** Lists instances, newest first. */
 @Injectable()
 export class InstanceListService {
+  private readonly gate = new UserGate({ what: 'searches through runs', running: 4, runningPerUser: 2, waiting: 64, waitingPerUser: 8, waitMs: 15_000 })
+
   constructor(
     private readonly repository: InstancesRepository,
     private readonly attempts: AttemptsRepository,
@@ -32,7 +33,7 @@ export class InstanceListService {
   async list(principal: Principal, query: InstanceQuery): Promise<InstancePage> {
     const before = query.cursor === undefined ? undefined : decodeCursor(z.uuid(), query.cursor)
     const filter = filterOf(principal, query)
-    if (query.workerId !== undefined || query.text !== undefined) return this.search(filter, query, before)
+    if (query.workerId !== undefined || query.text !== undefined) return this.gate.run(principal.key, () => this.search(filter, query, before))
     const rows = await this.repository.list(olderThan(filter, before), query.limit + 1)
     return { ...toPage(rows, query.limit, instanceView, ({ _id }) => _id), searchedTo: null }
   }
@@ -68,12 +69,10 @@ export class InstanceListService {
 
 async function withText(batch: readonly InstanceDocument[], text: string): Promise<InstanceDocument[]> {
   const result: InstanceDocument[] = []
-  let turnEnds = performance.now() + TURN_MS
   for (const instance of batch) {
     if (hasText(text, instance.error, instance.result, instance.resultText)) result.push(instance)
-    if (performance.now() < turnEnds) continue
-    await nextTurn()
-    turnEnds = performance.now() + TURN_MS
+    // A batch of large results takes long to look through.
+    await giveTurn()
   }
   return result
 }

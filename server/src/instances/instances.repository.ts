@@ -5,6 +5,7 @@ import { groupBy } from '../platform/group-by.js'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Metrics } from '../platform/metrics.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
+import type { Reads } from '../platform/reads.js'
 import { type Change, updateAlike } from '../platform/update-alike.js'
 import {
   BY_STATUS_AND_NAMESPACE,
@@ -24,19 +25,21 @@ const UNFINISHED: InstanceStatus[] = ['WAITING', 'RUNNING']
 const UNFINISHED_FIELDS = { namespace: 1, route: 1, priority: 1, attempt: 1, createdAt: 1, dueAt: 1, queued: 1, queuedAs: 1, heldAt: 1 } as const
 /** A sweep's query that takes longer would hold up all else that it does. */
 const SWEEP_QUERY_MS = 5_000
-/** A list that is asked for what is rare may look through very many. */
-const LIST_MS = 10_000
+/** A reply of MongoDB is decoded in one go: with results of up to 64 KiB this keeps it to a few milliseconds. */
+const RESULTS_AT_ONCE = 25
 const END = { status: 1, finishedAt: 1, attempt: 1 } as const
 
 @Injectable()
 export class InstancesRepository implements OnModuleInit {
   private readonly collection: Collection<InstanceDocument>
+  private readonly reads: Reads<InstanceDocument>
 
   constructor(
     private readonly mongo: Mongo,
     private readonly metrics: Metrics,
   ) {
     this.collection = mongo.collection<InstanceDocument>('instances')
+    this.reads = mongo.reads<InstanceDocument>('instances')
   }
 
   async onModuleInit(): Promise<void> {
@@ -72,6 +75,11 @@ export class InstancesRepository implements OnModuleInit {
     return this.collection.findOne({ _id: id })
   }
 
+  /** For somebody who looks at it. */
+  look(id: string): Promise<InstanceDocument | null> {
+    return this.reads.findOne({ _id: id })
+  }
+
   findMany(ids: string[]): Promise<InstanceDocument[]> {
     return this.collection.find({ _id: { $in: ids } }).toArray()
   }
@@ -99,17 +107,15 @@ export class InstancesRepository implements OnModuleInit {
 
   /** Newest first, without params, and without results unless they are asked for. */
   list(filter: Filter<InstanceDocument>, limit: number, { withResult = false }: { withResult?: boolean } = {}): Promise<InstanceDocument[]> {
-    return this.collection
-      .find(filter, { projection: withResult ? { params: 0, paramsText: 0 } : { params: 0, paramsText: 0, result: 0, resultText: 0 }, maxTimeMS: LIST_MS })
-      .sort({ _id: -1 })
-      .limit(limit)
-      .toArray()
+    const withoutParams = { params: 0, paramsText: 0 }
+    const options = withResult ? { projection: withoutParams, batchSize: RESULTS_AT_ONCE } : { projection: { ...withoutParams, result: 0, resultText: 0 } }
+    return this.reads.find(filter, options).sort({ _id: -1 }).limit(limit).toArray()
   }
 
   /** The newest `limit` of each job, newest first: one walk of the index a job, so it costs the same however long their histories are. */
   lastOfJobs(jobIds: string[], filter: Filter<InstanceDocument>, limit: number): Promise<{ jobId: string; runs: StripDocument[] }[]> {
-    return this.mongo.db
-      .aggregate<{ jobId: string; runs: StripDocument[] }>([
+    return this.reads
+      .aggregateDocuments<{ jobId: string; runs: StripDocument[] }>([
         { $documents: jobIds.map((jobId) => ({ jobId })) },
         {
           $lookup: {
@@ -287,7 +293,7 @@ export class InstancesRepository implements OnModuleInit {
 
   /** Place in the queue of its route, from 1; counted up to a bound. */
   async position(instance: InstanceDocument): Promise<number> {
-    const ahead = await this.collection.countDocuments(
+    const ahead = await this.reads.countDocuments(
       {
         status: 'WAITING',
         route: instance.route,

@@ -225,7 +225,7 @@ export class InstancesService {
   }
 
   private async requireDocument(principal: Principal, id: string, role: Role): Promise<InstanceDocument> {
-    const document = await this.repository.findById(id)
+    const document = await this.repository.look(id)
     if (document === null) throw new NotFoundError('instance', id)
     principal.require(document.namespace, role, 'instance', id)
     return document

@@ -40,7 +40,8 @@ export class JobQueriesService {
     const filter = { $and: [principal.namespaceFilter(query.namespace), ...conditionsOf(query)] }
     const after = query.cursor === undefined ? undefined : decodeCursor(JobCursor, query.cursor)
     if (query.lastResult !== undefined) return this.searchByResult(filter, query.lastResult, query.limit, after)
-    return toPage(await this.repository.list(behind(filter, after), query.limit + 1), query.limit, jobView, cursorOf)
+    const { rows, isCut } = await this.repository.list(behind(filter, after), query.limit + 1)
+    return toPage(rows, isCut ? rows.length - 1 : query.limit, jobView, cursorOf)
   }
 
   /** The result is not in the job, where each end of a run would have to write it: it is looked up for the jobs that the filter leaves. */
@@ -48,15 +49,16 @@ export class JobQueriesService {
     const found: JobDocument[] = []
     let after = cursor
     for (let searched = 0; searched < MOST_SEARCHED; searched += BATCH) {
-      const batch = await this.repository.list(behind(filter, after), BATCH)
+      const { rows: batch, isCut } = await this.repository.list(behind(filter, after), BATCH)
+      const isLastBatch = batch.length < BATCH && !isCut
       const results = await this.instances.lastResults(batch.map(({ _id }) => _id))
       for (const [i, job] of batch.entries()) {
         after = cursorOf(job)
         if (results.get(job._id) !== wanted || found.push(job) < limit) continue
-        const isLast = batch.length < BATCH && i === batch.length - 1
+        const isLast = isLastBatch && i === batch.length - 1
         return { items: found.map(jobView), next: isLast ? null : encodeCursor(after) }
       }
-      if (batch.length < BATCH) return { items: found.map(jobView), next: null }
+      if (isLastBatch) return { items: found.map(jobView), next: null }
     }
     return { items: found.map(jobView), next: encodeCursor(after) }
   }
@@ -67,10 +69,11 @@ export class JobQueriesService {
 
   async listRevisions(principal: Principal, id: string, { cursor, limit }: JobRevisionQuery): Promise<JobRevisionPage> {
     await this.jobs.requireJob(principal, id, 'viewer')
-    const rows = await this.revisionsRepository.list(id, cursor ?? Number.MAX_SAFE_INTEGER, limit + 1)
-    const items = rows.slice(0, limit).map(jobRevisionView)
+    const { rows, isCut } = await this.revisionsRepository.list(id, cursor ?? Number.MAX_SAFE_INTEGER, limit + 1)
+    const most = isCut ? rows.length - 1 : limit
+    const items = rows.slice(0, most).map(jobRevisionView)
     const last = items.at(-1)
-    return { items, next: rows.length > limit && last !== undefined ? String(last.revision) : null }
+    return { items, next: rows.length > most && last !== undefined ? String(last.revision) : null }
   }
 
   async getRevision(principal: Principal, id: string, revision: number): Promise<JobRevisionView> {

@@ -2,15 +2,19 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection } from 'mongodb'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Mongo } from '../platform/mongo.js'
+import { type PageRows, readPage } from '../platform/read-page.js'
+import type { Reads } from '../platform/reads.js'
 import { type JobRevisionDocument, type JobRevisionKey, jobRevisionKey } from './domain/job.js'
 
 /** The collection `job_revisions`: insert only. Revisions outlive their job, since its instances still refer to them. */
 @Injectable()
 export class JobRevisionsRepository implements OnModuleInit {
   private readonly collection: Collection<JobRevisionDocument>
+  private readonly reads: Reads<JobRevisionDocument>
 
   constructor(private readonly mongo: Mongo) {
     this.collection = mongo.collection<JobRevisionDocument>('job_revisions')
+    this.reads = mongo.reads<JobRevisionDocument>('job_revisions')
   }
 
   async onModuleInit(): Promise<void> {
@@ -33,11 +37,7 @@ export class JobRevisionsRepository implements OnModuleInit {
   }
 
   /** Newest first, those below `below`. A range of `_id` stays within the job, whose ID is its first field. */
-  list(jobId: string, below: number, limit: number): Promise<JobRevisionDocument[]> {
-    return this.collection
-      .find({ _id: { $gt: jobRevisionKey(jobId, 0), $lt: jobRevisionKey(jobId, below) } })
-      .sort({ _id: -1 })
-      .limit(limit)
-      .toArray()
+  list(jobId: string, below: number, limit: number): Promise<PageRows<JobRevisionDocument>> {
+    return readPage(this.reads.find({ _id: { $gt: jobRevisionKey(jobId, 0), $lt: jobRevisionKey(jobId, below) } }).sort({ _id: -1 }), limit)
   }
 }

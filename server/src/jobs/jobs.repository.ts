@@ -2,6 +2,8 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Mongo } from '../platform/mongo.js'
+import { type PageRows, readPage } from '../platform/read-page.js'
+import type { Reads } from '../platform/reads.js'
 import type { Advance, DueJob, JobDocument } from './domain/job.js'
 
 const DUE_FIELDS = {
@@ -23,9 +25,11 @@ const DUE_FIELDS = {
 @Injectable()
 export class JobsRepository implements OnModuleInit {
   private readonly collection: Collection<JobDocument>
+  private readonly reads: Reads<JobDocument>
 
   constructor(private readonly mongo: Mongo) {
     this.collection = mongo.collection<JobDocument>('jobs')
+    this.reads = mongo.reads<JobDocument>('jobs')
   }
 
   async onModuleInit(): Promise<void> {
@@ -62,8 +66,8 @@ export class JobsRepository implements OnModuleInit {
   }
 
   /** By namespace and name, which are unique, so that paging by them skips nothing. */
-  list(filter: Filter<JobDocument>, limit: number): Promise<JobDocument[]> {
-    return this.collection.find(filter).sort({ namespace: 1, name: 1 }).limit(limit).toArray()
+  list(filter: Filter<JobDocument>, limit: number): Promise<PageRows<JobDocument>> {
+    return readPage(this.reads.find(filter).sort({ namespace: 1, name: 1 }), limit)
   }
 
   /** Rejects with a duplicate key when the namespace has a job of this name. */

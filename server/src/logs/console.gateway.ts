@@ -19,6 +19,7 @@ import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { Shutdown } from '../platform/shutdown.js'
 import { Sockets } from '../platform/sockets.js'
+import { UserGate } from '../platform/user-gate.js'
 import { FollowHub } from './follow/follow-hub.js'
 import { SocketFollower } from './follow/socket-follower.js'
 import { LogReader } from './log-reader.service.js'
@@ -27,9 +28,15 @@ type ConsoleSocket = Socket<ConsoleToServer, ServerToConsole>
 type Messages = typeof CONSOLE_MESSAGES
 type Handler<E extends keyof Messages> = (message: z.output<Messages[E]['request']>) => Promise<z.input<Messages[E]['reply']>>
 
+/** Of one connection, which is closed when it goes beyond. */
+const MAX_UNANSWERED = 32
+const MAX_UNSENT = 100
+
 /** The console's live side: logs that are followed over socket.io. */
 @Injectable()
 export class ConsoleGateway implements OnApplicationBootstrap {
+  private readonly connections = new UserGate({ what: 'connections', running: 5_000, runningPerUser: 50, waiting: 0, waitingPerUser: 0, waitMs: 0 })
+
   constructor(
     private readonly sockets: Sockets,
     private readonly auth: AuthService,
@@ -73,7 +80,11 @@ export class ConsoleGateway implements OnApplicationBootstrap {
 
   private accept(socket: ConsoleSocket): void {
     const follows = new Map<number, SocketFollower>()
-    const session = this.rights.watch((socket.data as { principal: Principal }).principal)
+    this.connections.enter(principalIn(socket).key).then(
+      (leave) => (socket.connected ? socket.once('disconnect', leave) : leave()),
+      () => socket.conn.close(),
+    )
+    const session = this.rights.watch(principalIn(socket))
     session.signal.addEventListener('abort', () => endOf(socket, session.signal.reason as Denial), { once: true })
     socket.on('disconnect', () => {
       session.release()
@@ -93,8 +104,12 @@ export class ConsoleGateway implements OnApplicationBootstrap {
   ): Promise<LogFollowing> {
     const principal = await this.principalOf(socket)
     const { key, instance } = await this.reader.select(principal, instanceId, { task, attempt })
+    const leave = await this.hub.gate.enter(principal.key)
     follows.get(follow)?.stop()
-    if (follows.size >= MAX_FOLLOWS && !follows.has(follow)) throw new AppError('TOO_MANY_ATTEMPTS', `A connection follows ${MAX_FOLLOWS} logs at most`)
+    if (follows.size >= MAX_FOLLOWS && !follows.has(follow)) {
+      leave()
+      throw new AppError('TOO_MANY_REQUESTS', `A connection follows ${MAX_FOLLOWS} logs at most`)
+    }
     const peer = socket.timeout(CONSOLE_ACK_TIMEOUT_MS)
     const follower = new SocketFollower(
       this.hub,
@@ -113,7 +128,10 @@ export class ConsoleGateway implements OnApplicationBootstrap {
       const begun = (total: number): void => resolve({ attempt: key.attempt, total })
       void this.run(socket, follows, follow, follower, () => follower.run(key, begun))
         .catch(reject)
-        .finally(() => right.release())
+        .finally(() => {
+          right.release()
+          leave()
+        })
     })
   }
 
@@ -150,15 +168,26 @@ export class ConsoleGateway implements OnApplicationBootstrap {
   }
 
   private handle<E extends keyof Messages>(socket: ConsoleSocket, event: E, work: Handler<E>): void {
+    let unanswered = 0
     const listen = socket as unknown as { on(event: string, listener: (...args: unknown[]) => void): void }
     listen.on(event, (message, ack) => {
       if (typeof ack !== 'function') return
+      // No console does this: it asks without waiting for answers, or does not take them.
+      if (unanswered >= MAX_UNANSWERED || unsent(socket) >= MAX_UNSENT) {
+        socket.conn.close()
+        return
+      }
       const refuse = (code: string, text: string): void => void ack({ ok: false, code, message: text })
       const parsed = CONSOLE_MESSAGES[event].request.safeParse(message)
       if (!parsed.success) return refuse('VALIDATION_FAILED', parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
+      unanswered++
       work(parsed.data as z.output<Messages[E]['request']>).then(
-        (value) => ack({ ok: true, value }),
+        (value) => {
+          unanswered--
+          ack({ ok: true, value })
+        },
         (error: unknown) => {
+          unanswered--
           if (error instanceof AppError) return refuse(error.code, error.message)
           this.logger.warn('Could not answer a console', { event, err: error })
           refuse('UNAVAILABLE', 'The server could not do it now; try again')
@@ -167,6 +196,11 @@ export class ConsoleGateway implements OnApplicationBootstrap {
     })
   }
 }
+
+const principalIn = (socket: ConsoleSocket): Principal => (socket.data as { principal: Principal }).principal
+
+/** Packets that wait until the client takes those before. */
+const unsent = (socket: ConsoleSocket): number => (socket.conn as unknown as { writeBuffer: unknown[] }).writeBuffer.length
 
 /** A session that has ended is told so by the way its connection ends; otherwise the client connects again. */
 function endOf(socket: ConsoleSocket, denial: Denial): void {

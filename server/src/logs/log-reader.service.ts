@@ -4,6 +4,7 @@ import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
 import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { Principal } from '../auth/principal.js'
 import { type InstanceRef, InstancesService } from '../instances/instances.service.js'
+import { giveTurn } from '../platform/turns.js'
 import { emptyTotals } from './domain/stream-totals.js'
 import { LogStore, type StoredChunk } from './log-store.js'
 import { LogStreamsService, type StreamView } from './log-streams.service.js'
@@ -81,7 +82,10 @@ export class LogReader {
       pending = at < to ? this.readAscending(key, at, to, maxChunks) : undefined
       // Whoever stops early leaves this one behind; when it is awaited it still rejects.
       pending?.catch(() => undefined)
-      yield* batch
+      for (const chunk of batch) {
+        yield chunk
+        await giveTurn()
+      }
     }
   }
 
@@ -97,6 +101,7 @@ export class LogReader {
         if (at <= from) return
         if (chunk.header.n + chunk.header.count < at) throw await this.whyMissing(key, at - 1)
         yield chunk
+        await giveTurn()
         at = chunk.header.n
       }
     }

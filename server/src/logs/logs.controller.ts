@@ -4,6 +4,7 @@ import type { Request, Response } from 'express'
 import { Id } from '@jobtrail/shared/api/common'
 import { FollowQuery, LogPage, LogQuery, LogVerification, RawQuery, VerifyQuery } from '@jobtrail/shared/api/logs'
 import { CurrentPrincipal } from '../auth/current-principal.js'
+import { OwnBounds } from '../auth/read-gate.interceptor.js'
 import { Principal } from '../auth/principal.js'
 import { Answers, AnswersText } from '../platform/http/openapi.js'
 import { FollowService } from './follow/follow.service.js'
@@ -31,6 +32,7 @@ export class LogsController {
   }
 
   @Get('raw')
+  @OwnBounds()
   @ApiOperation({
     summary:
       'The bytes that the process wrote, as far as they are stored: see X-Jobtrail-Log-State and X-Jobtrail-Log-Lines. Ranges of bytes for the plain log; with format=jsonl a line of JSON for each line',
@@ -48,6 +50,7 @@ export class LogsController {
   }
 
   @Get('follow')
+  @OwnBounds()
   @ApiOperation({
     summary:
       'Server-Sent Events: a line each (a long one in pieces), `attempt` when a retry begins, `end` when the log is complete, `error` with the reason when it ends before that, `forbidden` when the right to read it was withdrawn meanwhile',

@@ -6,6 +6,7 @@ import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Metrics } from '../platform/metrics.js'
 import { Mongo } from '../platform/mongo.js'
+import type { Reads } from '../platform/reads.js'
 import { type ChunkId, chunkId, keyOf } from './log-key.js'
 import { type CheckedChunk, type ChunkPosition, type ChunkRead, LogStore, type PutResult, type StoredChunk } from './log-store.js'
 
@@ -44,6 +45,7 @@ const VALIDATION_FAILED = 121
 @Injectable()
 export class MongoLogStore extends LogStore implements OnModuleInit {
   private readonly chunks: Collection<ChunkDocument>
+  private readonly reads: Reads<ChunkDocument>
 
   constructor(
     private readonly mongo: Mongo,
@@ -51,6 +53,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   ) {
     super()
     this.chunks = mongo.collection<ChunkDocument>('log_chunks')
+    this.reads = mongo.reads<ChunkDocument>('log_chunks')
   }
 
   async onModuleInit(): Promise<void> {
@@ -108,7 +111,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   }
 
   async read(key: AttemptKey, range: ChunkRead): Promise<StoredChunk[]> {
-    const cursor = this.chunks.find(inStream(key, range.from, range.to), {
+    const cursor = this.reads.find(inStream(key, range.from, range.to), {
       sort: { _id: range.order === 'desc' ? -1 : 1 },
       limit: range.maxChunks,
       batchSize: range.maxChunks,
@@ -139,7 +142,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   }
 
   async positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined> {
-    const document = await this.chunks.findOne<PositionDocument>(inStream(key, 0, line + 1), {
+    const document = await this.reads.findOne<PositionDocument>(inStream(key, 0, line + 1), {
       sort: { _id: -1 },
       projection: POSITION,
       maxTimeMS: OPERATION_MS,

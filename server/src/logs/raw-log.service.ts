@@ -10,6 +10,7 @@ import { isClosedLog } from '@jobtrail/shared/domain/statuses'
 import { joinLines } from '@jobtrail/shared/log/codec'
 import { LiveRights } from '../auth/live-rights.js'
 import { Principal } from '../auth/principal.js'
+import { UserGate } from '../platform/user-gate.js'
 import { type ByteRange, parseRange } from './domain/byte-range.js'
 import { linesOf, writtenBytes } from './domain/chunk-lines.js'
 import { coalesce } from './domain/coalesce.js'
@@ -27,12 +28,21 @@ const CLIENT_LEFT = new Set<unknown>(['ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_
 /** A log as the process wrote it, streamed: memory does not grow with its length. */
 @Injectable()
 export class RawLogService {
+  private readonly gate = new UserGate({ what: 'downloads', running: 64, runningPerUser: 6, waiting: 256, waitingPerUser: 24, waitMs: 20_000 })
+
   constructor(
     private readonly reader: LogReader,
     private readonly rights: LiveRights,
   ) {}
 
+  /** A download holds a place until its reader has taken it, or has left. */
   async send(principal: Principal, instanceId: string, query: RawQuery, request: Request, response: Response): Promise<void> {
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    await this.gate.run(principal.key, () => this.sendNow(principal, instanceId, query, request, response), gone.signal)
+  }
+
+  private async sendNow(principal: Principal, instanceId: string, query: RawQuery, request: Request, response: Response): Promise<void> {
     const selected = await this.reader.select(principal, instanceId, query)
     const { key } = selected
     const { state, prefix: totals } = await this.reader.viewOfLines(selected)

@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger'
 import { z } from 'zod'
 import { Overview, OverviewQuery, WorkerRuns } from '@jobtrail/shared/api/overview'
 import { CurrentPrincipal } from '../auth/current-principal.js'
+import { OwnBounds } from '../auth/read-gate.interceptor.js'
 import { Principal } from '../auth/principal.js'
 import { Answers } from '../platform/http/openapi.js'
 import { OverviewService } from './overview.service.js'
@@ -19,6 +20,7 @@ export class OverviewController {
   ) {}
 
   @Get('overview')
+  @OwnBounds()
   @Answers(Overview)
   get(@CurrentPrincipal() principal: Principal, @Query({ schema: OverviewQuery }) query: OverviewQuery): Promise<Overview> {
     return this.overview.get(principal, query)

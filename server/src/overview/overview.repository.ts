@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common'
-import type { Collection, Filter } from 'mongodb'
-import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import type { Filter } from 'mongodb'
+import { INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import { idAt } from '../instances/domain/instance-id.js'
-import type { AttemptDocument } from '../instances/attempts.repository.js'
-import type { InstanceDocument } from '../instances/instance-document.js'
+import { type AttemptDocument, HAS_LOG, LOG_VOLUME_INDEX } from '../instances/attempts.repository.js'
+import { BY_STATUS_AND_NAMESPACE, type InstanceDocument } from '../instances/instance-document.js'
 import type { JobDocument } from '../jobs/domain/job.js'
 import { Mongo } from '../platform/mongo.js'
+import type { Reads } from '../platform/reads.js'
 
 export type NamespaceFilter = { namespace?: string | { $in: string[] } }
 export type Span = { fromMs: number; toMs: number; bucketMs: number }
@@ -22,34 +23,39 @@ export type JobCount = {
 }
 /** `seen`: how many runs were looked at, `oldest`: when the first of them was made. */
 export type RunCounts = { buckets: BucketCount[]; slowest: JobCount[]; failing: JobCount[]; seen: number; oldest: Date | undefined }
-export type LogVolume = { bucket: number; lines: number; bytes: number }
+type LogVolume = { bucket: number; lines: number; bytes: number }
+/** `seen`, `oldest` as of {@link RunCounts}, of attempts that logged something. */
+export type LogVolumes = { buckets: LogVolume[]; seen: number; oldest: Date | undefined }
 
 /** What is looked at and no more, however much there is. */
 export const MAX_RUNS = 100_000
+export const MAX_ATTEMPTS = 100_000
+const MAX_NAMESPACES = 10_000
 const MAX_COUNT = 100_000
 const MAX_LOGS = 10_000
 const TOP = 8
-const MAX_MS = 8_000
 const LATE_MS = 30_000
 const FAILURES: InstanceStatus[] = ['FAILED', 'TIMED_OUT']
 
 /** Reads over what instances, jobs and logs own; writes nothing. */
 @Injectable()
 export class OverviewRepository {
-  private readonly instances: Collection<InstanceDocument>
-  private readonly attempts: Collection<AttemptDocument>
-  private readonly jobs: Collection<JobDocument>
-  private readonly streams: Collection<{ state: string; expectedAt?: Date }>
+  private readonly instances: Reads<InstanceDocument>
+  private readonly attempts: Reads<AttemptDocument>
+  private readonly jobs: Reads<JobDocument>
+  private readonly streams: Reads<{ state: string; expectedAt?: Date }>
+  private readonly namespaces: Reads<{ _id: string }>
 
   constructor(mongo: Mongo) {
-    this.instances = mongo.collection('instances')
-    this.attempts = mongo.collection('attempts')
-    this.jobs = mongo.collection('jobs')
-    this.streams = mongo.collection('log_streams')
+    this.instances = mongo.reads('instances')
+    this.attempts = mongo.reads('attempts')
+    this.jobs = mongo.reads('jobs')
+    this.streams = mongo.reads('log_streams')
+    this.namespaces = mongo.reads('namespaces')
   }
 
   count(namespaces: NamespaceFilter, status: InstanceStatus): Promise<number> {
-    return this.instances.countDocuments({ ...namespaces, status }, { limit: MAX_COUNT, maxTimeMS: MAX_MS })
+    return this.instances.countDocuments({ ...namespaces, status }, { limit: MAX_COUNT })
   }
 
   /** One pass over the newest runs of a span: an ID bound is a time bound, so an index gives them in order. */
@@ -68,11 +74,15 @@ export class OverviewRepository {
         lastFailed: { $max: { $cond: [isFailure, '$_id', null] } },
       },
     }
+    const _id = { $gte: idAt(fromMs), $lt: idAt(toMs) }
+    // Every status is named so that the index gives a namespace's runs in the order of their IDs: by IDs alone it would lead over those of all namespaces.
+    const isOfAll = namespaces.namespace === undefined
+    const match = isOfAll ? { _id } : { ...namespaces, status: { $in: [...INSTANCE_STATUSES] }, _id }
     const top = (sortBy: Record<string, 1 | -1>) => ({ $topN: { n: TOP, sortBy, output: '$$ROOT' } })
     const [found] = await this.instances
       .aggregate<{ buckets: (BucketCount & { oldest: Date })[]; jobs: { slowest: JobCount[]; failing: JobCount[] }[] }>(
         [
-          { $match: { ...namespaces, _id: { $gte: idAt(fromMs), $lt: idAt(toMs) } } },
+          { $match: match },
           { $sort: { _id: -1 } },
           { $limit: MAX_RUNS },
           {
@@ -94,7 +104,7 @@ export class OverviewRepository {
             },
           },
         ],
-        { maxTimeMS: MAX_MS },
+        isOfAll ? {} : { hint: BY_STATUS_AND_NAMESPACE },
       )
       .toArray()
     const buckets = found?.buckets ?? []
@@ -104,48 +114,61 @@ export class OverviewRepository {
       slowest: jobs?.slowest.filter(({ meanMs }) => meanMs !== null) ?? [],
       failing: jobs?.failing.filter(({ failed }) => failed > 0) ?? [],
       seen: buckets.reduce((sum, { count }) => sum + count, 0),
-      oldest: buckets.reduce<Date | undefined>((least, { oldest }) => (least === undefined || oldest < least ? oldest : least), undefined),
+      oldest: oldestOf(buckets),
     }
   }
 
-  /** Of ended attempts, by when they were dispatched. The range is of all namespaces, since attempts have no other index. */
-  async logVolume(namespaces: NamespaceFilter, { fromMs, toMs, bucketMs }: Span): Promise<LogVolume[]> {
-    const range = { _id: { $gte: { instance: idAt(fromMs) }, $lt: { instance: idAt(toMs) } } } as unknown as Filter<AttemptDocument>
+  /** Of the newest ended attempts that logged something, by when they were dispatched. From the index alone. */
+  async logVolume(namespaces: NamespaceFilter, { fromMs, toMs, bucketMs }: Span): Promise<LogVolumes> {
+    const namespace = namespaces.namespace ?? { $in: await this.namespaceNames() }
+    const range = { namespace, _id: { $gte: { instance: idAt(fromMs) }, $lt: { instance: idAt(toMs) } }, ...HAS_LOG } as unknown as Filter<AttemptDocument>
     const found = await this.attempts
-      .aggregate<{ _id: number; lines: number; bytes: number }>(
+      .aggregate<{ _id: number; lines: number; bytes: number; count: number; oldest: Date }>(
         [
           { $match: range },
           { $sort: { _id: -1 } },
-          { $limit: MAX_RUNS },
-          { $match: { ...namespaces, 'logTotals.lines': { $gt: 0 } } },
+          { $limit: MAX_ATTEMPTS },
           {
             $group: {
               _id: { $floor: { $divide: [{ $toLong: '$dispatchedAt' }, bucketMs] } },
               lines: { $sum: '$logTotals.lines' },
               bytes: { $sum: '$logTotals.bytes' },
+              count: { $sum: 1 },
+              oldest: { $min: '$dispatchedAt' },
             },
           },
         ],
-        { maxTimeMS: MAX_MS },
+        { hint: LOG_VOLUME_INDEX },
       )
       .toArray()
-    return found.map(({ _id, lines, bytes }) => ({ bucket: _id, lines, bytes }))
+    return {
+      buckets: found.map(({ _id, lines, bytes }) => ({ bucket: _id, lines, bytes })),
+      seen: found.reduce((sum, { count }) => sum + count, 0),
+      oldest: oldestOf(found),
+    }
   }
 
   nextFires(namespaces: NamespaceFilter): Promise<Pick<JobDocument, '_id' | 'name' | 'namespace' | 'nextFireAt'>[]> {
     return this.jobs
-      .find({ ...namespaces, enabled: true, nextFireAt: { $type: 'date' } }, { projection: { name: 1, namespace: 1, nextFireAt: 1 }, maxTimeMS: MAX_MS })
+      .find({ ...namespaces, enabled: true, nextFireAt: { $type: 'date' } }, { projection: { name: 1, namespace: 1, nextFireAt: 1 } })
       .sort({ nextFireAt: 1 })
       .limit(TOP)
       .toArray()
   }
 
   async logTrouble(nowMs: number): Promise<{ late: number; interrupted: number }> {
-    const options = { limit: MAX_LOGS, maxTimeMS: MAX_MS }
+    const options = { limit: MAX_LOGS }
     const [late, interrupted] = await Promise.all([
       this.streams.countDocuments({ state: 'open', expectedAt: { $lt: new Date(nowMs - LATE_MS) } }, options),
       this.streams.countDocuments({ state: 'interrupted' }, options),
     ])
     return { late, interrupted }
   }
+
+  private async namespaceNames(): Promise<string[]> {
+    return (await this.namespaces.find({}, { projection: { _id: 1 }, limit: MAX_NAMESPACES }).toArray()).map(({ _id }) => _id)
+  }
 }
+
+const oldestOf = (parts: readonly { oldest: Date }[]): Date | undefined =>
+  parts.reduce<Date | undefined>((least, { oldest }) => (least === undefined || oldest < least ? oldest : least), undefined)

@@ -3,8 +3,18 @@ import type { Overview, OverviewBucket, OverviewJob, OverviewQuery } from '@jobt
 import { ValidationError } from '@jobtrail/shared/domain/errors'
 import type { Principal } from '../auth/principal.js'
 import { Clock } from '../platform/clock.js'
+import { UserGate } from '../platform/user-gate.js'
 import { bucketSize, bucketStarts } from './domain/buckets.js'
-import { type JobCount, type LogVolume, MAX_RUNS, type NamespaceFilter, OverviewRepository, type RunCounts, type Span } from './overview.repository.js'
+import {
+  type JobCount,
+  type LogVolumes,
+  MAX_ATTEMPTS,
+  MAX_RUNS,
+  type NamespaceFilter,
+  OverviewRepository,
+  type RunCounts,
+  type Span,
+} from './overview.repository.js'
 
 const DAY_MS = 86_400_000
 const LONGEST_MS = 366 * DAY_MS
@@ -17,6 +27,8 @@ const MOST_KEPT = 200
 /** How things stand in the namespaces that one may see. */
 @Injectable()
 export class OverviewService {
+  /** Each count reads up to 100,000 runs: with few at a time, MongoDB has time for what runs. Those who ask for the same wait for the same one. */
+  private readonly gate = new UserGate({ what: 'overviews', running: 2, runningPerUser: 1, waiting: 64, waitingPerUser: 16, waitMs: 25_000 })
   private readonly kept = new Map<string, { until: number; overview: Promise<Overview> }>()
 
   constructor(
@@ -33,40 +45,45 @@ export class OverviewService {
     if (toMs - fromMs > LONGEST_MS) throw new ValidationError('from', 'must be at most 366 days before `to`')
     // Up to now: the same question each time that it is asked.
     const end = Math.abs(toMs - nowMs) < ABOUT_NOW_MS ? 'now' : Math.round(toMs / KEEP_MS)
-    return this.once(JSON.stringify([namespaces, Math.round((toMs - fromMs) / KEEP_MS), end]), nowMs, () =>
-      this.count(namespaces, { fromMs, toMs, bucketMs: bucketSize(fromMs, toMs) }, nowMs),
+    return this.once(JSON.stringify([namespaces, Math.round((toMs - fromMs) / KEEP_MS), end]), principal, () =>
+      this.count(namespaces, { fromMs, toMs, bucketMs: bucketSize(fromMs, toMs) }),
     )
   }
 
-  private once(key: string, nowMs: number, make: () => Promise<Overview>): Promise<Overview> {
+  private once(key: string, principal: Principal, count: () => Promise<Overview>): Promise<Overview> {
+    const nowMs = this.clock.now()
     const found = this.kept.get(key)
     if (found !== undefined && nowMs < found.until) return found.overview
     for (const [old, { until }] of this.kept) if (nowMs >= until || this.kept.size >= MOST_KEPT) this.kept.delete(old)
-    const entry = { until: Infinity, overview: make() }
+    const counted = this.gate.run(principal.key, async () => {
+      const startedAt = this.clock.now()
+      const overview = await count()
+      const endedAt = this.clock.now()
+      entry.until = endedAt + Math.max(KEEP_MS, KEEP_FACTOR * (endedAt - startedAt))
+      return overview
+    })
+    const entry = { until: Infinity, overview: counted }
     this.kept.set(key, entry)
-    entry.overview.then(
-      () => (entry.until = Math.max(nowMs + KEEP_MS, this.clock.now() + KEEP_FACTOR * (this.clock.now() - nowMs))),
-      () => this.kept.delete(key),
-    )
-    return entry.overview
+    counted.catch(() => this.kept.delete(key))
+    return counted
   }
 
-  private async count(namespaces: NamespaceFilter, span: Span, nowMs: number): Promise<Overview> {
+  private async count(namespaces: NamespaceFilter, span: Span): Promise<Overview> {
     const [waiting, running, runs, volume, fires, logs] = await Promise.all([
       this.repository.count(namespaces, 'WAITING'),
       this.repository.count(namespaces, 'RUNNING'),
       this.repository.runs(namespaces, span),
       this.repository.logVolume(namespaces, span),
       this.repository.nextFires(namespaces),
-      this.repository.logTrouble(nowMs),
+      this.repository.logTrouble(this.clock.now()),
     ])
     const buckets = bucketsOf(span, runs, volume)
     const sum = (member: 'succeeded' | 'failed' | 'timedOut' | 'cancelled'): number => buckets.reduce((total, bucket) => total + bucket[member], 0)
-    const isPart = runs.seen >= MAX_RUNS
     return {
       from: new Date(span.fromMs).toISOString(),
       to: new Date(span.toMs).toISOString(),
-      since: isPart && runs.oldest !== undefined ? runs.oldest.toISOString() : new Date(span.fromMs).toISOString(),
+      since: sinceOf(span, runs, MAX_RUNS),
+      logsSince: sinceOf(span, volume, MAX_ATTEMPTS),
       bucketMs: span.bucketMs,
       waiting,
       running,
@@ -82,7 +99,7 @@ export class OverviewService {
   }
 }
 
-function bucketsOf({ fromMs, toMs, bucketMs }: Span, { buckets }: RunCounts, volume: LogVolume[]): OverviewBucket[] {
+function bucketsOf({ fromMs, toMs, bucketMs }: Span, { buckets }: RunCounts, volume: LogVolumes): OverviewBucket[] {
   const views = new Map(
     bucketStarts(fromMs, toMs, bucketMs).map((at): [number, OverviewBucket] => [
       at / bucketMs,
@@ -102,7 +119,7 @@ function bucketsOf({ fromMs, toMs, bucketMs }: Span, { buckets }: RunCounts, vol
     if (view !== undefined) view[member[_id.status]] += count
   }
   const last = [...views.keys()].at(-1) ?? 0
-  for (const { bucket, lines, bytes } of volume) {
+  for (const { bucket, lines, bytes } of volume.buckets) {
     // A run may have been dispatched later than the span in which it was made.
     const view = views.get(Math.min(bucket, last))
     if (view === undefined) continue
@@ -111,6 +128,10 @@ function bucketsOf({ fromMs, toMs, bucketMs }: Span, { buckets }: RunCounts, vol
   }
   return [...views.values()]
 }
+
+/** Since when all is counted: from the beginning, unless there was more than is looked at. */
+const sinceOf = ({ fromMs }: Span, { seen, oldest }: { seen: number; oldest: Date | undefined }, most: number): string =>
+  (seen >= most && oldest !== undefined ? oldest : new Date(fromMs)).toISOString()
 
 function jobView({ _id, ...rest }: JobCount): OverviewJob {
   return { jobId: _id, ...rest }

@@ -1,7 +1,17 @@
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common'
-import { type ClientSession, type Collection, type Db, type Document, MongoBulkWriteError, MongoClient, MongoServerError } from 'mongodb'
+import {
+  type ClientSession,
+  type Collection,
+  type Db,
+  type Document,
+  MongoBulkWriteError,
+  MongoClient,
+  type MongoClientOptions,
+  MongoServerError,
+} from 'mongodb'
 import { CONFIG, type Config } from '../config/config.js'
 import { Logger } from './logging.js'
+import { Reads } from './reads.js'
 import { withTimeout } from './timeout.js'
 
 /** What was acknowledged is kept: every write follows a majority, journaled; every read sees only what a majority has, from the primary. */
@@ -15,11 +25,26 @@ export function databaseOf(uri: string): string {
   return path === '' ? DEFAULT_DATABASE : decodeURIComponent(path)
 }
 
-/** The MongoDB connection. Repositories take their collection from it. */
+/** Time-outs of any connection. */
+const WAITS = {
+  serverSelectionTimeoutMS: 10_000,
+  connectTimeoutMS: 5_000,
+  // An answer that does not come must not hold a worker's acknowledgement for ever; a failed write is sent again by its owner.
+  // (The driver's own timeoutMS has no effect in 7.8.)
+  socketTimeoutMS: 20_000,
+  waitQueueTimeoutMS: 10_000,
+} as const satisfies MongoClientOptions
+
+/**
+ * The MongoDB connections. Repositories take their collections from it: {@link collection} for whatever runs depend on, {@link reads} for what people look at, which
+ * has connections of its own, so that however much is looked at, leases, dispatch and logs that arrive never wait for a connection because of it.
+ */
 @Injectable()
 export class Mongo implements OnModuleInit, OnApplicationShutdown {
   readonly client: MongoClient
   readonly db: Db
+  private readonly readClient: MongoClient
+  private readonly readDb: Db
 
   constructor(
     @Inject(CONFIG) config: Config,
@@ -27,21 +52,18 @@ export class Mongo implements OnModuleInit, OnApplicationShutdown {
   ) {
     this.client = new MongoClient(config.mongodbUri, {
       ...TRUTH,
+      ...WAITS,
       appName: config.serverId,
       maxPoolSize: 40,
-      serverSelectionTimeoutMS: 10_000,
-      connectTimeoutMS: 5_000,
-      // An answer that does not come must not hold a worker's acknowledgement for ever; a failed write is sent again by its owner.
-      // (The driver's own timeoutMS has no effect in 7.8.)
-      socketTimeoutMS: 20_000,
-      waitQueueTimeoutMS: 10_000,
       ignoreUndefined: true,
     })
     this.db = this.client.db(databaseOf(config.mongodbUri))
+    this.readClient = new MongoClient(config.mongodbUri, { ...TRUTH, ...WAITS, appName: `${config.serverId} reads`, maxPoolSize: 24, ignoreUndefined: true })
+    this.readDb = this.readClient.db(this.db.databaseName)
   }
 
   async onModuleInit(): Promise<void> {
-    await this.client.connect()
+    await Promise.all([this.client.connect(), this.readClient.connect()])
     await this.warnOfFormerDatabase()
   }
 
@@ -56,11 +78,16 @@ export class Mongo implements OnModuleInit, OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.client.close()
+    await Promise.all([this.client.close(), this.readClient.close()])
   }
 
   collection<T extends Document>(name: string): Collection<T> {
     return this.db.collection<T>(name)
+  }
+
+  /** For what people look at: has deadlines, and can't write. */
+  reads<T extends Document>(name: string): Reads<T> {
+    return new Reads<T>(this.readDb, name)
   }
 
   /** All or nothing, for changes that span collections. `work` may run again after a transient error. */

@@ -63,8 +63,8 @@ export class UserGate {
   private wait(user: string, gone: AbortSignal | undefined): Promise<void> {
     const { what, waiting, waitingPerUser, runningPerUser, waitMs } = this.options
     const own = this.waiting.get(user) ?? 0
-    if (own >= waitingPerUser) {
-      const most = runningPerUser + waitingPerUser
+    const most = runningPerUser + waitingPerUser
+    if (own + (this.running.get(user) ?? 0) >= most) {
       throw new AppError('TOO_MANY_REQUESTS', `Too many ${what} at a time: a server takes ${most} of one user, wait for an answer first`, {
         retryAfterMs: RETRY_AFTER_MS,
       })

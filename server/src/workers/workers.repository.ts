@@ -2,6 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection, Filter } from 'mongodb'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Mongo } from '../platform/mongo.js'
+import type { Reads } from '../platform/reads.js'
 
 /** Whether a user wants a worker drained; `revision` grows with each change, so that of two readings the newer is known. */
 export type DrainWish = { isWanted: boolean; revision: number }
@@ -40,9 +41,11 @@ const FORGET_AFTER_S = 7 * 86_400
 @Injectable()
 export class WorkersRepository implements OnModuleInit {
   private readonly collection: Collection<WorkerDocument>
+  private readonly reads: Reads<WorkerDocument>
 
   constructor(private readonly mongo: Mongo) {
     this.collection = mongo.collection<WorkerDocument>('workers')
+    this.reads = mongo.reads<WorkerDocument>('workers')
   }
 
   async onModuleInit(): Promise<void> {
@@ -115,6 +118,6 @@ export class WorkersRepository implements OnModuleInit {
   }
 
   list(filter: Filter<WorkerDocument>, limit: number): Promise<WorkerDocument[]> {
-    return this.collection.find(filter).sort({ _id: 1 }).limit(limit).toArray()
+    return this.reads.find(filter).sort({ _id: 1 }).limit(limit).toArray()
   }
 }

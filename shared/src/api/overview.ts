@@ -31,6 +31,8 @@ export const Overview = z.object({
   to: Timestamp,
   /** Later than `from` when there were more runs than are looked at: then all but `waiting` and `running` is of the newest ones. */
   since: Timestamp,
+  /** The same of the logs: `lines` and `bytes` are of those attempts only that began since then. */
+  logsSince: Timestamp,
   bucketMs: z.int(),
   /** Now, whenever made; counted up to 100,000. */
   waiting: z.int(),

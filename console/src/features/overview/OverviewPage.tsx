@@ -65,6 +65,7 @@ export default function OverviewPage() {
       <div className="jt-stack">
         {overview.isError && <Alert type="warning" showIcon title={t('stale', { time: format(overview.dataUpdatedAt, 'time') })} />}
         {data.since > data.from && <Alert type="info" showIcon title={t('newestOnly', { since: format(data.since) })} />}
+        {data.logsSince > data.from && <Alert type="info" showIcon title={t('newestLogsOnly', { since: format(data.logsSince) })} />}
         {isUnused && (
           <Alert
             type="info"

@@ -7,6 +7,7 @@ import { Shutdown } from '../../platform/shutdown.js'
 import { SignalBus } from '../../platform/signals.js'
 import { LogStore } from '../log-store.js'
 import { LogStreamsService } from '../log-streams.service.js'
+import { UserGate } from '../../platform/user-gate.js'
 import type { WindowBudget } from './block-window.js'
 import { StreamFeed } from './stream-feed.js'
 
@@ -22,6 +23,8 @@ export class FollowHub implements OnModuleInit {
   private readonly feeds = new Map<string, Shared>()
   private readonly budget: WindowBudget = { bytes: 0, limit: ALL_WINDOWS_BYTES }
   private isClosed = false
+  /** Passed by each follower, over SSE or a socket: nobody waits there, since a place may never become free. */
+  readonly gate = new UserGate({ what: 'followed logs', running: 5_000, runningPerUser: 100, waiting: 0, waitingPerUser: 0, waitMs: 0 })
 
   constructor(
     private readonly store: LogStore,

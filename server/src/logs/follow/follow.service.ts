@@ -32,7 +32,7 @@ export class FollowService {
     const right = this.rights.watch(principal, instance.namespace)
     this.metrics.followers.inc()
     try {
-      await new Follower(this.hub, response, isPinned, right.signal).run(start.key, start.from)
+      await this.hub.gate.run(principal.key, () => new Follower(this.hub, response, isPinned, right.signal).run(start.key, start.from))
     } finally {
       right.release()
       this.metrics.followers.dec()

@@ -3,6 +3,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger'
 import { Id } from '@jobtrail/shared/api/common'
 import { LogSearchPage, LogSearchQuery } from '@jobtrail/shared/api/logs'
 import { CurrentPrincipal } from '../../auth/current-principal.js'
+import { OwnBounds } from '../../auth/read-gate.interceptor.js'
 import { Principal } from '../../auth/principal.js'
 import { Answers } from '../../platform/http/openapi.js'
 import { LogSearchService } from './log-search.service.js'
@@ -13,6 +14,7 @@ export class LogSearchController {
   constructor(private readonly searches: LogSearchService) {}
 
   @Get()
+  @OwnBounds()
   @ApiOperation({
     summary:
       'Lines that hold a text or match a regular expression (RE2 syntax, linear time). A call ends early after a bounded amount of work: `next` goes on from there',

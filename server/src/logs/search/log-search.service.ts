@@ -26,7 +26,7 @@ export class LogSearchService {
     private readonly reader: LogReader,
     private readonly pool: SearchPool,
   ) {
-    this.gate = new UserGate({ what: 'searches', running: pool.size, runningPerUser: pool.size, waiting: 64, waitingPerUser: 4, waitMs: 15_000 })
+    this.gate = new UserGate({ what: 'searches', running: pool.size, runningPerUser: pool.size, waiting: 64, waitingPerUser: 4, waitMs: 10_000 })
   }
 
   async search(principal: Principal, instanceId: string, query: LogSearchQuery): Promise<LogSearchPage> {

@@ -8,7 +8,7 @@ export type ToThread = { kind: 'begin'; order: SearchOrder } | { kind: 'chunks';
  * What it answers: `begun` or `invalid` to the begin; to chunks and the end any number of `step` and one `done`. `failed` instead of any of them: the search ends, the thread lives on.
  */
 export type FromThread =
-  | { kind: 'ready' }
+  | { kind: 'ready'; threadId: string | undefined }
   | { kind: 'begun' }
   | { kind: 'invalid'; path: string; message: string }
   | ({ kind: 'step' | 'done' } & SearchStep)

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common'
@@ -8,8 +9,10 @@ import type { FromThread, ToThread } from './search-messages.js'
 import type { SearchOrder, SearchStep } from './search-task.js'
 
 const START_MS = 15_000
-/** A thread tells each few milliseconds what it has found, unless one line takes it longer. One that is silent for so long is ended. */
+/** A thread tells each few milliseconds what it has found, unless one line takes it longer. One that is silent for so much of its CPU time is ended, */
 const SILENT_MS = 2_000
+/** or, where that is not known or the machine is too busy to give it any, for so long. */
+const SILENT_AT_MOST_MS = 10_000
 const MEMORY = { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 32 } as const
 
 /** A search was stopped: one line took too long, or all of its memory. */
@@ -70,6 +73,7 @@ export class SearchPool implements OnApplicationShutdown {
 class SearchThread implements Search {
   private readonly worker = new Worker(new URL('./search-thread.js', import.meta.url), { resourceLimits: MEMORY, env: {}, name: 'search' })
   private isReady = false
+  private threadId: string | undefined
   private hasEnded = false
   private waiting: { onMessage: (message: FromThread) => void; onEnd: (error: Error) => void } | undefined
 
@@ -87,8 +91,11 @@ class SearchThread implements Search {
   }
 
   async begin(order: SearchOrder): Promise<void> {
-    if (!this.isReady) await this.ask(undefined, START_MS, ({ kind }) => kind === 'ready')
-    this.isReady = true
+    if (!this.isReady) {
+      const ready = await this.ask(undefined, START_MS, ({ kind }) => kind === 'ready')
+      this.isReady = true
+      this.threadId = ready.kind === 'ready' ? ready.threadId : undefined
+    }
     await this.ask({ kind: 'begin', order }, SILENT_MS, ({ kind }) => kind === 'begun')
   }
 
@@ -127,13 +134,20 @@ class SearchThread implements Search {
         settle()
         reject(error)
       }
+      let heardAt = performance.now()
+      let cpuMs = cpuTimeOf(this.threadId)
       const timer = setTimeout(() => {
+        const used = cpuTimeOf(this.threadId)
+        const isStarved = used !== undefined && cpuMs !== undefined && used - cpuMs < silentMs / 2
+        if (isStarved && performance.now() - heardAt < SILENT_AT_MOST_MS) return void timer.refresh()
         this.hasEnded = true
         onEnd(new SearchStoppedError(`Nothing came from the search thread for ${silentMs} ms`))
       }, silentMs)
       const onMessage = (answer: FromThread): void => {
         if (answer.kind === 'invalid') return onEnd(new ValidationError(answer.path, answer.message.replace(`${answer.path}: `, '')))
         if (answer.kind === 'failed') return onEnd(new AppError('INTERNAL', `The search failed: ${answer.message}`))
+        heardAt = performance.now()
+        cpuMs = cpuTimeOf(this.threadId)
         timer.refresh()
         if (!isLast(answer)) return
         settle()
@@ -148,6 +162,20 @@ class SearchThread implements Search {
   private stop(error: Error): void {
     this.hasEnded = true
     this.waiting?.onEnd(error)
+  }
+}
+
+const TICK_MS = 10
+
+/** CPU time of a thread of this process, in ms; undefined where it is not told. */
+function cpuTimeOf(threadId: string | undefined): number | undefined {
+  if (threadId === undefined) return undefined
+  try {
+    // Its name, in parentheses, may hold blanks; behind it user and system time are the 12th and 13th number.
+    const fields = readFileSync(`/proc/self/task/${threadId}/stat`, 'latin1').split(') ').at(-1)?.split(' ') ?? []
+    return (Number(fields[11]) + Number(fields[12])) * TICK_MS
+  } catch {
+    return undefined // it has just ended, or /proc is not there
   }
 }
 

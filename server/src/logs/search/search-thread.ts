@@ -1,14 +1,17 @@
+import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
+import { basename } from 'node:path'
 import { parentPort } from 'node:worker_threads'
 import { ValidationError } from '@jobtrail/shared/domain/errors'
 import type { FromThread, ToThread } from './search-messages.js'
 import { SearchTask } from './search-task.js'
 
 /** The program of a search thread: one search at a time. Whatever takes too long here is ended from outside. */
-const LOW_PRIORITY = 10
+const LOW_PRIORITY = 5
+const isLinux = process.platform === 'linux'
 
 // Linux gives each thread a priority of its own, and 0 is the calling one; elsewhere it would be the whole server.
-if (process.platform === 'linux') setPriority(0, LOW_PRIORITY)
+if (isLinux) setPriority(0, LOW_PRIORITY)
 
 const port = parentPort
 if (port === null) throw new Error('This file is the program of a worker thread')
@@ -40,4 +43,5 @@ port.on('message', (message: ToThread) => {
     answer({ kind: 'failed', message: error instanceof Error ? error.message : String(error) })
   }
 })
-answer({ kind: 'ready' })
+// "<process>/task/<thread>"
+answer({ kind: 'ready', threadId: isLinux ? basename(readlinkSync('/proc/thread-self')) : undefined })

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { AppError } from '@jobtrail/shared/domain/errors'
@@ -16,6 +17,8 @@ import { RequestValidationPipe } from './validation.js'
 export const HTTP_OPTIONS = { bodyParser: false } as const
 
 const BODY_LIMIT = '1mb'
+/** A client has so long for its first request, and for the headers of each: nobody holds connections by doing nothing, or little. */
+const HEADERS_MS = 20_000
 
 /** All that every route has in common. Called once, before the application is initialised; controllers name their full path (`api/…`). */
 export function configureHttp(app: NestExpressApplication): void {
@@ -28,9 +31,12 @@ export function configureHttp(app: NestExpressApplication): void {
   const server = app.getHttpServer()
   // Longer than load balancers keep idle connections (nginx: 60 s), so that they end them, not we under a request.
   server.keepAliveTimeout = 75_000
-  server.headersTimeout = 80_000
+  server.headersTimeout = HEADERS_MS
   server.requestTimeout = 60_000
+  // headersTimeout begins with the first byte.
+  server.on('connection', (socket: Socket) => socket.setTimeout(HEADERS_MS))
 
+  app.use(endFirstWait)
   app.use(requestContext(logger, app.get(Metrics)))
   app.use(commonHeaders)
   app.use(endConnections(app.get(Shutdown)))
@@ -42,6 +48,12 @@ export function configureHttp(app: NestExpressApplication): void {
   app.useGlobalFilters(new ProblemFilter(logger))
   setupOpenApi(app)
   if (config.staticDir !== undefined) app.use(...staticFiles(config.staticDir, logger))
+}
+
+/** Its first request has come: from now on Node watches the connection. */
+function endFirstWait(request: Request, _response: Response, next: NextFunction): void {
+  request.socket.setTimeout(0)
+  next()
 }
 
 function commonHeaders(_request: Request, response: Response, next: NextFunction): void {

@@ -40,6 +40,12 @@ describe('errors on the API', () => {
     }
   })
 
+  it('of a read that took too long say to narrow it, also while the database answers', () => {
+    const expired = new MongoServerError({ message: 'operation exceeded time limit', code: 50 })
+    expect(outcome(expired)).toMatchObject({ status: 422, code: 'TOO_BROAD', detail: expect.stringContaining('narrow it') })
+    expect(answerTo(expired, { method: 'POST', path: '/api/jobs' }).status).toBe(503)
+  })
+
   it('of ours to hide tell nothing of what happened', () => {
     const hidden = [
       new Error('password is hunter2'),

@@ -6,7 +6,7 @@ import { AppError, ERROR_CODES, type ErrorCode } from '@jobtrail/shared/domain/e
 import { stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { Logger } from '../logging.js'
 import { requestIdOf } from './request-context.js'
-import { isUnavailable } from './unavailable.js'
+import { isTooSlow, isUnavailable } from './unavailable.js'
 
 const UNAVAILABLE_RETRY_MS = 1_000
 
@@ -56,6 +56,10 @@ export class ProblemFilter implements ExceptionFilter {
 export function answerTo(thrown: unknown, request: { method: string; path: string }): Answer {
   if (thrown instanceof AppError) return { status: ERROR_CODES[thrown.code], error: thrown }
   if (thrown instanceof HttpException) return fromHttpException(thrown, request)
+  if (request.method === 'GET' && isTooSlow(thrown)) {
+    const detail = 'Looking through what this asks for takes too long: narrow it, such as to a namespace, a job, a status or a shorter time'
+    return { status: ERROR_CODES.TOO_BROAD, error: new AppError('TOO_BROAD', detail, { cause: thrown }) }
+  }
   if (isUnavailable(thrown)) {
     const error = new AppError('UNAVAILABLE', 'A database that this needs does not answer now: try again', {
       retryAfterMs: UNAVAILABLE_RETRY_MS,

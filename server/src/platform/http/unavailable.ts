@@ -17,6 +17,16 @@ import {
 const MONGODB_AWAY = new Set<unknown>([6, 7, 50, 64, 89, 91, 189, 262, 9001, 10_107, 11_600, 11_602, 13_435, 13_436])
 const REDIS_AWAY = /^(Stream isn't writeable|Connection is closed|Command timed out)/
 
+const MAX_TIME_EXPIRED = 50
+
+/** MongoDB ended the call because it took longer than it may. Of a read that people asked for this says that they asked for too much. */
+export function isTooSlow(error: unknown): boolean {
+  for (let each = error, depth = 0; each instanceof Error && depth < 5; each = each.cause, depth++) {
+    if (each instanceof MongoServerError && each.code === MAX_TIME_EXPIRED) return true
+  }
+  return false
+}
+
 /** The error says that MongoDB or Redis cannot be reached or did not answer in time: the same call may succeed later. */
 export function isUnavailable(error: unknown): boolean {
   for (let each = error, depth = 0; each instanceof Error && depth < 5; each = each.cause, depth++) {
@@ -31,7 +41,9 @@ function isMongoAway(error: MongoError): boolean {
     error instanceof MongoServerSelectionError ||
     error instanceof MongoOperationTimeoutError ||
     error instanceof MongoNotConnectedError ||
-    error instanceof MongoTopologyClosedError
+    error instanceof MongoTopologyClosedError ||
+    // Every connection was in use for too long.
+    error.name === 'MongoWaitQueueTimeoutError'
   )
     return true
   // A bulk write that was cut off by the network or a step-down arrives without write errors.
