@@ -113,6 +113,11 @@ test('a word across the cut of a long line is found once, in the line as the pro
   }
 })
 
+test('a full answer passes over no line of the other side that came within a long one', async () => {
+  const page = await search(serviceWith(['~hit ', '!hit', 'end'], 1), { q: 'hit', limit: '1' })
+  expect([page.matches.map(({ n }) => n), page.next]).toEqual([[0], 1])
+})
+
 test('one side only', async () => {
   const page = await search(serviceWith(['one', '!two', 'three']), { q: '^', mode: 'regex', stream: 'stderr' })
   expect(page.matches.map(({ n }) => n)).toEqual([1])

@@ -84,9 +84,10 @@ export class SearchTask {
     }
     for (const piece of chunk.lines) {
       if (piece.n < query.from) continue
-      for (const line of this.joiner.add(piece)) {
+      const lines = this.joiner.add(piece)
+      for (const [i, line] of lines.entries()) {
         if (query.stream === undefined || isOnSide(line.flags, query.stream)) this.searchLine(chunk, line)
-        this.reached = line.n + line.pieces
+        this.reached = lines[i + 1]?.n ?? this.joiner.next
         const now = this.now()
         this.isFull = this.count >= query.limit || this.bytes >= MAX_ANSWER_BYTES || now > this.deadline
         if (this.isFull) return
