@@ -1,11 +1,14 @@
+import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Assignment } from '@jobtrail/shared/protocol/worker'
 import { Cgroups } from '../guard/cgroups.js'
 import { GuardClient } from '../guard/guard-client.js'
 import type { AttemptGroup } from '../guard/kill-pass.js'
+import { MarkerReader } from '../guard/markers.js'
 import { isAlive } from '../guard/processes.js'
 import { Reaper } from '../guard/reaper.js'
 import { sampleAssignment, sampleContext, silentLog, temporaryFolder } from '../testing/samples.js'
@@ -208,5 +211,19 @@ describe('shell', () => {
     expect(() => start({ processor: { kind: 'shell', command: 'true', args: ['a\0b'] } })).toThrow('null bytes')
     await until(() => descriptors() <= before)
     expect(readdirSync(join(folder.path, 'runs-failing'))).toEqual(['pipes'])
+  })
+
+  it.runIf(isLinux)('with any number of free descriptors runs or fails, and leaves no process, descriptor or folder behind', async () => {
+    const dist = fileURLToPath(new URL('../../dist', import.meta.url))
+    const fixture = fileURLToPath(new URL('../testing/few-descriptors.mjs', import.meta.url))
+    const command = 'ulimit -n 256; exec "$0" "$@"'
+    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', command, process.execPath, fixture, dist, join(folder.path, 'few')])
+    const { outcomes, ...rest } = JSON.parse(stdout) as { outcomes: string[] }
+    expect(rest).toEqual({ leaked: 0, runs: ['pipes'] })
+    expect([outcomes[0], outcomes.at(-1)]).toEqual(['refused', 'ran'])
+    const keys = new Set(outcomes.map((_, n) => `few-descriptors_0_${n}`))
+    const pids = readdirSync('/proc').map(Number).filter(Number.isInteger)
+    const markers = new MarkerReader(keys)
+    expect(pids.filter((pid) => markers.keyOf(pid) !== undefined && isAlive(pid))).toEqual([])
   })
 })

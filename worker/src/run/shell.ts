@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, statSync } from 'node:fs'
+import { closeSync, openSync, statSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Processor } from '@jobtrail/shared/api/jobs'
@@ -23,6 +23,8 @@ type ShellProcessor = Extract<Processor, { kind: 'shell' }>
 const LEFTOVER_GRACE_MS = 5_000
 /** How long an end is held back while something of the attempt does not die of SIGKILL. */
 const KILL_BOUND_MS = 60_000
+/** More than a spawn needs at a time, with its pipes and what is read of the process at once. */
+const SPAWN_DESCRIPTORS = 12
 /** Beside the attempts' folders, and no attempt's key. */
 const PIPES_FOLDER = 'pipes'
 
@@ -154,6 +156,7 @@ class ShellExecution implements Execution {
     const command = commandOf(this.processor, this.folder.script)
     this.checkCommand(command.file, env['PATH'] ?? '/usr/bin:/bin')
     const { file, args } = markedCommand(key, command.file, command.args)
+    checkDescriptors()
     return spawn(file, args, {
       detached: true,
       stdio: ['ignore', stdoutFd, stderrFd, 'pipe', ...(this.talk === undefined ? [] : ['ipc' as const])],
@@ -188,6 +191,7 @@ class ShellExecution implements Execution {
       this.broken = `The worker could not look after the process: ${describeError(error)}`
       options.log.error({ err: error, attempt: context.key }, 'a process was started but cannot be looked after; killing it')
       for (const readable of readables) readable.destroy()
+      gateOf(child)?.destroy()
       this.kill()
     }
   }
@@ -312,10 +316,26 @@ class ShellExecution implements Execution {
   }
 }
 
+/** Node loses descriptors for good when a spawn runs out of them in the middle: so it is looked before whether there are enough. */
+function checkDescriptors(): void {
+  const opened: number[] = []
+  try {
+    while (opened.length < SPAWN_DESCRIPTORS) opened.push(openSync('/dev/null', 'r'))
+  } finally {
+    for (const fd of opened) closeSync(fd)
+  }
+}
+
+/** Where the process waits. Node has made none when it had no descriptor left. */
+function gateOf({ stdio }: ChildProcess): Socket | undefined {
+  const gate = (stdio as ChildProcess['stdio'] | undefined)?.[3]
+  return gate instanceof Socket ? gate : undefined
+}
+
 /** Lets the process become the command. */
 function openGate(child: ChildProcess): void {
-  const gate = child.stdio[3]
-  if (!(gate instanceof Socket)) throw new TypeError('the process has no descriptor to wait at')
+  const gate = gateOf(child)
+  if (gate === undefined) throw new TypeError('the process has no descriptor to wait at')
   // It ended before it read: its exit tells.
   gate.on('error', () => undefined)
   gate.end('\n')
