@@ -179,13 +179,15 @@ describe('a worker', () => {
     const file = join(folder, 'token')
     writeFileSync(file, token, { mode: 0o600 })
     // However it is given: by variable, by argument (seen by every user otherwise), by file.
-    const script = 'for f in environ cmdline; do for p in /proc/[0-9]*; do tr "\\0" "\\n" < $p/$f 2> /dev/null; done; done | grep -c "$NEEDLE_A$NEEDLE_B"; true'
+    const script =
+      'exec 2> /dev/null; for f in environ cmdline; do for p in /proc/[0-9]*; do tr "\\0" "\\n" < $p/$f; done; done | grep -c "$NEEDLE_A$NEEDLE_B"; true'
     const half = token.length >> 1
     for (const args of [[], ['--token', token], ['--token-file', file]]) {
       const group = uniqueName('scrubbed')
       const given = args[0] === '--token-file' ? '' : token
       const worker = await cluster().addWorker({ token: given, args: [...args, '--group', group] })
-      const params = { env: { NEEDLE_A: token.slice(0, half), NEEDLE_B: token.slice(half) } }
+      // The brackets keep grep from finding its own pattern.
+      const params = { env: { NEEDLE_A: token.slice(0, half), NEEDLE_B: `[${token.charAt(half)}]${token.slice(half + 1)}` } }
       const job = shellJob(script, { routing: { group }, processor: { kind: 'shell', script, ...params } })
       const { instanceId } = await createAndRun(api, job)
       expect(await waitForSealed(api, instanceId)).toMatchObject({ status: 'SUCCEEDED' })
