@@ -1,6 +1,7 @@
+import { existsSync, readFileSync } from 'node:fs'
 import { ApiClient } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
-import { type UserView, WorkerTokenCreated } from '@jobtrail/shared/api/auth'
+import { AuditPage, type UserView, WorkerTokenCreated } from '@jobtrail/shared/api/auth'
 import { WorkerPage } from '@jobtrail/shared/api/cluster'
 import { FollowDenied } from '@jobtrail/shared/api/logs'
 import { CONSOLE_NAMESPACE } from '@jobtrail/shared/protocol/console'
@@ -9,9 +10,10 @@ import { describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import { createAndRun, createJob, getInstance, runJob, shellJob, uniqueName, waitForInstance, waitForSealed } from '../support/factories.js'
 import { Gate } from '../support/gate.js'
+import { copyAsOld, countStored } from '../support/old-runs.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
 
-const cluster = useCluster({ servers: 2, workers: 1 })
+const cluster = useCluster({ servers: 2, workers: 1, serverEnv: { JOBTRAIL_LEASE_MS: '3000' } })
 const PASSWORD = 'a-good-password'
 
 /** A viewer of `default`, signed in. */
@@ -171,5 +173,77 @@ describe('a revoked worker token', () => {
     const { token } = await api.post<{ token: string }>('/api/api-tokens', { namespace: 'default', name: uniqueName('token'), role: 'admin' })
     const minting = new ApiClient(cluster().url, token).post('/api/worker-tokens', { namespace: 'default', name: uniqueName('token') })
     await expect(minting).rejects.toMatchObject({ status: 403, code: 'FORBIDDEN' })
+  })
+})
+
+describe('a removed namespace', () => {
+  const OLD_RUNS = 1_000
+
+  test('is deleted with all that was in it, over a kill of all servers; its name is free when that is done, and a later one shows nothing of it', async () => {
+    const admin = await cluster().api()
+    const db = await cluster().database()
+    const namespace = uniqueName('ns')
+    await admin.post('/api/namespaces', { name: namespace })
+    const username = uniqueName('user')
+    const user = await admin.post<UserView>('/api/users', { username, password: PASSWORD, grants: { [namespace]: 'admin' } })
+    const api = await ApiClient.login(cluster().url, username, PASSWORD)
+    const worker = await cluster().addWorker({ token: await cluster().createWorkerToken(namespace) })
+    const pidFile = `${cluster().dir}/${namespace}.pid`
+    const done = await createAndRun(api, shellJob('echo "a line"', { namespace, params: { customer: 'old' } }))
+    await waitForSealed(api, done.instanceId)
+    const running = await createAndRun(api, shellJob(`trap '' TERM; echo $$ > ${pidFile}.new; mv ${pidFile}.new ${pidFile}; sleep 600`, { namespace }))
+    const waiting = await createAndRun(api, shellJob('true', { namespace, routing: { tags: ['nobody-has-it'] } }))
+    const old = await copyAsOld(db, done.instanceId, OLD_RUNS, { namespace, madeAgo: 3 })
+    await waitFor(() => existsSync(pidFile), { ...within, what: 'the run to be running' })
+    for (const { job } of [done, running, waiting]) await api.delete(`/api/jobs/${job.id}`)
+
+    await admin.delete(`/api/namespaces/${namespace}`)
+    await expect(admin.post('/api/namespaces', { name: namespace })).rejects.toMatchObject({
+      status: 409,
+      body: { detail: expect.stringContaining('still being deleted') },
+    })
+    await expect(admin.delete(`/api/namespaces/${namespace}`)).rejects.toMatchObject({ status: 404 })
+    await waitFor(async () => (await db.collection('instances').countDocuments({ namespace })) < OLD_RUNS, { ...within, what: 'some to be deleted' })
+    await Promise.all(cluster().servers.map((server) => server.kill()))
+    await Promise.all(cluster().servers.map((server) => server.start()))
+    await waitFor(
+      async () => {
+        const answer = await admin.raw('POST', '/api/namespaces', { body: { name: namespace } })
+        await answer.arrayBuffer()
+        if (answer.status !== 201 && ![409, 502, 503].includes(answer.status)) throw new Error(`the name is neither taken nor free: ${answer.status}`)
+        return answer.status === 201
+      },
+      { timeoutMs: 60_000, intervalMs: 200, what: 'the name to be free' },
+    )
+
+    const ids = [done, running, waiting].map(({ instanceId }) => instanceId)
+    expect(await countStored(db, [...ids, ...old])).toEqual({ instances: 0, attempts: 0, streams: 0, chunks: 0 })
+    for (const name of ['jobs', 'job_revisions', 'workers', 'worker_tokens', 'api_tokens', 'retention_revisits'])
+      expect(await db.collection(name).countDocuments({ namespace }), name).toBe(0)
+    const pid = Number(readFileSync(pidFile, 'utf8'))
+    await waitFor(() => !existsSync(`/proc/${pid}`), { ...within, what: 'the process of the run to be ended' })
+    await worker.stop()
+
+    await admin.patch(`/api/users/${user.id}`, { grants: { [namespace]: 'admin' } })
+    expect(await api.get(`/api/instances?namespace=${namespace}`)).toMatchObject({ items: [] })
+    expect(await api.get(`/api/workers?namespace=${namespace}`)).toMatchObject({ items: [] })
+    for (const id of ids) await expect(api.get(`/api/instances/${id}`)).rejects.toMatchObject({ status: 404 })
+    const actions = async (as: ApiClient): Promise<string[]> =>
+      (await as.get(`/api/audit?namespace=${namespace}&limit=200`, AuditPage)).items.map(({ action }) => action)
+    expect(await actions(api)).toEqual(['namespace.create'])
+    expect(await actions(admin)).toEqual(expect.arrayContaining(['job.create', 'namespace.delete']))
+  })
+
+  test('that was removed by a former version, which left its data, is deleted after the upgrade', async () => {
+    const db = await cluster().database()
+    const namespace = uniqueName('ns')
+    const { instanceId } = await createAndRun(await cluster().api(), shellJob('echo "a line"'))
+    await waitForSealed(await cluster().api(), instanceId)
+    const old = await copyAsOld(db, instanceId, 3, { namespace, madeAgo: 3 })
+    await cluster().server(1).stop()
+    await db.collection('migrations').deleteMany({})
+    await cluster().server(1).start()
+    await waitFor(async () => (await countStored(db, old))['instances'] === 0, { ...within, what: 'what was left to be deleted' })
+    expect(await countStored(db, [instanceId])).toMatchObject({ instances: 1, chunks: 1 })
   })
 })

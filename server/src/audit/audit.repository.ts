@@ -10,6 +10,8 @@ export type AuditDocument = Omit<AuditRecord, 'id' | 'at'> & { _id: string; at: 
 /** The place in the list, newest first, after which a page begins. */
 export type AuditPosition = { at: Date; id: string }
 export type AuditFilter = {
+  /** Since when, by namespace: what is older is of a former namespace of the same name. undefined: all there is, of whatever namespace. */
+  since?: ReadonlyMap<string, Date>
   namespace?: string | { $in: string[] }
   actor?: string | undefined
   action?: string | undefined
@@ -65,11 +67,21 @@ export class AuditRepository implements OnModuleInit {
     }
   }
 
+  /** When the namespaces were made. (The namespaces' own feature records its changes here: it cannot be asked.) */
+  async createdAt(namespaces: readonly string[]): Promise<Map<string, Date>> {
+    const found = await this.mongo
+      .collection<{ _id: string; createdAt: Date }>('namespaces')
+      .find({ _id: { $in: [...namespaces] } }, { projection: { createdAt: 1 } })
+      .toArray()
+    return new Map(found.map(({ _id, createdAt }) => [_id, createdAt]))
+  }
+
   /** Newest first. `from` is within, `to` is not. */
   list(filter: AuditFilter, options: { after?: AuditPosition | undefined; limit: number }): Promise<AuditDocument[]> {
-    const { actor, action, targetId, from, to, namespace } = filter
+    const { actor, action, targetId, from, to, namespace, since } = filter
     const conditions: Filter<AuditDocument>[] = []
     if (namespace !== undefined) conditions.push({ namespace })
+    if (since !== undefined) conditions.push({ $or: [...since].map(([name, at]) => ({ namespace: name, at: { $gte: at } })) })
     if (actor !== undefined) conditions.push({ actor })
     if (action !== undefined) conditions.push({ action })
     if (targetId !== undefined) conditions.push({ 'target.id': targetId })

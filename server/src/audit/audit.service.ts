@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common'
 import type { ClientSession } from 'mongodb'
 import { v7 as uuidv7 } from 'uuid'
 import { z } from 'zod'
-import type { AuditPage, AuditQuery, AuditRecord } from '@jobtrail/shared/api/auth'
+import { ALL_NAMESPACES, type AuditPage, type AuditQuery, type AuditRecord } from '@jobtrail/shared/api/auth'
 import { Id, Timestamp } from '@jobtrail/shared/api/common'
 import type { Principal } from '../auth/principal.js'
 import { Batcher } from '../platform/batcher.js'
@@ -56,16 +56,33 @@ export class AuditService {
     await (session === undefined ? this.records.insertOnce(documents) : this.records.insert(documents, session))
   }
 
-  /** For admins: of the namespaces that they are admin in; what belongs to none, for those who are admin in all. */
+  /**
+   * For admins: of the namespaces that they are admin in; what belongs to none, and to removed namespaces (also where there is one of the same name now), for those who are
+   * admin in all.
+   */
   async list(principal: Principal, query: AuditQuery): Promise<AuditPage> {
     const namespaces = principal.namespaceFilter(query.namespace, 'admin')
+    const since = await this.sinceOf(principal, namespaces)
+    if (since?.size === 0) return { items: [], next: null }
     const cursor = query.cursor === undefined ? undefined : decodeCursor(AuditCursor, query.cursor)
     const date = (text: string | undefined): Date | undefined => (text === undefined ? undefined : new Date(text))
     const rows = await this.records.list(
-      { ...namespaces, actor: query.actor, action: query.action, targetId: query.targetId, from: date(query.from), to: date(query.to) },
+      {
+        ...(since === undefined ? namespaces : { since }),
+        actor: query.actor,
+        action: query.action,
+        targetId: query.targetId,
+        from: date(query.from),
+        to: date(query.to),
+      },
       { after: cursor === undefined ? undefined : { at: new Date(cursor.at), id: cursor.id }, limit: query.limit + 1 },
     )
     return toPage(rows, query.limit, toRecord, (last) => ({ at: last.at.toISOString(), id: last._id }))
+  }
+
+  private async sinceOf(principal: Principal, { namespace }: ReturnType<Principal['namespaceFilter']>): Promise<Map<string, Date> | undefined> {
+    if (namespace === undefined || principal.can(ALL_NAMESPACES, 'admin')) return undefined
+    return this.records.createdAt(typeof namespace === 'string' ? [namespace] : namespace.$in)
   }
 
   private async insertBatch(documents: AuditDocument[]): Promise<undefined[]> {

@@ -47,6 +47,6 @@ import { UsersService } from './users/users.service.js'
     WorkerTokensRepository,
     WorkerTokensService,
   ],
-  exports: [AuthService, LiveRights, NamespacesService, WorkerTokensService],
+  exports: [AuthService, LiveRights, NamespacesService, NamespacesRepository, WorkerTokensService, WorkerTokensRepository],
 })
 export class AuthModule {}

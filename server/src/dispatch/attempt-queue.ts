@@ -112,6 +112,12 @@ export class AttemptQueue implements OnApplicationShutdown {
     )
   }
 
+  /** Removes all that Redis knows of a route. */
+  async forget(route: string): Promise<void> {
+    if (!this.redis.isReady) throw new Error('Redis is away')
+    await withTimeout(this.queue(route).obliterate({ force: true }), ANSWER_TIMEOUT_MS, 'Redis did not forget a queue in time')
+  }
+
   /** Takes jobs of a route by `getNextJob({block: false})`; runs nothing by itself. Whoever opens it closes it. */
   openConsumer(route: string): Worker<unknown, string> {
     const consumer = new Worker<unknown, string>(bullName(route), null, {

@@ -27,6 +27,8 @@ const UNFINISHED_FIELDS = { namespace: 1, route: 1, priority: 1, attempt: 1, cre
 const SWEEP_QUERY_MS = 5_000
 /** A reply of MongoDB is decoded in one go: with results of up to 64 KiB this keeps it to a few milliseconds. */
 const RESULTS_AT_ONCE = 25
+/** Later than any that can be stored. */
+const LAST_DATE = new Date(8.64e15)
 const END = { status: 1, finishedAt: 1, attempt: 1 } as const
 
 @Injectable()
@@ -103,6 +105,11 @@ export class InstancesRepository implements OnModuleInit {
     const left = await this.collection.find({ _id: { $in: [...ids] } }, { projection: { _id: 1 }, session }).toArray()
     const kept = new Set(left.map(({ _id }) => _id))
     return ids.filter((id) => !kept.has(id))
+  }
+
+  /** Deletes those that have ended, and answers which of `ids` are not there any more. */
+  async deleteFinished(ids: readonly string[], session: ClientSession): Promise<string[]> {
+    return this.deleteEnded(ids, LAST_DATE, session)
   }
 
   /** Newest first, without params, and without results unless they are asked for. */
@@ -227,10 +234,10 @@ export class InstancesRepository implements OnModuleInit {
     return modifiedCount === 1
   }
 
-  /** WAITING → CANCELLED for some of a job; their IDs as far as they were WAITING. Empty: none is left. */
-  async cancelSomeWaiting(jobId: string, at: Date, error: string): Promise<string[]> {
+  /** WAITING → CANCELLED for some of a job or namespace; their IDs as far as they were WAITING. Empty: none is left. */
+  async cancelSomeWaiting(of: { jobId: string } | { namespace: string }, at: Date, error: string): Promise<string[]> {
     const found = await this.collection
-      .find({ jobId, status: 'WAITING' }, { projection: { _id: 1 } })
+      .find({ ...of, status: 'WAITING' }, { projection: { _id: 1 } })
       .limit(CANCEL_BATCH)
       .toArray()
     const ids = found.map(({ _id }) => _id)
@@ -246,6 +253,21 @@ export class InstancesRepository implements OnModuleInit {
 
   async hasUnfinished(jobId: string): Promise<boolean> {
     return (await this.collection.findOne({ jobId, status: { $in: UNFINISHED } }, { projection: { _id: 1 } })) !== null
+  }
+
+  /** Those of a namespace that run; first those that nobody has asked to end. */
+  async findRunning(namespace: string, limit: number): Promise<{ id: string; isCancelled: boolean }[]> {
+    const found = await this.collection
+      .find({ status: 'RUNNING', namespace }, { projection: { cancelRequestedAt: 1 } })
+      .sort({ cancelRequestedAt: 1 })
+      .limit(limit)
+      .toArray()
+    return found.map(({ _id, cancelRequestedAt }) => ({ id: _id, isCancelled: cancelRequestedAt !== null }))
+  }
+
+  /** Routes of some instances. */
+  routesOf(ids: readonly string[]): Promise<string[]> {
+    return this.collection.distinct('route', { _id: { $in: [...ids] } })
   }
 
   /** RUNNING stays so until the worker reports the end; false when it is not RUNNING. */

@@ -31,6 +31,7 @@ import { RevisitsRepository } from './revisits.repository.js'
 export type InstanceRef = { id: string; namespace: string; status: InstanceStatus; attempt: number }
 export type Created = { instanceId: string; created: boolean }
 
+const END_AT_A_TIME = 200
 const EMPTY_LOG = { state: 'open' as const, lines: 0, bytes: 0 }
 
 /** Makes, shows, cancels and retries instances. */
@@ -133,10 +134,20 @@ export class InstancesService {
   /** Cancels what waits of a job; what runs goes on. */
   async cancelWaitingOf(jobId: string, error: string): Promise<void> {
     for (;;) {
-      const ids = await this.repository.cancelSomeWaiting(jobId, this.clock.date(), error)
+      const ids = await this.repository.cancelSomeWaiting({ jobId }, this.clock.date(), error)
       if (ids.length === 0) return
       for (const instanceId of ids) this.signals.send('log', instanceId, { instanceId })
     }
+  }
+
+  /** Ends what is left in a namespace that was removed, some at a time: true when nothing waits or runs there any more. */
+  async endSomeOf(namespace: string, error: string): Promise<boolean> {
+    const at = this.clock.date()
+    const cancelled = await this.repository.cancelSomeWaiting({ namespace }, at, error)
+    for (const instanceId of cancelled) this.signals.send('log', instanceId, { instanceId })
+    const running = await this.repository.findRunning(namespace, END_AT_A_TIME)
+    for (const { id, isCancelled } of running) if (!isCancelled) await this.cancelRunning(id, at)
+    return cancelled.length === 0 && running.length === 0
   }
 
   /** Whether the job has an instance that waits or runs. */

@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection } from 'mongodb'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { deleteSome } from '../platform/delete-some.js'
 import { Mongo } from '../platform/mongo.js'
 
 /** `_id` is the instance's ID. */
@@ -31,6 +32,11 @@ export class RevisitsRepository implements OnModuleInit {
       instanceIds.map((id) => ({ replaceOne: { filter: { _id: id }, replacement: { namespace, at }, upsert: true } })),
       { ordered: false },
     )
+  }
+
+  /** Some of a namespace that was removed; how many. */
+  deleteSomeOf(namespace: string): Promise<number> {
+    return deleteSome(this.collection, { namespace })
   }
 
   /** Those that are to be looked at by `now`, the longest waiting first. */

@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection } from 'mongodb'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { deleteSome } from '../platform/delete-some.js'
 import { Mongo } from '../platform/mongo.js'
 import { type PageRows, readPage } from '../platform/read-page.js'
 import type { Reads } from '../platform/reads.js'
@@ -21,11 +22,17 @@ export class JobRevisionsRepository implements OnModuleInit {
     await ensureCollection(this.mongo.db, {
       name: 'job_revisions',
       fields: { _id: 'object', namespace: 'string', definition: 'object', changedAt: 'date', changedBy: 'string' },
+      indexes: [{ key: { namespace: 1 } }],
     })
   }
 
   async insert(revision: JobRevisionDocument, session: ClientSession): Promise<void> {
     await this.collection.insertOne(revision, { session })
+  }
+
+  /** Some of a namespace that was removed; how many. */
+  deleteSomeOf(namespace: string): Promise<number> {
+    return deleteSome(this.collection, { namespace })
   }
 
   find(jobId: string, revision: number): Promise<JobRevisionDocument | null> {

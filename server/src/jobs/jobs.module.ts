@@ -16,6 +16,6 @@ import { TriggersController } from './triggers.controller.js'
   imports: [AuthModule, InstancesModule],
   controllers: [JobsController, TriggersController],
   providers: [JobsRepository, JobRevisionsRepository, JobRevisionsService, JobsService, JobQueriesService, JobScheduleService, RemovedJobsRepository],
-  exports: [JobsService, JobScheduleService, RemovedJobsRepository],
+  exports: [JobsService, JobRevisionsRepository, JobScheduleService, RemovedJobsRepository],
 })
 export class JobsModule {}

@@ -43,12 +43,20 @@ export class Removal {
     return { runs: new Set(await this.removeRuns(old, new Date(now - (retention.runsDays ?? 0) * DAY_MS))), logs }
   }
 
+  /** Removes runs that have ended, whatever they are: their namespace was removed. */
+  async removeAll(runs: readonly RunEnd[]): Promise<void> {
+    await this.logs.expire(runs.flatMap((run) => keysOf(run)))
+    await this.removeRuns(runs, undefined)
+  }
+
   /** All but those that began anew meanwhile. */
-  private async removeRuns(runs: readonly RunEnd[], endedBefore: Date): Promise<string[]> {
+  private async removeRuns(runs: readonly RunEnd[], endedBefore: Date | undefined): Promise<string[]> {
     if (runs.length === 0) return []
     const ids = runs.map(({ _id }) => _id)
     const gone = await this.mongo.transaction(async (session) => {
-      const removed = new Set(await this.instances.deleteEnded(ids, endedBefore, session))
+      const removed = new Set(
+        endedBefore === undefined ? await this.instances.deleteFinished(ids, session) : await this.instances.deleteEnded(ids, endedBefore, session),
+      )
       const keys = runs.filter(({ _id }) => removed.has(_id)).flatMap((run) => [...keysOf(run), unclaimedOf(run)])
       await this.attempts.delete(keys, session)
       await this.logs.forget(keys, session)

@@ -12,3 +12,11 @@ export class RetentionLock extends RedisLock {
     super(redis, config, 'retention', Math.max(SHORTEST_MS, config.retentionSweepMs))
   }
 }
+
+/** As {@link RetentionLock}, for what was in removed namespaces. A server that died holds it this long. */
+@Injectable()
+export class NamespaceRemovalLock extends RedisLock {
+  constructor(@Inject(CONFIG) config: Config, redis: RedisConnections) {
+    super(redis, config, 'namespace-removal', 4_000)
+  }
+}

@@ -25,6 +25,11 @@ export class RetentionProgressRepository implements OnModuleInit {
     return { runs: found?.runs ?? '', logs: found?.logs ?? '' }
   }
 
+  /** Of a namespace that was removed. */
+  async forget(namespace: string): Promise<void> {
+    await this.collection.deleteOne({ _id: namespace })
+  }
+
   /** Never back, whichever server comes last. */
   async advance(namespace: string, walk: keyof Progress, to: string): Promise<void> {
     await this.collection.updateOne({ _id: namespace }, { $max: { [walk]: to } }, { upsert: true })

@@ -1,12 +1,19 @@
 import { Module } from '@nestjs/common'
 import { AuthModule } from '../auth/auth.module.js'
+import { QueueModule } from '../dispatch/queue.module.js'
 import { InstancesModule } from '../instances/instances.module.js'
+import { JobsModule } from '../jobs/jobs.module.js'
 import { LogStorageModule } from '../logs/log-storage.module.js'
+import { WorkersModule } from '../workers/workers.module.js'
+import { NamespaceRemoval } from './namespace-removal.service.js'
 import { Removal } from './removal.service.js'
-import { RetentionLock } from './retention-lock.js'
+import { NamespaceRemovalLock, RetentionLock } from './retention-lock.js'
 import { RetentionProgressRepository } from './retention-progress.repository.js'
 import { RetentionService } from './retention.service.js'
 
-/** How long runs and logs are kept. */
-@Module({ imports: [AuthModule, InstancesModule, LogStorageModule], providers: [RetentionLock, RetentionProgressRepository, Removal, RetentionService] })
+/** How long runs and logs are kept, and what becomes of those of a removed namespace. */
+@Module({
+  imports: [AuthModule, InstancesModule, JobsModule, LogStorageModule, QueueModule, WorkersModule],
+  providers: [RetentionLock, NamespaceRemovalLock, RetentionProgressRepository, Removal, RetentionService, NamespaceRemoval],
+})
 export class RetentionModule {}

@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection, Filter } from 'mongodb'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { deleteSome } from '../platform/delete-some.js'
 import { Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
 
@@ -115,6 +116,11 @@ export class WorkersRepository implements OnModuleInit {
 
   async disconnected(id: string, connectionId: string): Promise<void> {
     await this.collection.updateOne({ _id: id, connectionId }, { $set: { serverId: null, connectionId: null, freeSlots: 0 } })
+  }
+
+  /** Some of a namespace that was removed; how many. */
+  deleteSomeOf(namespace: string): Promise<number> {
+    return deleteSome(this.collection, { namespace })
   }
 
   list(filter: Filter<WorkerDocument>, limit: number): Promise<WorkerDocument[]> {

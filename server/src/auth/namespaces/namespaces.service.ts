@@ -19,7 +19,6 @@ import { isDuplicateKey, Mongo } from '../../platform/mongo.js'
 import { SignalBus } from '../../platform/signals.js'
 import type { Principal } from '../principal.js'
 import { ApiTokensRepository } from '../tokens/api-tokens.repository.js'
-import { WorkerTokensRepository } from '../tokens/worker-tokens.repository.js'
 import { UsersRepository } from '../users/users.repository.js'
 import { type NamespaceDocument, NamespacesRepository } from './namespaces.repository.js'
 
@@ -32,7 +31,6 @@ export class NamespacesService {
     private readonly namespaces: NamespacesRepository,
     private readonly users: UsersRepository,
     private readonly apiTokens: ApiTokensRepository,
-    private readonly workerTokens: WorkerTokensRepository,
     private readonly audit: AuditService,
     private readonly signals: SignalBus,
   ) {}
@@ -54,8 +52,11 @@ export class NamespacesService {
         await this.audit.record({ principal, action: 'namespace.create', namespace: input.name, target: targetOf(input.name) }, session)
       })
     } catch (error) {
-      if (isDuplicateKey(error)) throw new AppError('NAME_TAKEN', `There is a namespace ${input.name} already`, { cause: error })
-      throw error
+      if (!isDuplicateKey(error)) throw error
+      const message = (await this.namespaces.isRemoved(input.name))
+        ? `The runs and logs of the former namespace ${input.name} are still being deleted: the name is free when that is done`
+        : `There is a namespace ${input.name} already`
+      throw new AppError('NAME_TAKEN', message, { cause: error })
     }
     return toView(namespace)
   }
@@ -91,20 +92,21 @@ export class NamespacesService {
     return (await this.namespaces.findWithRetention()).map(({ _id, retention }) => ({ namespace: _id, retention: retention ?? KEEP_FOR_EVER }))
   }
 
-  /** Only one without jobs. Its tokens and the roles in it go too, so that they mean nothing in a later one of the same name. */
+  /**
+   * Only one without jobs. It is gone at once, with its API tokens and the roles in it; what ran in it and its worker tokens are deleted afterwards (`NamespaceRemoval`).
+   * Until then its name is taken, so that a later one of the same name shows nothing of it.
+   */
   async delete(principal: Principal, name: string): Promise<void> {
     if (principal.roleIn(name) === undefined) throw new NotFoundError('namespace', name)
     if (!principal.can(ALL_NAMESPACES, 'admin')) throw new ForbiddenError('This needs the role admin in all namespaces')
     await this.mongo.transaction(async (session) => {
-      if (!(await this.namespaces.delete(name, session))) throw new NotFoundError('namespace', name)
+      if (!(await this.namespaces.markRemoved(name, this.clock.date(), session))) throw new NotFoundError('namespace', name)
       if (await this.namespaces.hasJobs(name, session)) throw new AppError('NOT_ALLOWED_IN_STATE', `Namespace ${name} has jobs: remove them first`)
       await this.users.withdrawGrants(name, session)
       await this.apiTokens.deleteOfNamespace(name, session)
-      await this.workerTokens.deleteOfNamespace(name, session)
       await this.audit.record({ principal, action: 'namespace.delete', namespace: name, target: targetOf(name) }, session)
     })
     this.signals.send('rights', '', {})
-    this.signals.send('workerTokens', '', {})
   }
 }
 

@@ -66,7 +66,8 @@ export class WorkerTokensRepository implements OnModuleInit {
     return (await this.tokens.updateOne({ _id: id, revokedAt: null }, { $set: { revokedAt: now } }, { session })).modifiedCount > 0
   }
 
-  async deleteOfNamespace(namespace: string, session: ClientSession): Promise<void> {
-    await this.tokens.deleteMany({ namespace }, { session })
+  /** How many. */
+  async deleteOfNamespace(namespace: string): Promise<number> {
+    return (await this.tokens.deleteMany({ namespace })).deletedCount
   }
 }

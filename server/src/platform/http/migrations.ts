@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
 import type { Db } from 'mongodb'
 import { Logger } from '../logging.js'
 import { isDuplicateKey } from '../mongo.js'
@@ -10,7 +11,19 @@ export type Migration = { name: string; run: (db: Db) => Promise<void> }
 export const MIGRATIONS: readonly Migration[] = [
   // It also held cancelled runs, which stayed first in it for ever. The repository makes one that does not.
   { name: '2026-11-27 drop the index of unqueued instances', run: (db) => dropIndex(db, 'instances', 'dueAt_1') },
+  { name: '2026-11-27 data of removed namespaces', run: noteRemovedNamespaces },
 ]
+
+/** Before namespaces were removed with what was in them, it stayed: it is deleted now, unless there is one of the same name again. */
+async function noteRemovedNamespaces(db: Db): Promise<void> {
+  const namespaces = db.collection<{ _id: string; description: string; createdAt: Date; removedAt?: Date }>('namespaces')
+  // By status: then it is answered from the index, however many runs there are.
+  const ofRuns = await Promise.all(INSTANCE_STATUSES.map((status) => db.collection('instances').distinct('namespace', { status })))
+  const ofJobs = await db.collection('job_revisions').distinct('namespace')
+  const now = new Date()
+  for (const name of new Set([...ofRuns.flat(), ...ofJobs].filter((each): each is string => typeof each === 'string')))
+    await namespaces.updateOne({ _id: name }, { $setOnInsert: { description: '', createdAt: now, removedAt: now } }, { upsert: true })
+}
 
 type MigrationDocument = { _id: string; appliedAt: Date }
 type LockDocument = { _id: string; owner: string; expiresAt: Date }
