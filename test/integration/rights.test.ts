@@ -13,7 +13,7 @@ import { Gate } from '../support/gate.js'
 import { copyAsOld, countStored } from '../support/old-runs.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
 
-const cluster = useCluster({ servers: 2, workers: 1, serverEnv: { JOBTRAIL_LEASE_MS: '3000' } })
+const cluster = useCluster({ servers: 2, workers: 1, serverEnv: { JOBTRAIL_LEASE_MS: '8000' } })
 const PASSWORD = 'a-good-password'
 
 /** A viewer of `default`, signed in. */
