@@ -148,7 +148,7 @@ describe('runs of a job with maxConcurrent', () => {
     const waiting: { id: string; priority: number }[] = []
     for (const priority of [0, 5, -5, 0]) {
       job = await api.patch(`/api/jobs/${job.id}`, { revision: job.revision, priority }, JobView)
-      const ids = await Promise.all(Array.from({ length: 20 }, (_, i) => runJob(api.at(cluster().server(i % 2).url), job.id)))
+      const ids = await Promise.all(Array.from({ length: 8 }, (_, i) => runJob(api.at(cluster().server(i % 2).url), job.id)))
       waiting.push(...ids.map((id) => ({ id, priority })))
     }
     gate.openAll()
@@ -179,10 +179,12 @@ describe('a worker that does not answer', () => {
   test('holds up no run of another group, on the same server', async () => {
     const api = await cluster().api()
     const frozen = await addWorker('frozen', 0)
+    // So that the runs of the other group have to go through the same server.
+    const elsewhere = (await workersOf('workers')).find(({ serverId }) => serverId === cluster().server(1).name)
+    await api.post(`/api/workers/${elsewhere?.id}/drain`)
     const [slow, quick] = await Promise.all(['frozen', 'workers'].map((group) => createJob(api, handlerJob('noop', { routing: { group } }))))
     if (slow === undefined || quick === undefined) throw new Error('two jobs are wanted')
-    const attempts = (await cluster().database()).collection<{ status: string }>('attempts')
-    const unanswered = /did not answer to a dispatch/
+    const attempts = (await cluster().database()).collection<{ dispatchedAt: Date }>('attempts')
     frozen.freeze()
     try {
       const stuck = [await runJob(api, slow.id)]
@@ -191,16 +193,28 @@ describe('a worker that does not answer', () => {
         what: 'an attempt to be sent to the frozen worker',
         intervalMs: 20,
       })
-      // Enough messages for whatever is shared between workers to be full of them.
-      for (let i = 0; i < 5; i++) stuck.push(await runJob(api, slow.id))
+      // Two messages were all that was under way at a time when workers shared a lane.
+      stuck.push(await runJob(api, slow.id))
       const ids = await runMany(quick.id, 50)
       await waitForStatus(ids, 'SUCCEEDED')
-      expect(cluster().server(0).logs()).not.toMatch(unanswered)
+      const timeouts = [
+        ...cluster()
+          .server(0)
+          .logs()
+          .matchAll(/"time":"([^"]+)".*did not answer to a dispatch/g),
+      ].map(([, time = '']) => Date.parse(time))
+      const [first] = await attempts
+        .find({ '_id.instance': { $in: ids } })
+        .sort({ dispatchedAt: 1 })
+        .limit(1)
+        .toArray()
+      expect(first?.dispatchedAt.getTime()).toBeLessThan(Math.min(...timeouts, Number.MAX_SAFE_INTEGER))
       expect(await (await instances()).countDocuments({ _id: { $in: stuck }, status: 'SUCCEEDED' })).toBe(0)
       frozen.thaw()
       await waitForStatus(stuck, 'SUCCEEDED')
     } finally {
       frozen.thaw()
+      await api.post(`/api/workers/${elsewhere?.id}/undrain`)
     }
   })
 })
