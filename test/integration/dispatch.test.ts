@@ -229,7 +229,10 @@ describe('after an outage', () => {
     const missed = await Promise.all(Array.from({ length: 30 }, () => createJob(api, handlerJob('noop', { trigger, routing }))))
     const ids = missed.map(({ id }) => id)
     const database = await cluster().database()
-    await database.collection<{ _id: string }>('jobs').updateMany({ _id: { $in: ids } }, { $set: { nextFireAt: new Date(Date.now() - 25 * 60_000) } })
+    const missedAt = Date.now() - 25 * 60_000
+    await database
+      .collection<{ _id: string }>('jobs')
+      .updateMany({ _id: { $in: ids } }, { $set: { nextFireAt: new Date(missedAt), fireAnchor: new Date(missedAt - trigger.everyMs) } })
     const stored = database.collection<{ _id: string; jobId: string }>('instances')
     await waitFor(async () => (await stored.countDocuments({ jobId: { $in: ids } })) === ids.length, {
       timeoutMs: 60_000,
