@@ -136,7 +136,7 @@ export class Attempt {
     } catch (error) {
       // The end itself must not be lost for its log; the totals do not match, so the log will not be called complete.
       this.deps.log.error({ err: error, attempt: this.keyText }, 'the log of an attempt could not be brought to its end')
-      return emptyTotals(this.key)
+      return { ...emptyTotals(this.key), losses: [{ reason: 'capture-failed', at: 0, lines: null, bytes: null }] }
     }
   }
 
@@ -191,4 +191,4 @@ function statusOf(stopReason: StopReason | undefined, outcome: Outcome): Finishe
   }
 }
 
-const emptyTotals = (key: AttemptKey): StreamTotals => ({ chunks: 0, lines: 0, bytes: 0, digest: genesisDigest(key) })
+const emptyTotals = (key: AttemptKey): StreamTotals => ({ chunks: 0, lines: 0, bytes: 0, digest: genesisDigest(key), losses: [] })

@@ -35,6 +35,8 @@ export class StreamCapture implements StreamLog {
   private ending: Promise<StreamTotals> | undefined
   private pipesDone: (() => void) | undefined
   private isOver = false
+  /** Losses that the end of the log tells. */
+  private readonly cuts = new Set<string>()
 
   constructor(options: CaptureOptions) {
     this.options = options
@@ -59,6 +61,7 @@ export class StreamCapture implements StreamLog {
     })
     readable.on('error', (error) => {
       this.options.onFault(error, `read ${side}`)
+      if (this.pipes.has(pipe)) this.options.chunker.noteLoss('capture-failed', `${side} could not be read any further: ${error.message}`, this.clock.now())
       pipe.finish()
     })
     readable.once('end', pipe.finish)
@@ -78,6 +81,10 @@ export class StreamCapture implements StreamLog {
   writable(): Promise<void> {
     if (this.verdict !== 'wait') return Promise.resolve()
     return new Promise((resolve) => this.writableWaiters.push(resolve))
+  }
+
+  cutOff(text: string): void {
+    if (!this.isOver) this.cuts.add(text)
   }
 
   end(graceMs: number): Promise<StreamTotals> {
@@ -124,6 +131,7 @@ export class StreamCapture implements StreamLog {
     const at = this.clock.now()
     // Pipes have ended their own; this is for what a handler wrote.
     for (const intake of Object.values(this.intakes)) endIntake(intake, at)
+    for (const text of this.cuts) this.options.chunker.noteLoss('cut-off', text, at)
     const totals = this.options.chunker.end(at)
     await this.options.onEnd(totals)
     return totals
@@ -137,7 +145,10 @@ export class StreamCapture implements StreamLog {
     const expire = (): void => {
       // What the process left in a pipe that we do not read is not a grandchild's: wait until it could be read.
       if (this.verdict === 'wait') timer = setTimeout(expire, Math.max(graceMs, 100))
-      else for (const { readable } of this.pipes) readable.destroy()
+      else {
+        this.cutOff('output that was still held open after the end of the process was cut off')
+        for (const { readable } of this.pipes) readable.destroy()
+      }
     }
     timer = setTimeout(expire, graceMs)
     await done

@@ -1,11 +1,12 @@
 import type { LogLimits } from '@jobtrail/shared/api/jobs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { CHUNK_FIRST_LINE_MS, CHUNK_MAX_AGE_MS, hasNewline, LineFlag, type StreamTotals } from '@jobtrail/shared/log/chunk'
+import { addLoss, type LogLoss, type LossReason } from '@jobtrail/shared/log/losses'
 import { type Chunk, ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
 import { monotonicMs } from '../clock.js'
 import type { FlushClock, Flushable } from './flush-clock.js'
 
-const counted = (lines: number, bytes: number): string =>
+export const counted = (lines: number, bytes: number): string =>
   `${lines.toLocaleString('en')} ${lines === 1 ? 'line' : 'lines'} (${bytes.toLocaleString('en')} bytes)`
 
 /** Puts the lines of one stream into chunks and closes them by size or age; leaves out what a limit or a full spool excludes, with marker lines that say so. */
@@ -19,7 +20,9 @@ export class Chunker implements Flushable {
   private bytes = 0
   private isLimitReached = false
   private readonly beyondLimit = { lines: 0, bytes: 0 }
+  private limitAt = 0
   private readonly dropped = { lines: 0, bytes: 0 }
+  private losses: readonly LogLoss[] = []
   /** Set while the spool is full and the job prefers losing lines to waiting: lines are counted, not kept. */
   isDropping = false
 
@@ -62,9 +65,23 @@ export class Chunker implements Flushable {
   /** The stream is over: last markers, last chunk, sums. */
   end(at: number): StreamTotals {
     if (this.dropped.lines > 0) this.markDropped(at)
-    if (this.isLimitReached) this.mark(`[jobtrail] ${counted(this.beyondLimit.lines, this.beyondLimit.bytes)} left out by the log limit`, at)
+    if (this.isLimitReached) {
+      this.losses = addLoss(this.losses, { reason: 'limit', at: this.limitAt, ...this.beyondLimit })
+      this.mark(`[jobtrail] ${counted(this.beyondLimit.lines, this.beyondLimit.bytes)} left out by the log limit`, at)
+    }
     this.flush()
-    return this.builder.closedTotals
+    return { ...this.builder.closedTotals, losses: [...this.losses] }
+  }
+
+  /** Output is missing from here on, nobody knows how much: a marker line says so. */
+  noteLoss(reason: LossReason, text: string, at: number): void {
+    if (this.dropped.lines > 0) this.markDropped(at)
+    this.losses = addLoss(this.losses, { reason, at: this.nextLine, lines: null, bytes: null })
+    this.mark(`[jobtrail] ${text}`, at)
+  }
+
+  private get nextLine(): number {
+    return this.builder.closedTotals.lines + this.builder.pendingLines
   }
 
   private put(text: Buffer, flags: number, at: number): void {
@@ -85,6 +102,7 @@ export class Chunker implements Flushable {
   private reachLimit(at: number): void {
     if (this.dropped.lines > 0) this.markDropped(at)
     this.isLimitReached = true
+    this.limitAt = this.nextLine
     const { maxLines, maxBytes } = this.limits
     const isByLines = maxLines > 0 && this.lines >= maxLines
     const limit = isByLines ? `${maxLines.toLocaleString('en')} lines` : `${maxBytes.toLocaleString('en')} bytes`
@@ -93,6 +111,7 @@ export class Chunker implements Flushable {
 
   private markDropped(at: number): void {
     const { lines, bytes } = this.dropped
+    this.losses = addLoss(this.losses, { reason: 'pressure', at: this.nextLine, lines, bytes })
     this.dropped.lines = 0
     this.dropped.bytes = 0
     this.mark(`[jobtrail] spool full: ${counted(lines, bytes)} left out`, at)

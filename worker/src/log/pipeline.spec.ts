@@ -14,6 +14,7 @@ import { LogPipeline } from './pipeline.js'
 import { FakeServer } from './testing/fake-server.js'
 
 const NO_LIMITS = { maxLines: 0, maxBytes: 0, onPressure: 'block' } as const
+const WORKER_DIED = '[jobtrail] the worker died here; output after this line may be missing'
 const newKey = (): AttemptKey => ({ instanceId: randomUUID(), task: 0, attempt: 1 })
 
 let dir: string
@@ -203,7 +204,7 @@ describe('recovery', () => {
     pipeline = await openPipeline()
     pipeline.connected()
     expect(await pipeline.drained(5_000)).toBe(true)
-    expect(textOf(key)).toBe(manyLines(0, 4_000).toString())
+    expect(textOf(key)).toBe(manyLines(0, 4_000).toString() + (isEnded ? '' : `${WORKER_DIED}\n`))
     expect(faults).toEqual([])
   })
 
@@ -219,7 +220,7 @@ describe('recovery', () => {
       pipeline = await openPipeline()
       pipeline.connected()
       expect(await pipeline.drained(5_000)).toBe(true)
-      expect(textOf(key)).toBe(manyLines(0, 2_000).toString())
+      expect(textOf(key)).toBe(`${manyLines(0, 2_000).toString()}${WORKER_DIED}\n`)
       await pipeline.close()
     }
     expect(faults.length).toBe(3)
@@ -364,6 +365,8 @@ describe('a pipe', () => {
     await once(child, 'exit')
     await stream.end(400)
     expect(await pipeline.drained(5_000)).toBe(true)
-    expect(textOf(key)).toBe('early\nlate\n')
+    const CUT = '[jobtrail] output that was still held open after the end of the process was cut off'
+    expect(textOf(key)).toBe(`early\nlate\n${CUT}\n`)
+    expect(server.sealed.get(attemptKeyString(key))?.losses).toEqual([{ reason: 'cut-off', at: 2, lines: null, bytes: null }])
   })
 })

@@ -1,10 +1,12 @@
 import type { LogLimits } from '@jobtrail/shared/api/jobs'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import type { StreamTotals } from '@jobtrail/shared/log/chunk'
+import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import type { ForwardClock } from '../clock.js'
+import { backoffMs } from './backoff.js'
 import { StreamCapture } from './capture.js'
 import { Chunker } from './chunker.js'
+import { isDiskFault } from './disk-fault.js'
 import { FlushClock } from './flush-clock.js'
 import { Pressure } from './pressure.js'
 import { Resumer, type ResumeResult } from './resumer.js'
@@ -13,6 +15,7 @@ import { DEFAULT_WINDOW_BYTES, DEFAULT_WINDOW_MESSAGES, Sender } from './sender.
 import { Spool } from './spool.js'
 import type { SecretPatterns } from './secret-patterns.js'
 import type { RecoveredStream } from './spool-recovery.js'
+import { planRepair, rewrite } from './spool-repair.js'
 import type { StreamLog } from './stream-log.js'
 import { StreamQueue } from './stream-queue.js'
 import type { LogTransport } from './transport.js'
@@ -22,6 +25,9 @@ export type { LogTransport } from './transport.js'
 
 const CHECK_STOPPED_MS = 200
 const CLOSE_TIMEOUT_MS = 5_000
+const MAX_EXAMINATIONS = 3
+const RETRY_BASE_MS = 200
+const RETRY_MAX_MS = 5_000
 
 export interface LogPipelineOptions {
   /** The worker's spool folder, of no other process; the pipeline owns `streams` and `rejected` in it. */
@@ -62,6 +68,7 @@ export class LogPipeline {
       onFault,
       onProgress: (queue) => this.progressed(queue),
       onRefused: (queue, error) => this.setAside(queue, error),
+      onBroken: (queue, error) => this.broken(queue, error),
     })
     this.sealer = new Sealer({
       transport,
@@ -171,13 +178,11 @@ export class LogPipeline {
 
   private takeRecovered(stream: RecoveredStream): void {
     const queue = new StreamQueue(stream.key, this.spool.adoptFile(stream))
-    // Nothing was captured: the server seals it by itself.
-    if (stream.totals.lines === 0) this.spool.remove(queue.file)
-    else {
-      queue.totals = stream.totals
-      queue.isHeld = true
-      this.queues.set(queue.id, queue)
-    }
+    queue.file.onWritten = (chunk) => this.sender.chunkWritten(queue, chunk)
+    if (stream.end !== undefined && stream.gaps.length === 0) queue.totals = stream.end
+    else queue.recovered = stream
+    queue.isHeld = true
+    this.queues.set(queue.id, queue)
   }
 
   private createQueue(key: AttemptKey, capture: StreamCapture): StreamQueue {
@@ -204,14 +209,80 @@ export class LogPipeline {
     queue.file.appendEnd(totals)
     await queue.file.whenWritten()
     queue.totals = totals
-    this.progressed(queue)
+    if (queue.isBroken) this.examine(queue)
+    else this.progressed(queue)
   }
 
   private resumed(queue: StreamQueue, { state, ranges }: ResumeResult): void {
-    if (state === 'unknown' || (state === 'sealed' && queue.totals !== undefined)) return this.forget(queue)
+    if (state === 'unknown' || (state === 'sealed' && !this.captures.has(queue))) return this.forget(queue)
+    if (queue.recovered !== undefined) void this.repair(queue, queue.recovered, ranges)
+    else if (!queue.isBroken) this.goOn(queue, ranges)
+  }
+
+  private goOn(queue: StreamQueue, ranges: readonly LineRange[]): void {
     this.sender.skipStored(queue, ranges)
     this.sender.release(queue)
     this.progressed(queue)
+  }
+
+  /** Brings a stream that a former process left, or whose file is damaged, to its end. Never rejects. */
+  private async repair(queue: StreamQueue, stream: RecoveredStream, stored: readonly LineRange[]): Promise<void> {
+    if (queue.isRepairing) return
+    queue.isRepairing = true
+    try {
+      const plan = planRepair(stream, stored)
+      if (plan.kind === 'rewrite') {
+        const { segments, totals } = await this.untilDiskTakesIt(() => rewrite(stream))
+        if (queue.isGone) return
+        await queue.file.replaceSegments(segments, totals)
+        this.sender.restart(queue)
+        queue.totals = totals
+      } else if (plan.kind === 'append') {
+        this.append(queue, plan.chunk)
+        void this.ended(queue, plan.totals)
+      } else {
+        queue.file.skipsDamage = true
+        queue.totals = plan.totals
+        queue.isUnsealable = plan.totals === undefined
+      }
+      queue.recovered = undefined
+      this.goOn(queue, stored)
+    } catch (error) {
+      if (!queue.isGone) this.setAside(queue, new Error(`${queue.id}: cannot be repaired`, { cause: error }))
+    } finally {
+      queue.isRepairing = false
+    }
+  }
+
+  /** Nothing more is sent of it until it has ended and can be looked through. */
+  private broken(queue: StreamQueue, error: Error): void {
+    queue.isBroken = true
+    queue.isHeld = true
+    if (++queue.examinations > MAX_EXAMINATIONS) return this.setAside(queue, error)
+    this.options.onFault(error, 'spool file damaged')
+    if (!this.captures.has(queue)) this.examine(queue)
+  }
+
+  private examine(queue: StreamQueue): void {
+    const examined = this.untilDiskTakesIt(() => this.spool.examine(queue.file)).then((stream) => {
+      if (queue.isGone) return
+      queue.isBroken = false
+      queue.recovered = stream
+      this.resumer.ask(queue)
+    })
+    examined.catch((error: unknown) => this.setAside(queue, new Error(`${queue.id}: cannot be read`, { cause: error })))
+  }
+
+  private async untilDiskTakesIt<T>(work: () => Promise<T>): Promise<T> {
+    for (let failures = 1; ; failures++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!isDiskFault(error) || this.spool.isClosed) throw error
+        if (failures === 1) this.options.onFault(error, 'repair of the spool')
+        await this.spool.pause(backoffMs(failures, RETRY_BASE_MS, RETRY_MAX_MS))
+      }
+    }
   }
 
   /** Something was acknowledged: drops what the spool needs no more, lets the producer go on, seals. */
@@ -220,7 +291,9 @@ export class LogPipeline {
     if (this.spool.usedBytes > this.spool.limitBytes / 2) this.reclaim(queue)
     const capture = this.captures.get(queue)
     if (capture?.isStopped === true) capture.check()
-    if (queue.totals !== undefined && queue.isDelivered && !queue.isHeld) this.sealer.add(queue, queue.totals)
+    if (!queue.isDelivered || queue.isHeld) return
+    if (queue.totals !== undefined) this.sealer.add(queue, queue.totals)
+    else if (queue.isUnsealable) this.setAside(queue, new Error(`${queue.id}: lines were lost, and later ones are stored already; all others are delivered`))
   }
 
   /** Acknowledged chunks stay in the spool for a seal that misses some, as long as there is room. */
@@ -254,7 +327,7 @@ export class LogPipeline {
   }
 
   private get isDrained(): boolean {
-    for (const queue of this.queues.values()) if (queue.totals !== undefined) return false
+    for (const queue of this.queues.values()) if (!this.captures.has(queue)) return false
     return true
   }
 

@@ -30,6 +30,11 @@ export class Resumer {
     void this.run(queues, current.signal)
   }
 
+  /** Asks about one stream more; without a connection the next one does. */
+  ask(queue: StreamQueue): void {
+    if (this.current !== undefined) void this.run([queue], this.current.signal)
+  }
+
   disconnected(): void {
     this.current?.abort()
     this.current = undefined

@@ -7,7 +7,7 @@ export interface Segment {
   readonly seq: number
   readonly path: string
   /** Sums of the stream before it. */
-  readonly from: StreamTotals
+  from: StreamTotals
   /** Bytes with those still to be written, and bytes written. */
   size: number
   written: number

@@ -25,6 +25,8 @@ export interface SenderOptions {
   onProgress: (queue: StreamQueue) => void
   /** The stream cannot be delivered: it has to be set aside. */
   onRefused: (queue: StreamQueue, error: Error) => void
+  /** What was written cannot be read back. */
+  onBroken: (queue: StreamQueue, error: Error) => void
 }
 /** A chunk that is refused alone, so many times, as such (not because the server can't just now) will never be taken. */
 const MAX_REFUSALS = 3
@@ -57,7 +59,7 @@ export class Sender {
       isUp: () => this.isUp,
       isIdle: () => this.ring.length === 0 && this.messages.size === 0,
       onFault: options.onFault,
-      onBroken: options.onRefused,
+      onBroken: options.onBroken,
       onRead: (queue) => {
         if (queue.isDelivered) options.onProgress(queue)
         this.enlist(queue)
@@ -108,6 +110,11 @@ export class Sender {
   /** The server has these lines of a held stream. */
   skipStored(queue: StreamQueue, ranges: Parameters<StreamQueue['skipStored']>[0]): void {
     this.memory.bytes -= queue.skipStored(ranges)
+  }
+
+  /** The files of a held stream were written anew. */
+  restart(queue: StreamQueue): void {
+    this.memory.bytes -= queue.restart()
   }
 
   /** Nothing of this stream is sent any more. */

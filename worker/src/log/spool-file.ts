@@ -37,6 +37,8 @@ export class SpoolFile {
   private waiters: (() => void)[] = []
   private isRemoved = false
   private hasEnd = false
+  /** Damaged places are passed over: what is behind them is sent all the same. Otherwise they are an error. */
+  skipsDamage = false
   /** Called for each chunk once it is in the file, in order. */
   onWritten: (chunk: SpooledChunk) => void = () => {}
 
@@ -102,15 +104,30 @@ export class SpoolFile {
       const { bytesRead } = await handle.read(bytes, 0, length, offset)
       const chunks: SpooledChunk[] = []
       let end = 0
-      for (const frame of readFrames(bytes.subarray(0, bytesRead))) {
+      for (const frame of readFrames(bytes.subarray(0, bytesRead), { isPart: true })) {
+        if (frame.start > end && !this.skipsDamage) break
         end = frame.end
         if (frame.record.type === 'chunk') chunks.push({ header: frame.record.header, data: frame.body, segment, end: offset + end })
       }
-      if (end === 0 && length > 0) throw new BrokenSpoolError(`Spool file ${segment.path}: broken at byte ${offset}`)
+      if (end === 0 && length > 0) {
+        if (!this.skipsDamage) throw new BrokenSpoolError(`Spool file ${segment.path}: broken at byte ${offset}`)
+        // A frame that begins in the last bytes read is found by the next read.
+        end = length < MAX_FRAME_BYTES ? length : length - MAX_FRAME_BYTES / 2
+      }
       return { chunks, next: { seq, offset: offset + end } }
     } finally {
       await handle.close()
     }
+  }
+
+  /** The files were written anew, with an end. */
+  async replaceSegments(segments: Segment[], totals: StreamTotals): Promise<void> {
+    await this.closeHandle()
+    const sizeOf = (all: readonly Segment[]): number => all.reduce((sum, { size }) => sum + size, 0)
+    this.host.count(sizeOf(segments) - sizeOf(this.segments))
+    this.segments = segments
+    this.totals = totals
+    this.hasEnd = true
   }
 
   /** The stream goes on in a new file, if that is worth it; the ones before may be dropped once that is on disk. */

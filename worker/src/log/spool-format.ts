@@ -7,7 +7,8 @@ import { z } from 'zod'
 
 /**
  * A spool file is a run of frames: length of the record, length of the body, CRC-32 of the record (3 × uint32, little endian), the record as JSON, the body.
- * A file begins with an `open` record; a body follows `chunk` only and is checked by the header's own checksum.
+ * A file begins with an `open` record; a body follows `chunk` only and is checked by the header's own checksum. Every record begins with RECORD_START, which is how
+ * the next frame is found behind a damaged one.
  */
 const SpoolRecord = z.discriminatedUnion('type', [
   /** `from`: the stream's sums before this file. */
@@ -19,7 +20,8 @@ export type SpoolRecord = z.infer<typeof SpoolRecord>
 export type Frame = { record: SpoolRecord; body: Buffer; /** Where it begins and ends in the bytes given. */ start: number; end: number }
 
 const PREFIX_BYTES = 12
-const MAX_RECORD_BYTES = 4_096
+const RECORD_START = '{"type":"'
+const MAX_RECORD_BYTES = 8_192
 /** A read of this size holds at least one whole frame. */
 export const MAX_FRAME_BYTES = 1024 * 1024
 
@@ -38,21 +40,40 @@ export const endFrame = (totals: StreamTotals): Buffer => encodeFrame({ type: 'e
 /** The frame up to its body, which is the chunk's data. */
 export const chunkFrame = (chunk: Chunk): Buffer => encodeFrame({ type: 'chunk', header: chunk.header }, chunk.data.length)
 
-/** The whole and sound frames from the beginning of `bytes`; stops before the first one that is torn or broken. Bodies are views. */
-export function* readFrames(bytes: Buffer): Generator<Frame, void> {
-  let start = 0
-  while (start + PREFIX_BYTES <= bytes.length) {
-    const recordBytes = bytes.readUInt32LE(start)
-    const end = start + PREFIX_BYTES + recordBytes + bytes.readUInt32LE(start + 4)
-    if (recordBytes > MAX_RECORD_BYTES || end > bytes.length) return
-    const json = bytes.subarray(start + PREFIX_BYTES, start + PREFIX_BYTES + recordBytes)
-    const record = crc32(json) === bytes.readUInt32LE(start + 8) ? parseRecord(json) : undefined
-    if (record === undefined) return
-    const body = bytes.subarray(start + PREFIX_BYTES + recordBytes, end)
-    if (record.type === 'chunk' && !isChecksumRight(record.header, body)) return
-    yield { record, body, start, end }
-    start = end
+/**
+ * The whole and sound frames of `bytes`, which begin at a frame's place. Bodies are views. Bytes that are no sound frame are passed over; `isPart`: more may follow,
+ * so reading stops at what is not whole and sound behind a frame.
+ */
+export function* readFrames(bytes: Buffer, { isPart = false } = {}): Generator<Frame, void> {
+  let hasFrame = false
+  for (let start = 0; start + PREFIX_BYTES <= bytes.length;) {
+    const found = frameAt(bytes, start)
+    if (typeof found !== 'number') {
+      yield found
+      hasFrame = true
+      start = found.end
+    } else if (isPart && hasFrame) return
+    else start = found
   }
+}
+
+/** The sound frame at `start`, or where the next one may begin. */
+function frameAt(bytes: Buffer, start: number): Frame | number {
+  const recordBytes = bytes.readUInt32LE(start)
+  const bodyAt = start + PREFIX_BYTES + recordBytes
+  const json = recordBytes > MAX_RECORD_BYTES ? undefined : bytes.subarray(start + PREFIX_BYTES, bodyAt)
+  const record = json !== undefined && crc32(json) === bytes.readUInt32LE(start + 8) ? parseRecord(json) : undefined
+  if (record === undefined) return nextStart(bytes, start + 1)
+  // The record is sound, so what it says of its body is; the prefix may not be.
+  const end = bodyAt + (record.type === 'chunk' ? record.header.size : 0)
+  if (end > bytes.length) return bytes.length
+  const body = bytes.subarray(bodyAt, end)
+  return record.type === 'chunk' && !isChecksumRight(record.header, body) ? end : { record, body, start, end }
+}
+
+function nextStart(bytes: Buffer, from: number): number {
+  const at = bytes.indexOf(RECORD_START, from + PREFIX_BYTES, 'latin1')
+  return at < 0 ? bytes.length : at - PREFIX_BYTES
 }
 
 function parseRecord(json: Buffer): SpoolRecord | undefined {

@@ -5,7 +5,7 @@ import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attem
 import { monotonicMs } from '../clock.js'
 import type { SpoolHost } from './segment.js'
 import { SpoolFile } from './spool-file.js'
-import { recoverStreams, type RecoveredStream } from './spool-recovery.js'
+import { recoverStream, recoverStreams, type RecoveredStream } from './spool-recovery.js'
 
 const SYNC_EVERY_MS = 200
 const SYNCS_AT_ONCE = 2
@@ -99,6 +99,21 @@ export class Spool implements SpoolHost<SpoolFile> {
 
   onFault(error: unknown, what: string): void {
     this.options.onFault(error, what)
+  }
+
+  /** Looks through the files of an ended stream again. */
+  examine(file: SpoolFile): Promise<RecoveredStream> {
+    return recoverStream(
+      file.key,
+      file.allSegments.map(({ seq, path }) => [seq, path]),
+      // They are the stream's, which is set aside as a whole.
+      () => Promise.resolve(),
+      this.options.onFault,
+    )
+  }
+
+  get isClosed(): boolean {
+    return this.stopped.signal.aborted
   }
 
   /** The stream is delivered, or nobody wants it. */

@@ -11,6 +11,8 @@ export interface StreamLog {
   write(side: Side, bytes: Buffer): boolean
   /** Resolves when there is room again; at once when there is. */
   writable(): Promise<void>
+  /** What still holds the output now is ended, or goes on unseen: what it would have written is missing, and the log says so. */
+  cutOff(text: string): void
   /**
    * No more output: resolves once captured pipes ended (or were destroyed) and all is chunked and appended to the spool, with the totals that go into
    * `finished` and `seal`. A pipe still held open by grandchildren is read until `graceMs` after, then destroyed. Calling it again gives the same promise.

@@ -4,6 +4,7 @@ import { missingRanges } from '@jobtrail/shared/log/ranges'
 import { Fifo } from './fifo.js'
 import { BrokenSpoolError, type Cursor, type Segment, type SpooledChunk } from './segment.js'
 import type { SpoolFile } from './spool-file.js'
+import type { RecoveredStream } from './spool-recovery.js'
 
 /** What a chunk takes in memory beside its body, roughly: many tiny ones must not pass under the budget. */
 const CHUNK_OVERHEAD_BYTES = 600
@@ -33,6 +34,14 @@ export class StreamQueue {
   totals: StreamTotals | undefined
   /** Nothing is sent before the server has said what it has. */
   isHeld = false
+  /** What is to be done with it is decided when the server has said what it has. */
+  recovered: RecoveredStream | undefined
+  isRepairing = false
+  /** Something of it cannot be read back. */
+  isBroken = false
+  /** It is not whole and cannot be sealed: it is set aside once what is intact is delivered. */
+  isUnsealable = false
+  examinations = 0
   isInRing = false
   isReading = false
   /** Sealed, dropped or set aside: nothing more is to be done. */
@@ -55,10 +64,8 @@ export class StreamQueue {
     this.key = key
     this.id = attemptKeyString(key)
     this.file = file
-    const first = file.allSegments[0]
-    const last = file.allSegments.at(-1)
-    this.cursor = { seq: first?.seq ?? 0, offset: 0 }
-    this.tail = { seq: last?.seq ?? 0, offset: last?.written ?? 0 }
+    this.cursor = this.start
+    this.tail = this.end
     this.backlogBytes = this.bytesFrom(this.cursor.seq)
   }
 
@@ -166,10 +173,32 @@ export class StreamQueue {
   /** Forgets what is waiting; returns the memory given back. What is in flight gives its own back when answered. */
   drop(): number {
     this.isGone = true
+    return this.clear()
+  }
+
+  /** The files were written anew: nothing of it is in memory any more. Returns the memory given back; what is in flight gives its own back when answered. */
+  restart(): number {
+    const cost = this.clear()
+    this.cursor = this.start
+    this.tail = this.end
+    this.backlogBytes = this.bytesFrom(this.cursor.seq)
+    this.stored = []
+    return cost
+  }
+
+  private clear(): number {
     this.generation++
     const cost = this.pending.toArray().reduce((sum, chunk) => sum + this.forgetWaiting(chunk), 0)
     this.pending.reset([])
     return cost
+  }
+
+  private get start(): Cursor {
+    return { seq: this.file.allSegments[0]?.seq ?? 0, offset: 0 }
+  }
+  private get end(): Cursor {
+    const last = this.file.allSegments.at(-1)
+    return { seq: last?.seq ?? 0, offset: last?.written ?? 0 }
   }
 
   private load(chunk: SpooledChunk): number {

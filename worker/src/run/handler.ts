@@ -51,13 +51,22 @@ class HandlerExecution implements Execution {
     if (this.abort.signal.aborted) return true
     const { killGraceMs } = this.context.assignment
     this.abort.abort(new Error(reason))
-    this.grace = setTimeout(() => this.force(failure(`${reason}; the handler did not heed its signal within ${killGraceMs} ms and still runs`)), killGraceMs)
+    this.grace = setTimeout(
+      () => this.leaveBehind(failure(`${reason}; the handler did not heed its signal within ${killGraceMs} ms and still runs`)),
+      killGraceMs,
+    )
     return true
   }
 
   kill(reason: string): void {
     this.abort.abort(new Error(reason))
-    this.force(failure(reason))
+    this.leaveBehind(failure(reason))
+  }
+
+  /** What it prints from now on is no longer part of the attempt. */
+  private leaveBehind(outcome: Outcome): void {
+    this.context.stream.cutOff('the handler still runs; what it prints after this line is missing')
+    this.force(outcome)
   }
 }
 

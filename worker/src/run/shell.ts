@@ -74,6 +74,8 @@ class ShellExecution implements Execution {
   private group: AttemptGroup
   private grace: NodeJS.Timeout | undefined
   private hasExited = false
+  /** By us, before it ended: then all that it wrote is what it had written. */
+  private isKilled = false
   /** The signal that the process was seen to die of: Node names only those below 32, and reports exit code 0 for the others. */
   private endSignal = 0
   /** What broke in the worker once the process was there. */
@@ -140,6 +142,7 @@ class ShellExecution implements Execution {
     } catch (error) {
       this.options.log.warn({ err: error, attempt: this.context.key }, 'the process group could not be checked; killing by process ID')
     }
+    this.isKilled ||= !this.hasExited
     // Not reaped yet, so the ID is still its own.
     if (!this.hasExited && this.child.pid !== undefined) signalGroup(this.child.pid, 'SIGKILL')
     this.endLeftovers()
@@ -245,9 +248,11 @@ class ShellExecution implements Execution {
   private async finish(exit: Promise<Outcome>): Promise<Outcome> {
     const outcome = await exit
     clearTimeout(this.grace)
-    if (this.child.pid !== undefined) await this.pipesClosed()
+    const areOpen = this.child.pid !== undefined && !(await this.pipesClosed())
     // Also what the script left in the background, in whatever session: a later attempt must find nothing of this one.
     const reaped = await this.options.reaper.end(this.group, this.options.killBoundMs ?? KILL_BOUND_MS)
+    const isCutOff = areOpen && !this.isKilled && (reaped.ended !== null || reaped.left !== null)
+    if (isCutOff) this.context.stream.cutOff('output of what was left in the background is cut off here')
     // What the pipes still hold is read however long pressure lasts; the grace only bounds the wait for a holder that could not be killed.
     await this.endStream()
     const { problem, ...result } = outcome.isSuccess ? this.readResult() : { result: null, problem: null }
@@ -298,15 +303,16 @@ class ShellExecution implements Execution {
     return this.options.leftoverGraceMs ?? LEFTOVER_GRACE_MS
   }
 
-  /** Resolves when nobody holds the output any more, when the grace has passed, or when the attempt is to end now. */
-  private pipesClosed(): Promise<void> {
+  /** True when nobody holds the output any more, false when the grace has passed or the attempt is to end now. */
+  private pipesClosed(): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.graceMs)
-      this.endLeftovers = () => {
+      const end = (areClosed: boolean): void => {
         clearTimeout(timer)
-        resolve()
+        resolve(areClosed)
       }
-      void Promise.all(this.outputs).then(() => this.endLeftovers())
+      const timer = setTimeout(() => end(false), this.graceMs)
+      this.endLeftovers = () => end(false)
+      void Promise.all(this.outputs).then(() => end(true))
     })
   }
 

@@ -52,6 +52,7 @@ export const sampleEnd = (n: number, changes: Partial<AttemptEnd> = {}): Attempt
 export class MemoryStream implements StreamLog {
   readonly text: Record<Side, string> = { stdout: '', stderr: '' }
   private readonly pipes: Promise<void>[] = []
+  readonly cuts: string[] = []
   hasRoom = true
   whenWritable: Promise<void> = Promise.resolve()
 
@@ -63,6 +64,10 @@ export class MemoryStream implements StreamLog {
   write(side: Side, bytes: Buffer): boolean {
     this.text[side] += bytes.toString()
     return this.hasRoom
+  }
+
+  cutOff(text: string): void {
+    this.cuts.push(text)
   }
 
   writable(): Promise<void> {
