@@ -5,6 +5,7 @@ import {
   type Assignment,
   type Heartbeat,
   type HeartbeatReply,
+  MAX_PROBLEM_LENGTH,
   type Hello,
   PROTOCOL_VERSION,
   type Run,
@@ -15,12 +16,14 @@ import type { Logger } from 'pino'
 import { Attempt, type AttemptDeps } from './attempt.js'
 import { type WorkerConfig, workerVersion } from './config.js'
 import { Connection } from './connection.js'
+import { DiskWatch, releaseReserve } from './disk-watch.js'
 import { Cgroups } from './guard/cgroups.js'
 import { GuardClient } from './guard/guard-client.js'
 import { Reaper } from './guard/reaper.js'
 import { HealthBeat } from './health.js'
 import { holdSpool, type SpoolHold } from './identity.js'
 import { LeaseWatch } from './lease-watch.js'
+import { isDiskFault } from './log/disk-fault.js'
 import { LogPipeline } from './log/pipeline.js'
 import { logTransport } from './log-transport.js'
 import { Outbox } from './outbox.js'
@@ -43,11 +46,24 @@ export type WorkerState = keyof typeof WORKER_TRANSITIONS
 const MAX_UNDELIVERED = 10_000
 /** As many as the list in hello holds. */
 const MAX_SPOOLED = 20_000
+/** The same for their size: results are held in memory. */
+const MAX_UNDELIVERED_BYTES = 64 * 1024 * 1024
 /** How long the last deliveries and seals may take at a stop; what is left stays in the spool for the next start. */
 const DELIVER_TIMEOUT_MS = 15_000
 
 /** How long a start waits for what a killed predecessor left running. */
 const LEFTOVERS_TIMEOUT_MS = 60_000
+
+/** A start needs little room; on a full disk the reserve has it. */
+function holdOnFullDisk(dir: string): SpoolHold {
+  try {
+    return holdSpool(dir)
+  } catch (error) {
+    if (!(error instanceof Error) || !isDiskFault(error.cause)) throw error
+    releaseReserve(dir)
+    return holdSpool(dir)
+  }
+}
 
 /** The worker itself: takes work into its slots, runs it under the lease, and delivers ends and logs. */
 export class Agent {
@@ -66,13 +82,14 @@ export class Agent {
   private readonly reports: Reports
   private readonly connection: Connection
   private readonly deps: AttemptDeps
+  private readonly disk: DiskWatch
   private readonly undoCapture: () => void
   private readonly waiters = new Set<() => void>()
 
   /** Takes the spool folder, clears what a killed predecessor left, and makes ready. Throws ConfigError when the folder cannot be had. */
   static async open(config: WorkerConfig, handlers: ReadonlyMap<string, Handler | HandlerModule>, log: Logger): Promise<Agent> {
     const user = config.runAsUser === undefined ? undefined : findJobUser(config.runAsUser)
-    const hold = holdSpool(config.spoolDir)
+    const hold = holdOnFullDisk(config.spoolDir)
     try {
       if (user !== undefined) openTheWay(user, config.spoolDir, join(config.spoolDir, 'runs'))
       const reaper = new Reaper(log)
@@ -82,15 +99,20 @@ export class Agent {
       const outbox = Outbox.open(join(config.spoolDir, 'outbox.jsonl'))
       if (outbox.badLines > 0) log.warn({ lines: outbox.badLines }, 'the outbox file held lines that cannot be read')
       if (outbox.length > 0) log.info({ ends: outbox.length }, 'ends of a former process of this worker will be delivered')
-      const link: { sender?: Connection } = {}
+      const link: { sender?: Connection; disk?: DiskWatch } = {}
       const pipeline = await LogPipeline.open({
         dir: config.spoolDir,
         limitBytes: config.spoolLimitBytes,
         transport: logTransport(link),
-        onFault: (error, what) => log.error({ err: error }, what),
+        onFault: (error, what) => {
+          log.error({ err: error }, what)
+          link.disk?.noteFault(error)
+        },
       })
       const agent = new Agent(config, handlers, log, hold, pipeline, { reaper, user }, outbox)
       link.sender = agent.connection
+      link.disk = agent.disk
+      await agent.disk.start()
       return agent
     } catch (error) {
       hold.release()
@@ -108,6 +130,7 @@ export class Agent {
     outbox: Outbox,
   ) {
     this.slots = new Slots(config.slots)
+    this.disk = new DiskWatch({ dir: config.spoolDir, onChange: (problem) => this.diskChanged(problem) })
     this.guard = new GuardClient(log)
     this.health = new HealthBeat(config.spoolDir, () => this.guard.isGuarding, log)
     this.cgroups = Cgroups.open(`jobtrail-${hold.workerId}`)
@@ -128,7 +151,13 @@ export class Agent {
         fenced: ({ attempts }) => this.fence(attempts, 'fenced by the server'),
       },
     })
-    this.reports = new Reports({ outbox, sender: this.connection, log, onFenced: (key) => this.fence([key], 'its start was refused') })
+    this.reports = new Reports({
+      outbox,
+      sender: this.connection,
+      log,
+      onDiskFault: (error) => this.disk.noteFault(error),
+      onFenced: (key) => this.fence([key], 'its start was refused'),
+    })
     const shell = new ShellRunner({ runsDir: join(config.spoolDir, 'runs'), guard: this.guard, reaper, cgroups: this.cgroups, log, env: process.env, user })
     this.undoCapture = handlers.size > 0 ? installOutputCapture() : () => undefined
     this.deps = {
@@ -136,6 +165,7 @@ export class Agent {
       reports: this.reports,
       log,
       checkLease: () => this.lease.check(),
+      onFault: (error) => this.disk.noteFault(error),
       runners: {
         shell,
         handler: new HandlerRunner(handlers, new IsolatedHandlers(shell)),
@@ -175,6 +205,12 @@ export class Agent {
     this.connection.beatNow()
   }
 
+  private diskChanged(problem: string | null): void {
+    if (problem === null) this.log.info('the spool folder can be written again; taking work')
+    else this.log.error({ problem }, 'no new work until the spool folder can be written')
+    this.connection.beatNow()
+  }
+
   /**
    * The graceful stop: takes no new work, lets what runs finish for `drainTimeoutMs`, then stops it, delivers ends and seals logs, and disconnects. Each
    * step is bounded; what could not be delivered stays in the spool.
@@ -199,6 +235,7 @@ export class Agent {
     for (const attempt of this.attempts.values()) attempt.fence('the worker was ended')
     await this.connection.close()
     this.lease.close()
+    this.disk.close()
     this.reports.close()
     await this.pipeline.close()
     this.guard.close()
@@ -218,12 +255,16 @@ export class Agent {
     const key = attemptKeyString(assignment)
     // Told twice (the first answer was lost): it runs already, or ran.
     if (this.attempts.has(key) || this.recent.has(key) || this.reports.has(key)) return 'accepted'
-    if (!this.takesWork || this.lease.isExpired || this.reports.undeliveredCount >= MAX_UNDELIVERED || !this.slots.tryReserve()) return 'refused'
+    if (!this.takesWork || this.lease.isExpired || this.disk.problem !== null || this.isOutboxFull || !this.slots.tryReserve()) return 'refused'
     const attempt = new Attempt(assignment, this.deps)
     this.attempts.set(key, attempt)
     // The answer goes out before the work begins.
     setImmediate(() => void this.runToEnd(attempt))
     return 'accepted'
+  }
+
+  private get isOutboxFull(): boolean {
+    return this.reports.undeliveredCount >= MAX_UNDELIVERED || this.reports.undeliveredBytes >= MAX_UNDELIVERED_BYTES
   }
 
   private async runToEnd(attempt: Attempt): Promise<void> {
@@ -245,12 +286,11 @@ export class Agent {
   }
 
   private fence(keys: readonly AttemptKey[], reason: string): void {
-    for (const key of keys) {
-      const text = attemptKeyString(key)
-      this.log.warn({ attempt: text, reason }, 'fenced')
-      this.attempts.get(text)?.fence(reason)
-      this.reports.forget(key)
-    }
+    if (keys.length === 0) return
+    const texts = keys.map(attemptKeyString)
+    this.log.warn({ attempts: texts, reason }, 'fenced')
+    for (const text of texts) this.attempts.get(text)?.fence(reason)
+    this.reports.forget(texts)
   }
 
   private welcomed(welcome: Welcome, sentAt: number): void {
@@ -309,7 +349,14 @@ export class Agent {
 
   private makeHeartbeat(): Heartbeat {
     this.lease.check()
-    return { attempts: this.heldKeys(), freeSlots: this.slots.free, isDraining: !this.takesWork, spoolBytes: this.pipeline.unackedBytes, sentAt: Date.now() }
+    return {
+      attempts: this.heldKeys(),
+      freeSlots: this.slots.free,
+      isDraining: !this.takesWork,
+      spoolBytes: this.pipeline.unackedBytes,
+      sentAt: Date.now(),
+      ...(this.disk.problem === null ? {} : { problem: this.disk.problem.slice(0, MAX_PROBLEM_LENGTH) }),
+    }
   }
 
   /** True when nothing runs any more, false after `timeoutMs`. */

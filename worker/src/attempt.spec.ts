@@ -44,6 +44,7 @@ describe('attempt', () => {
       runners: { shell: runner, handler: runner },
       log: silentLog,
       checkLease: () => checks.onCheck(),
+      onFault: () => undefined,
     })
     return { attempt, execution, ends, messages, checks, run: () => attempt.run() }
   }

@@ -31,6 +31,8 @@ export interface AttemptDeps {
   log: Logger
   /** Kills and fences everything when the lease has run out; asked before any end is told. */
   checkLease(): void
+  /** Something of the worker failed, not of the job: the disk may be full. */
+  onFault(error: unknown): void
 }
 
 /** One attempt from its acceptance to its end: log stream, runner, time-out, and what is told about it. */
@@ -121,6 +123,7 @@ export class Attempt {
       if (assignment.timeoutMs > 0) this.armTimeout(monotonicMs() + assignment.timeoutMs)
       return await this.execution.done
     } catch (error) {
+      this.deps.onFault(error)
       return failure(describeError(error))
     }
   }

@@ -34,9 +34,32 @@ describe('outbox file', () => {
     appendFileSync(path, '{"end":{"instanceId":"018f')
     const again = Outbox.open(path)
     expect(again.badLines).toBe(1)
+    expect(readFileSync(`${path}.bad`, 'utf8')).toContain('cannot be read')
     again.add([sampleEnd(2)])
     again.close()
     expect([...replayOutbox(readFileSync(path, 'utf8')).entries.keys()]).toEqual([keyOf(1), keyOf(2)])
+  })
+
+  it('knows how many bytes are to be delivered', () => {
+    const outbox = Outbox.open(path)
+    outbox.add([sampleEnd(1, { result: 'x'.repeat(1_000) }), sampleEnd(2)])
+    const bytes = outbox.liveBytes
+    expect(bytes).toBeGreaterThan(1_000)
+    outbox.add([sampleEnd(1, { result: 'x'.repeat(1_000) })])
+    expect(outbox.liveBytes).toBe(bytes)
+    outbox.close()
+    const again = Outbox.open(path)
+    expect(again.liveBytes).toBe(bytes)
+    again.settle([keyOf(1), keyOf(2)])
+    expect(again.liveBytes).toBe(0)
+    again.close()
+  })
+
+  it('sets aside what no server takes, with the reason', () => {
+    const outbox = Outbox.open(path)
+    outbox.setAside([JSON.stringify({ end: sampleEnd(1) })], 'refused: status')
+    outbox.close()
+    expect(JSON.parse(readFileSync(`${path}.bad`, 'utf8'))).toEqual({ reason: 'refused: status', line: JSON.stringify({ end: sampleEnd(1) }) })
   })
 
   it('is emptied when nothing is open and it has grown', () => {
@@ -55,6 +78,6 @@ describe('outbox file', () => {
   it('survives lines of any kind', () => {
     const { entries, badLines } = replayOutbox(`garbage\n{"end":{}}\n{"done":["a"]}\n\n${JSON.stringify({ end: sampleEnd(3) })}\n`)
     expect([...entries.keys()]).toEqual([keyOf(3)])
-    expect(badLines).toBe(2)
+    expect(badLines).toEqual(['garbage', '{"end":{}}'])
   })
 })

@@ -1,9 +1,10 @@
-import { closeSync, ftruncateSync, openSync, readFileSync, renameSync, writeSync, writeFileSync } from 'node:fs'
+import { appendFileSync, closeSync, ftruncateSync, openSync, readFileSync, renameSync, statSync, writeSync, writeFileSync } from 'node:fs'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { boundedEnd } from '@jobtrail/shared/protocol/attempt-result'
 import { AttemptEnd } from '@jobtrail/shared/protocol/worker'
 import { z } from 'zod'
 import { systemCode } from './errors.js'
+import { isDiskFault } from './log/disk-fault.js'
 
 /** One line of the file: an end to deliver, or ends that need no delivery any more. */
 const OutboxRecord = z.union([z.strictObject({ end: AttemptEnd }), z.strictObject({ done: z.array(z.string()) })])
@@ -14,15 +15,17 @@ export type OutboxEntry = { end: AttemptEnd; bytes: number }
 /** Emptied when nothing is open and it is this large; written anew when it is `COMPACT_BYTES` and mostly settled. */
 const TRUNCATE_BYTES = 256 * 1024
 const COMPACT_BYTES = 32 * 1024 * 1024
+/** What was set aside is for people; beyond this nothing is added. */
+const MAX_BAD_BYTES = 16 * 1024 * 1024
 
-/** The undelivered ends in a file's text. A line that cannot be read (a torn tail, a write cut by a full disk) is counted and passed over. */
-export function replayOutbox(text: string): { entries: Map<string, OutboxEntry>; badLines: number } {
+/** The undelivered ends in a file's text. A line that cannot be read (a torn tail, a write cut by a full disk) is passed over. */
+export function replayOutbox(text: string): { entries: Map<string, OutboxEntry>; badLines: string[] } {
   const entries = new Map<string, OutboxEntry>()
-  let badLines = 0
+  const badLines: string[] = []
   for (const line of text.split('\n')) {
     if (line === '') continue
     const record = OutboxRecord.safeParse(parseJson(line))
-    if (!record.success) badLines += 1
+    if (!record.success) badLines.push(line)
     // A former version of the worker kept results that no server can take.
     else if ('end' in record.data) entries.set(attemptKeyString(record.data.end), { end: boundedEnd(record.data.end), bytes: line.length })
     else for (const key of record.data.done) entries.delete(key)
@@ -37,6 +40,7 @@ export function replayOutbox(text: string): { entries: Map<string, OutboxEntry>;
  */
 export class Outbox {
   private size: number
+  private live = 0
 
   private constructor(
     private readonly path: string,
@@ -45,18 +49,31 @@ export class Outbox {
     readonly badLines: number,
   ) {
     this.size = 0
+    for (const { bytes } of entries.values()) this.live += bytes
   }
 
   /** Opens the file and reads what it holds; it is written anew without what was settled. */
   static open(path: string): Outbox {
     const { entries, badLines } = replayOutbox(readIfThere(path))
-    const outbox = new Outbox(path, -1, entries, badLines)
-    outbox.compact()
+    const outbox = new Outbox(path, -1, entries, badLines.length)
+    try {
+      if (badLines.length > 0) outbox.setAside(badLines, 'cannot be read')
+      outbox.compact()
+    } catch (error) {
+      // On a full disk what is there has to do: delivering it is what makes room.
+      if (!isDiskFault(error)) throw error
+      outbox.reopen()
+    }
     return outbox
   }
 
   get length(): number {
     return this.entries.size
+  }
+
+  /** Bytes of what is not delivered. */
+  get liveBytes(): number {
+    return this.live
   }
 
   has(key: string): boolean {
@@ -72,7 +89,9 @@ export class Outbox {
     const lines: string[] = []
     for (const end of ends) {
       const line = JSON.stringify({ end })
-      this.entries.set(attemptKeyString(end), { end, bytes: line.length })
+      const key = attemptKeyString(end)
+      this.live += line.length - (this.entries.get(key)?.bytes ?? 0)
+      this.entries.set(key, { end, bytes: line.length })
       lines.push(line)
     }
     this.append(lines)
@@ -84,7 +103,11 @@ export class Outbox {
 
   /** Forgets ends that were acknowledged or refused for good. */
   settle(keys: readonly string[]): void {
-    const known = keys.filter((key) => this.entries.delete(key))
+    const known = keys.filter((key) => this.entries.has(key))
+    for (const key of known) {
+      this.live -= this.entries.get(key)?.bytes ?? 0
+      this.entries.delete(key)
+    }
     if (known.length === 0) return
     if (this.entries.size === 0 && this.size >= TRUNCATE_BYTES) {
       ftruncateSync(this.fd)
@@ -92,17 +115,19 @@ export class Outbox {
       return
     }
     this.append([JSON.stringify({ done: known })])
-    if (this.size >= COMPACT_BYTES && this.size > 4 * this.liveBytes()) this.compact()
+    if (this.size >= COMPACT_BYTES && this.size > 4 * this.live) this.compact()
+  }
+
+  /** Keeps records that no server takes, or that nobody can read, in a file beside: they must not hold up the others. */
+  setAside(lines: readonly string[], reason: string): void {
+    const path = `${this.path}.bad`
+    const room = MAX_BAD_BYTES - sizeIfThere(path)
+    const text = lines.map((line) => `${JSON.stringify({ reason, line })}\n`).join('')
+    if (Buffer.byteLength(text) <= room) appendFileSync(path, text, { mode: 0o600 })
   }
 
   close(): void {
     closeSync(this.fd)
-  }
-
-  private liveBytes(): number {
-    let sum = 0
-    for (const { bytes } of this.entries.values()) sum += bytes
-    return sum
   }
 
   /** Each batch begins with a newline, so that a write cut short before it spoils nothing but itself. */
@@ -117,10 +142,18 @@ export class Outbox {
     const text = [...this.entries.values()].map(({ end }) => `${JSON.stringify({ end })}\n`).join('')
     writeFileSync(`${this.path}.new`, text, { mode: 0o600 })
     renameSync(`${this.path}.new`, this.path)
+    this.reopen()
+  }
+
+  private reopen(): void {
     if (this.fd >= 0) closeSync(this.fd)
     this.fd = openSync(this.path, 'a', 0o600)
-    this.size = Buffer.byteLength(text)
+    this.size = sizeIfThere(this.path)
   }
+}
+
+function sizeIfThere(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
 function readIfThere(path: string): string {

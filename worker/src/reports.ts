@@ -16,6 +16,7 @@ export interface ReportsOptions {
   outbox: Outbox
   sender: RequestSender
   log: Logger
+  onDiskFault(error: unknown): void
   /** The server says that this attempt is not (any more) this worker's. */
   onFenced(key: AttemptKey): void
 }
@@ -60,7 +61,8 @@ export class Reports {
         this.settle(entries)
       },
       onRejected: (entry, error) => {
-        log.error({ err: error, end: entry.end }, 'the server will not take an end; it is dropped')
+        log.error({ err: error, end: entry.end }, 'the server will not take an end; it is set aside')
+        this.guardDisk(() => outbox.setAside([JSON.stringify({ end: entry.end })], error.message))
         this.settle([entry])
       },
       onFailure: failed('ends'),
@@ -76,6 +78,11 @@ export class Reports {
 
   get undeliveredCount(): number {
     return this.options.outbox.length + this.fresh.size
+  }
+
+  /** Of their JSON text. */
+  get undeliveredBytes(): number {
+    return this.options.outbox.liveBytes
   }
 
   addStarted(key: AttemptKey, startedAt: number): void {
@@ -97,12 +104,11 @@ export class Reports {
     this.collect()
   }
 
-  /** Drops everything about an attempt that is no longer ours. */
-  forget(key: AttemptKey): void {
-    const text = attemptKeyString(key)
+  /** Drops everything about attempts that are no longer ours. */
+  forget(keys: readonly string[]): void {
     this.flush()
-    for (const lane of [this.started, this.progress, this.finished]) lane.delete(text)
-    this.guardDisk(() => this.options.outbox.settle([text]))
+    for (const lane of [this.started, this.progress, this.finished]) for (const key of keys) lane.delete(key)
+    this.guardDisk(() => this.options.outbox.settle(keys))
     this.wakeIfDrained()
   }
 
@@ -178,6 +184,7 @@ export class Reports {
       write()
     } catch (error) {
       this.options.log.error({ err: error }, 'the outbox file cannot be written; ends are held in memory only')
+      this.options.onDiskFault(error)
     }
   }
 }

@@ -78,6 +78,7 @@ export class WorkerDirectory {
       state,
       isDrainWanted: worker.drain?.isWanted === true,
       spoolBytes: worker.spoolBytes,
+      problem: state === 'disconnected' ? null : (worker.problem ?? null),
       lastRefusal: worker.lastRefusal === undefined ? null : { reason: worker.lastRefusal.reason, at: worker.lastRefusal.at.toISOString() },
       connectedAt: worker.connectedAt.toISOString(),
       lastHeartbeatAt: worker.lastHeartbeatAt.toISOString(),

@@ -102,7 +102,7 @@ export class WorkerSessions {
 
   async heartbeat(connection: WorkerConnection, message: Heartbeat, receivedAt: number): Promise<HeartbeatReply> {
     const reply = await this.leases.reconcile(connection.id, message.attempts, { isConnect: false, receivedAt })
-    connection.isDraining = message.isDraining
+    connection.isDraining = message.isDraining || message.problem !== undefined
     if (!connection.socket.connected) return { ...reply, drain: connection.isDrainWanted }
     const drain = await this.repository.heartbeat(connection.id, {
       serverId: this.config.serverId,
@@ -110,6 +110,7 @@ export class WorkerSessions {
       freeSlots: message.freeSlots,
       isDraining: message.isDraining,
       spoolBytes: message.spoolBytes,
+      ...(message.problem === undefined ? {} : { problem: message.problem }),
       lastHeartbeatAt: this.clock.date(),
     })
     if (drain !== undefined) connection.wish(drain)

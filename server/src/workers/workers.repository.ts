@@ -33,6 +33,8 @@ export type WorkerDocument = {
   /** Why it was turned away since it was last connected. */
   lastRefusal?: Refusal
   spoolBytes: number
+  /** Why it takes no work though it is connected, by its last heartbeat. */
+  problem?: string
   connectedAt: Date
   lastHeartbeatAt: Date
 }
@@ -71,7 +73,7 @@ export class WorkersRepository implements OnModuleInit {
         connectedAt: 'date',
         lastHeartbeatAt: 'date',
       },
-      optional: { drain: 'object', tokenId: 'string', lastRefusal: 'object' },
+      optional: { drain: 'object', tokenId: 'string', lastRefusal: 'object', problem: 'string' },
       indexes: [{ key: { namespace: 1, _id: 1 } }, { key: { lastHeartbeatAt: 1 }, expireAfterSeconds: FORGET_AFTER_S }],
     })
   }
@@ -85,10 +87,10 @@ export class WorkersRepository implements OnModuleInit {
   }
 
   /** What users want of it stays; the answer says it. */
-  async connected({ _id, ...worker }: Omit<WorkerDocument, 'drain' | 'lastRefusal'>): Promise<DrainWish | undefined> {
+  async connected({ _id, ...worker }: Omit<WorkerDocument, 'drain' | 'lastRefusal' | 'problem'>): Promise<DrainWish | undefined> {
     const stored = await this.collection.findOneAndUpdate(
       { _id },
-      { $set: worker, $unset: { lastRefusal: 1 } },
+      { $set: worker, $unset: { lastRefusal: 1, problem: 1 } },
       { upsert: true, returnDocument: 'after', projection: { drain: 1 } },
     )
     return stored?.drain
@@ -108,9 +110,13 @@ export class WorkersRepository implements OnModuleInit {
   /** Says where it is connected each time: a hello or a goodbye that came late may have said otherwise. The answer is what users want of it. */
   async heartbeat(
     id: string,
-    change: Pick<WorkerDocument, 'serverId' | 'connectionId' | 'freeSlots' | 'isDraining' | 'spoolBytes' | 'lastHeartbeatAt'>,
+    { problem, ...change }: Pick<WorkerDocument, 'problem' | 'serverId' | 'connectionId' | 'freeSlots' | 'isDraining' | 'spoolBytes' | 'lastHeartbeatAt'>,
   ): Promise<DrainWish | undefined> {
-    const stored = await this.collection.findOneAndUpdate({ _id: id }, { $set: change }, { returnDocument: 'after', projection: { drain: 1 } })
+    const stored = await this.collection.findOneAndUpdate(
+      { _id: id },
+      problem === undefined ? { $set: change, $unset: { problem: 1 } } : { $set: { ...change, problem } },
+      { returnDocument: 'after', projection: { drain: 1 } },
+    )
     return stored?.drain
   }
 

@@ -20,6 +20,8 @@ export const WorkerView = z.object({
   isDrainWanted: z.boolean(),
   /** Log that it still has to deliver, bytes (compressed). */
   spoolBytes: z.int(),
+  /** Why it takes no new work though it is connected; it goes on by itself when that is over. */
+  problem: z.string().nullable(),
   /** Why it was turned away, if it was since it last connected. */
   lastRefusal: z.object({ reason: z.string(), at: Timestamp }).nullable(),
   connectedAt: Timestamp,

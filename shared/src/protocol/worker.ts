@@ -25,6 +25,7 @@ export const MAX_CHUNKS_PER_MESSAGE = 64
 export const MAX_LOG_MESSAGE_BYTES = 1024 * 1024
 /** What a socket.io server has to accept in one frame. */
 export const MAX_FRAME_BYTES = 8 * 1024 * 1024
+export const MAX_PROBLEM_LENGTH = 500
 
 /** Times end with the year 9999: later ones have no four-digit form, and those beyond 8.64e15 are no dates. */
 const MAX_TIME = 253_402_300_799_999
@@ -176,13 +177,17 @@ export const SealReply = z.object({
 })
 export type SealReply = z.infer<typeof SealReply>
 
-/** worker → server, every `heartbeatMs`: renews the leases of these attempts. `spoolBytes`: log chunks that wait in the spool to be acknowledged, bytes. `sentAt`: as in Hello. */
+/** worker → server, every `heartbeatMs`: renews the leases of these attempts. `spoolBytes`: log chunks that wait in the spool to be acknowledged, bytes. `problem`: why it takes no new work though it is connected, for people (its disk is full): servers place nothing on it until it is gone. `sentAt`: as in Hello. */
 export const Heartbeat = z.object({
   attempts: z.array(AttemptKey).max(20_000),
   freeSlots: z.int().min(0),
   isDraining: z.boolean(),
   spoolBytes: z.int().min(0),
   sentAt: z.int().min(0).optional(),
+  problem: z
+    .string()
+    .transform((text) => text.slice(0, MAX_PROBLEM_LENGTH))
+    .optional(),
 })
 export type Heartbeat = z.infer<typeof Heartbeat>
 /** `stop`: as in Welcome. `cancel`, `drain`: what users want (the safety net of the messages `cancel` and `config`). */

@@ -35,6 +35,8 @@ export class StreamCapture implements StreamLog {
   private ending: Promise<StreamTotals> | undefined
   private pipesDone: (() => void) | undefined
   private isOver = false
+  /** The producer has ended: what is left is read, whatever the pressure. */
+  private isEnding = false
   /** Losses that the end of the log tells. */
   private readonly cuts = new Set<string>()
 
@@ -98,6 +100,7 @@ export class StreamCapture implements StreamLog {
 
   /** Looks again at whether the producer has to wait; called after each read and when something was sent. */
   check(): void {
+    if (this.isEnding) return
     const verdict = this.options.judge(this.verdict)
     if (verdict === this.verdict) return
     this.verdict = verdict
@@ -124,10 +127,11 @@ export class StreamCapture implements StreamLog {
   }
 
   private async finish(graceMs: number): Promise<StreamTotals> {
-    if (this.pipes.size > 0) await this.untilPipesEnd(graceMs)
-    this.isOver = true
+    this.isEnding = true
     this.verdict = 'go'
     this.goOn()
+    if (this.pipes.size > 0) await this.untilPipesEnd(graceMs)
+    this.isOver = true
     const at = this.clock.now()
     // Pipes have ended their own; this is for what a handler wrote.
     for (const intake of Object.values(this.intakes)) endIntake(intake, at)
@@ -141,16 +145,10 @@ export class StreamCapture implements StreamLog {
     const done = new Promise<void>((resolve) => {
       this.pipesDone = resolve
     })
-    let timer: NodeJS.Timeout | undefined
-    const expire = (): void => {
-      // What the process left in a pipe that we do not read is not a grandchild's: wait until it could be read.
-      if (this.verdict === 'wait') timer = setTimeout(expire, Math.max(graceMs, 100))
-      else {
-        this.cutOff('output that was still held open after the end of the process was cut off')
-        for (const { readable } of this.pipes) readable.destroy()
-      }
-    }
-    timer = setTimeout(expire, graceMs)
+    const timer = setTimeout(() => {
+      this.cutOff('output that was still held open after the end of the process was cut off')
+      for (const { readable } of this.pipes) readable.destroy()
+    }, graceMs)
     await done
     clearTimeout(timer)
   }

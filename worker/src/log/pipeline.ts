@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises'
 import type { LogLimits } from '@jobtrail/shared/api/jobs'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
@@ -37,6 +38,8 @@ export interface LogPipelineOptions {
   transport: LogTransport
   /** For the logger: something went wrong that the pipeline deals with itself. */
   onFault: (error: unknown, what: string) => void
+  /** For specs: opens a spool file to be written. */
+  openFile?: (path: string) => Promise<FileHandle>
   windowMessages?: number
   windowBytes?: number
 }
@@ -179,6 +182,7 @@ export class LogPipeline {
   private takeRecovered(stream: RecoveredStream): void {
     const queue = new StreamQueue(stream.key, this.spool.adoptFile(stream))
     queue.file.onWritten = (chunk) => this.sender.chunkWritten(queue, chunk)
+    queue.file.onRefused = () => this.refused(queue)
     if (stream.end !== undefined && stream.gaps.length === 0) queue.totals = stream.end
     else queue.recovered = stream
     queue.isHeld = true
@@ -188,6 +192,7 @@ export class LogPipeline {
   private createQueue(key: AttemptKey, capture: StreamCapture): StreamQueue {
     const file = this.spool.createFile(key)
     const queue = new StreamQueue(key, file)
+    file.onRefused = () => this.refused(queue)
     file.onWritten = (chunk) => {
       this.sender.chunkWritten(queue, chunk)
       if (capture.isStopped) capture.check()
@@ -207,10 +212,22 @@ export class LogPipeline {
   private async ended(queue: StreamQueue, totals: StreamTotals): Promise<void> {
     this.captures.delete(queue)
     queue.file.appendEnd(totals)
-    await queue.file.whenWritten()
+    // An end is not held back by a disk that refuses; what waits for it is in memory.
+    await queue.file.whenWrittenOrRefused()
     queue.totals = totals
     if (queue.isBroken) this.examine(queue)
     else this.progressed(queue)
+  }
+
+  /** The disk refuses what a stream writes: what servers have needs no room there, and what they can have at once need not wait for some. */
+  private refused(queue: StreamQueue): boolean {
+    for (const each of this.queues.values()) {
+      if (each !== queue && each.isDelivered && this.captures.has(each)) each.file.retire()
+      each.file.dropBefore(each.neededFrom)
+    }
+    if (queue.isGone || queue.isHeld || !this.sender.takesUnspooled) return false
+    this.sender.sendUnspooled(queue, queue.file.takeUnwritten())
+    return true
   }
 
   private resumed(queue: StreamQueue, { state, ranges }: ResumeResult): void {
@@ -288,7 +305,7 @@ export class LogPipeline {
   /** Something was acknowledged: drops what the spool needs no more, lets the producer go on, seals. */
   private progressed(queue: StreamQueue): void {
     if (queue.isGone) return
-    if (this.spool.usedBytes > this.spool.limitBytes / 2) this.reclaim(queue)
+    if (queue.file.isFailing || this.spool.usedBytes > this.spool.limitBytes / 2) this.reclaim(queue)
     const capture = this.captures.get(queue)
     if (capture?.isStopped === true) capture.check()
     if (!queue.isDelivered || queue.isHeld) return

@@ -44,7 +44,8 @@ export class Pressure {
 
   private isSpoolFull(queue: StreamQueue | undefined, current: Verdict): boolean {
     const { usedBytes, limitBytes } = this.spool
-    if (queue?.file.isFailing === true) return true
+    // The server gets it from memory, if there is one; so little of it waits there.
+    if (queue?.file.isFailing === true) return queue.unackedBytes > MIN_UNACKED_BYTES * (current === 'go' ? 1 : 0.5)
     const used = current === 'go' ? usedBytes : usedBytes + limitBytes / 16
     const unacked = queue?.unackedBytes ?? 0
     return used >= limitBytes || unacked >= SHARE * (limitBytes - used)

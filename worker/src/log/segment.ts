@@ -1,3 +1,4 @@
+import type { FileHandle } from 'node:fs/promises'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
@@ -28,6 +29,7 @@ export interface Cursor {
 /** What a file needs of the spool that it is in. */
 export interface SpoolHost<File> {
   readonly segmentBytes: number
+  openFile(path: string): Promise<FileHandle>
   pathOf(key: AttemptKey, seq: number): string
   /** Bytes more (or less) in the spool. */
   count(bytes: number): void

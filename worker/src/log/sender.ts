@@ -1,4 +1,5 @@
 import { type ChunkResult, MAX_CHUNKS_PER_MESSAGE, MAX_LOG_MESSAGE_BYTES } from '@jobtrail/shared/protocol/worker'
+import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { monotonicMs } from '../clock.js'
 import { backoffMs } from './backoff.js'
 import { BacklogReader, MEMORY_BUDGET_BYTES } from './backlog-reader.js'
@@ -96,6 +97,18 @@ export class Sender {
     const isSmall = chunk.header.size <= SMALL_CHUNK_BYTES && queue.pending.length === 0
     const hold = this.memory.bytes < MEMORY_BUDGET_BYTES * (isSmall ? 1.5 : 1)
     this.memory.bytes += queue.written(chunk, hold)
+    this.enlist(queue)
+    this.pumpSoon()
+  }
+
+  /** Whether chunks may be sent that are in no file. */
+  get takesUnspooled(): boolean {
+    return this.isUp && this.options.transport.isConnected && this.memory.bytes < MEMORY_BUDGET_BYTES
+  }
+
+  /** The disk refuses these: they go from memory. */
+  sendUnspooled(queue: StreamQueue, chunks: readonly Chunk[]): void {
+    for (const chunk of chunks) this.memory.bytes += queue.unspooled(chunk)
     this.enlist(queue)
     this.pumpSoon()
   }

@@ -3,8 +3,10 @@ import { type FileHandle, open, unlink } from 'node:fs/promises'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import { systemCode } from '../errors.js'
 import { genesisDigest } from '@jobtrail/shared/log/codec'
 import { backoffMs } from './backoff.js'
+import { isDiskFault } from './disk-fault.js'
 import { BrokenSpoolError, type Cursor, type Segment, type SpooledChunk, type SpoolHost } from './segment.js'
 import { chunkFrame, endFrame, MAX_FRAME_BYTES, openFrame, readFrames, totalsAfter } from './spool-format.js'
 
@@ -14,8 +16,9 @@ const WRITE_BATCH_BYTES = 1024 * 1024
 const WRITE_BATCH_ITEMS = 128
 /** What waits in memory to be written stays below this, also when nothing asynchronous can run. */
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024
-const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT
-const FILE_MODE = 0o600
+/** How the files are opened to be written. */
+export const WRITE_FLAGS = constants.O_WRONLY | constants.O_CREAT
+export const FILE_MODE = 0o600
 const NO_BYTES = Buffer.alloc(0)
 
 /** `isOnDisk`: was written in a hurry, and its bytes are no longer in memory. */
@@ -37,8 +40,13 @@ export class SpoolFile {
   private waiters: (() => void)[] = []
   private isRemoved = false
   private hasEnd = false
+  private lastSeq: number
+  /** What is at the end of the newest file is not known. */
+  private needsNewFile = false
   /** Damaged places are passed over: what is behind them is sent all the same. Otherwise they are an error. */
   skipsDamage = false
+  /** The disk refuses; true when what was waiting for it was taken ({@link takeUnwritten}). */
+  onRefused: (error: unknown) => boolean = () => false
   /** Called for each chunk once it is in the file, in order. */
   onWritten: (chunk: SpooledChunk) => void = () => {}
 
@@ -47,6 +55,7 @@ export class SpoolFile {
     this.key = key
     this.segments = recovered
     this.totals = totals
+    this.lastSeq = recovered.at(-1)?.seq ?? -1
   }
 
   get allSegments(): readonly Segment[] {
@@ -79,9 +88,37 @@ export class SpoolFile {
   }
 
   /** Resolves when everything appended is in the file (or the file is removed); the disk's faults are retried until then. */
-  whenWritten(): Promise<void> {
-    if (this.queue.length === 0) return Promise.resolve()
-    return new Promise((resolve) => this.waiters.push(resolve))
+  async whenWritten(): Promise<void> {
+    while (this.queue.length > 0) await new Promise<void>((resolve) => this.waiters.push(resolve))
+  }
+
+  /** As {@link whenWritten}, but also when the disk refuses. */
+  async whenWrittenOrRefused(): Promise<void> {
+    while (this.queue.length > 0 && !this.isFailing) await new Promise<void>((resolve) => this.waiters.push(resolve))
+  }
+
+  /** Gives up writing what is not on disk: it is the caller's to send. The stream goes on in a new file. */
+  takeUnwritten(): Chunk[] {
+    const taken = this.queue.filter(({ isOnDisk }) => !isOnDisk)
+    this.queue = this.queue.filter(({ isOnDisk }) => isOnDisk)
+    for (const { segment, bytes } of taken) {
+      segment.size -= bytes
+      this.queuedBytes -= bytes
+      this.host.count(-bytes)
+    }
+    for (const { size, seq, path } of this.segments) {
+      if (size > 0) continue
+      if (seq === this.handleSeq) this.dropHandle()
+      this.unlink(path)
+    }
+    this.segments = this.segments.filter(({ size }) => size > 0)
+    this.needsNewFile = true
+    return taken.flatMap(({ chunk }) => chunk ?? [])
+  }
+
+  /** What is written from now on goes into a new file, so that this one can be dropped when its chunks are acknowledged. */
+  retire(): void {
+    if (this.queue.length === 0 && !this.isWriting) this.needsNewFile = true
   }
 
   /** Chunks from `cursor` on, as many as one read holds, and where to go on. */
@@ -128,6 +165,7 @@ export class SpoolFile {
     this.segments = segments
     this.totals = totals
     this.hasEnd = true
+    this.lastSeq = segments.at(-1)?.seq ?? this.lastSeq
   }
 
   /** The stream goes on in a new file, if that is worth it; the ones before may be dropped once that is on disk. */
@@ -141,18 +179,38 @@ export class SpoolFile {
     const newest = this.segments.at(-1)
     // A new file that is not written yet must not be the only trace of the stream.
     if (newest === undefined || newest.written === 0) return
-    const isGone = (segment: Segment): boolean => segment.seq < seq && segment.outstanding === 0 && segment !== newest
+    const isGone = (segment: Segment): boolean => segment.seq < seq && segment.outstanding === 0 && (segment !== newest || this.isUnused)
     const gone = this.segments.filter(isGone)
     if (gone.length === 0) return
     this.segments = this.segments.filter((segment) => !isGone(segment))
     for (const segment of gone) {
       this.host.count(-segment.size)
-      unlink(segment.path).catch((error: unknown) => this.host.onFault(error, `unlink ${segment.path}`))
+      this.unlink(segment.path)
     }
+    // An open descriptor keeps the room of a removed file.
+    if (gone.includes(newest)) this.closeHandle().catch((error: unknown) => this.host.onFault(error, 'close spool file'))
+  }
+
+  /** Nothing more is written to the newest file, whatever comes. */
+  private get isUnused(): boolean {
+    return this.needsNewFile && this.queue.length === 0 && !this.isWriting
+  }
+
+  private unlink(path: string): void {
+    unlink(path).catch((error: unknown) => {
+      if (systemCode(error) !== 'ENOENT') this.host.onFault(error, `unlink ${path}`)
+    })
   }
 
   async sync(): Promise<void> {
     await this.handle?.datasync()
+  }
+
+  private dropHandle(): void {
+    const { handle } = this
+    this.handle = undefined
+    this.handleSeq = -1
+    handle?.close().catch((error: unknown) => this.host.onFault(error, 'close spool file'))
   }
 
   /** Gives the descriptor back; a later write opens the file again. */
@@ -182,11 +240,12 @@ export class SpoolFile {
 
   private segmentFor(bytes: number): Segment {
     const last = this.segments.at(-1)
-    return last !== undefined && last.size + bytes <= this.host.segmentBytes ? last : this.addSegment()
+    return last !== undefined && !this.needsNewFile && last.size + bytes <= this.host.segmentBytes ? last : this.addSegment()
   }
 
   private addSegment(): Segment {
-    const seq = (this.segments.at(-1)?.seq ?? -1) + 1
+    const seq = ++this.lastSeq
+    this.needsNewFile = false
     const from = this.currentTotals()
     const segment: Segment = { seq, path: this.host.pathOf(this.key, seq), from, size: 0, written: 0, chunkBytes: 0, outstanding: 0 }
     this.segments.push(segment)
@@ -215,7 +274,11 @@ export class SpoolFile {
         this.failures = 0
       } catch (error) {
         if (this.isRemoved) break
-        if (this.failures++ === 0) this.host.onFault(error, 'spool write')
+        if (this.failures++ === 0) {
+          this.host.onFault(error, 'spool write')
+          this.wake()
+        }
+        if (isDiskFault(error) && this.onRefused(error)) continue
         await this.host.pause(backoffMs(this.failures, RETRY_BASE_MS, RETRY_MAX_MS))
         if (this.isRemoved) break
         continue
@@ -307,7 +370,7 @@ export class SpoolFile {
         await former.close()
       }
     }
-    this.handle = await open(segment.path, WRITE_FLAGS, FILE_MODE)
+    this.handle = await this.host.openFile(segment.path)
     this.handleSeq = segment.seq
     return this.handle
   }

@@ -1,10 +1,10 @@
-import { mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { monotonicMs } from '../clock.js'
 import type { SpoolHost } from './segment.js'
-import { SpoolFile } from './spool-file.js'
+import { FILE_MODE, SpoolFile, WRITE_FLAGS } from './spool-file.js'
 import { recoverStream, recoverStreams, type RecoveredStream } from './spool-recovery.js'
 
 const SYNC_EVERY_MS = 200
@@ -18,6 +18,8 @@ export interface SpoolOptions {
   dir: string
   limitBytes: number
   onFault: (error: unknown, what: string) => void
+  /** For specs: opens a file to be written. */
+  openFile?: (path: string) => Promise<FileHandle>
 }
 
 const isMissingFile = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT'
@@ -71,6 +73,10 @@ export class Spool implements SpoolHost<SpoolFile> {
 
   adoptFile(stream: RecoveredStream): SpoolFile {
     return new SpoolFile(this, stream.key, stream.segments, stream.totals)
+  }
+
+  openFile(path: string): Promise<FileHandle> {
+    return this.options.openFile?.(path) ?? open(path, WRITE_FLAGS, FILE_MODE)
   }
 
   pathOf(key: AttemptKey, seq: number): string {

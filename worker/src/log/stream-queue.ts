@@ -2,12 +2,15 @@ import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attem
 import type { ChunkHeader, LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import { missingRanges } from '@jobtrail/shared/log/ranges'
 import { Fifo } from './fifo.js'
+import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { BrokenSpoolError, type Cursor, type Segment, type SpooledChunk } from './segment.js'
 import type { SpoolFile } from './spool-file.js'
 import type { RecoveredStream } from './spool-recovery.js'
 
 /** What a chunk takes in memory beside its body, roughly: many tiny ones must not pass under the budget. */
 const CHUNK_OVERHEAD_BYTES = 600
+/** The place of a chunk that is in no file. */
+const IN_MEMORY: Segment = { seq: -1, path: '', from: { chunks: 0, lines: 0, bytes: 0, digest: '' }, size: 0, written: 0, chunkBytes: 0, outstanding: 0 }
 
 /** A chunk in memory, waiting to be sent or sent and not acknowledged. */
 export interface QueuedChunk {
@@ -92,6 +95,12 @@ export class StreamQueue {
     }
     this.backlogBytes += chunk.header.size
     return 0
+  }
+
+  /** A chunk that the disk did not take is sent from memory. Returns the memory taken. */
+  unspooled(chunk: Chunk): number {
+    this.unwrittenBytes -= chunk.header.size
+    return this.load({ ...chunk, segment: { ...IN_MEMORY }, end: 0 })
   }
 
   /** Brings the next part of the backlog into memory; returns the memory taken. */

@@ -253,7 +253,7 @@ class ShellExecution implements Execution {
     const reaped = await this.options.reaper.end(this.group, this.options.killBoundMs ?? KILL_BOUND_MS)
     const isCutOff = areOpen && !this.isKilled && (reaped.ended !== null || reaped.left !== null)
     if (isCutOff) this.context.stream.cutOff('output of what was left in the background is cut off here')
-    // What the pipes still hold is read however long pressure lasts; the grace only bounds the wait for a holder that could not be killed.
+    // What the pipes still hold is read whatever the pressure; the grace bounds the wait for a holder that could not be killed.
     await this.endStream()
     const { problem, ...result } = outcome.isSuccess ? this.readResult() : { result: null, problem: null }
     if (reaped.left === null) await this.cleanUp()
@@ -292,7 +292,6 @@ class ShellExecution implements Execution {
 
   private async endStream(): Promise<void> {
     try {
-      await this.context.stream.writable()
       await this.context.stream.end(this.graceMs)
     } catch {
       // How the process ended stands; whoever opened the stream asks for its totals, gets this error again and reports it.

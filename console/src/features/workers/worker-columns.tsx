@@ -39,12 +39,17 @@ export function useWorkerColumns(): ColumnsType<WorkerView> {
     {
       title: t('state'),
       key: 'state',
-      render: (_, { state, isDrainWanted }) => (
+      render: (_, { state, isDrainWanted, problem }) => (
         <>
           <Badge status={BADGE[state]} text={t(`states.${state}`)} />
           {isDrainWanted && (
             <div>
               <Typography.Text type="secondary">{t('drain.wanted')}</Typography.Text>
+            </div>
+          )}
+          {problem !== null && (
+            <div>
+              <Typography.Text type="danger">{t('problem', { problem })}</Typography.Text>
             </div>
           )}
         </>

@@ -18,6 +18,7 @@ const worker = (id: string, rest: Partial<WorkerView> = {}): WorkerView => ({
   state: 'connected',
   isDrainWanted: false,
   lastRefusal: null,
+  problem: null,
   spoolBytes: 0,
   connectedAt: '2026-11-20T00:00:00.000Z',
   lastHeartbeatAt: '2026-11-20T00:00:00.000Z',
