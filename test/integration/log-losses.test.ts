@@ -105,11 +105,13 @@ test('output that is cut off after the end of its process is named: the log is n
   expect(lines).toMatchObject([{ stream: 'system', text: '[jobtrail] output of what was left in the background is cut off here' }])
 })
 
+const asRoot = (program: string, ...args: string[]): boolean => spawnSync(program, args).status === 0
+
 /** Mounting needs root, and a system that lets it. */
 function mountSmallDisk(): string | undefined {
   const folder = newFile()
   mkdirSync(folder)
-  return process.getuid?.() === 0 && spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder]).status === 0 ? folder : undefined
+  return process.getuid?.() === 0 && asRoot('mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder) ? folder : undefined
 }
 
 function fill(file: string): void {
@@ -152,6 +154,6 @@ test('a worker whose disk is full delivers what runs, takes nothing new and says
     await waitForProblem(false)
   } finally {
     await worker.kill()
-    spawnSync('umount', ['-l', folder])
+    asRoot('umount', '-l', folder)
   }
 })
