@@ -355,7 +355,8 @@ export class SpoolFile {
       batch.flatMap((item) => item.buffers),
       first.position,
     )
-    if (bytesWritten < total) throw new Error(`Spool file ${first.segment.path}: ${bytesWritten} of ${total} bytes written`)
+    // The last room of a disk takes a part, time and again, without a word.
+    if (bytesWritten < total) throw Object.assign(new Error(`Spool file ${first.segment.path}: ${bytesWritten} of ${total} bytes written`), { code: 'ENOSPC' })
   }
 
   private async handleFor(segment: Segment): Promise<FileHandle> {
