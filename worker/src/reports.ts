@@ -57,12 +57,11 @@ export class Reports {
       sizeOf: ({ bytes }) => bytes,
       send: async (entries) => {
         const { problems = [] } = await sender.request('finished', { attempts: entries.map(({ end }) => end) })
-        for (const { index, message } of problems) log.error({ end: entries[index]?.end, problem: message }, 'the server will not take an end; it is dropped')
+        for (const { index, message } of problems) this.setAside(entries[index], message)
         this.settle(entries)
       },
       onRejected: (entry, error) => {
-        log.error({ err: error, end: entry.end }, 'the server will not take an end; it is set aside')
-        this.guardDisk(() => outbox.setAside([JSON.stringify({ end: entry.end })], error.message))
+        this.setAside(entry, error.message)
         this.settle([entry])
       },
       onFailure: failed('ends'),
@@ -161,6 +160,13 @@ export class Reports {
     this.started.pump()
     this.progress.pump()
     this.finished.pump()
+  }
+
+  /** An end that no server will take must not hold up the others; people find it in the file beside. */
+  private setAside(entry: OutboxEntry | undefined, problem: string): void {
+    if (entry === undefined) return
+    this.options.log.error({ end: entry.end, problem }, 'the server will not take an end; it is set aside')
+    this.guardDisk(() => this.options.outbox.setAside([JSON.stringify({ end: entry.end })], problem))
   }
 
   private settle(entries: readonly OutboxEntry[]): void {
