@@ -43,12 +43,18 @@ describe('disk watch', () => {
     expect(existsSync(join(folder.path, 'reserve'))).toBe(false)
   })
 
-  it.each(['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE', 'EROFS'])('says what is wrong after %s until a write works again', async (code) => {
+  it.each([
+    ['ENOSPC', 'no space'],
+    ['EDQUOT', 'quota'],
+    ['EIO', 'reports errors'],
+    ['EMFILE', 'file descriptors'],
+    ['EROFS', 'read-only'],
+  ])('says what is wrong after %s until a write works again', async (code, words) => {
     await watch.start()
     refusal = refused(code)
     watch.noteFault(refusal)
     watch.noteFault(refusal)
-    expect(told).toEqual([expect.stringContaining(code)])
+    expect(told).toEqual([expect.stringContaining(words)])
     refusal = undefined
     await until(() => told.length === 2)
     expect(told[1]).toBeNull()

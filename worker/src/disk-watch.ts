@@ -104,7 +104,8 @@ export class DiskWatch {
   }
 
   private set(problem: string | null): void {
-    if (problem === this.problem || this.isClosed) return
+    // What went wrong first is said until it is over: what follows from it changes with each try.
+    if ((problem === null) === (this.problem === null) || this.isClosed) return
     this.problem = problem
     this.options.onChange(problem)
   }
@@ -115,6 +116,17 @@ export function releaseReserve(dir: string): void {
   rmSync(join(dir, RESERVE), { force: true })
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  ENOSPC: 'no space is left on its disk',
+  EDQUOT: 'its disk quota is used up',
+  EIO: 'its disk reports errors',
+  EROFS: 'its file system is read-only',
+  EMFILE: 'the worker has no file descriptors left',
+  ENFILE: 'the machine has no file descriptors left',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+}
+
 class LowSpaceError extends Error {
   constructor(free: number) {
     super(`only ${Math.floor(free / 1024).toLocaleString('en')} KiB are left on the disk of the spool folder`)
@@ -122,7 +134,8 @@ class LowSpaceError extends Error {
 }
 
 function describe(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error)
+  const code = systemCode(error)
+  const text = code === undefined ? (error instanceof Error ? error.message : String(error)) : (REASONS[code] ?? code)
   return `The spool folder cannot be written: ${text}`
 }
 
