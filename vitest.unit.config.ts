@@ -14,7 +14,7 @@ export default defineConfig({
   },
   test: {
     name: 'unit',
-    include: ['{shared,server,worker,console}/src/**/*.spec.{ts,tsx}', 'deploy/local/**/*.spec.ts'],
+    include: ['{shared,server,worker,console}/src/**/*.spec.{ts,tsx}', 'deploy/local/**/*.spec.ts', 'test/chaos/**/*.spec.ts'],
     // Those start processes of the built worker: they run with the integration tests.
     exclude: ['**/*.process.spec.ts', '**/node_modules/**'],
     pool: 'forks',

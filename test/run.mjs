@@ -1,4 +1,4 @@
-// Runs the tests (npm test), the benchmarks (npm run bench) or takes the screenshots (npm run screenshots),
+// Runs the tests (npm test), the benchmarks (npm run bench), the fault bench (npm run chaos) or takes the screenshots (npm run screenshots),
 // on a fresh clone as well as on a used one. The last line of the tests is always `N passed, N failed`,
 // and the exit code is not 0 if anything failed.
 import { spawn } from 'node:child_process'
@@ -14,13 +14,14 @@ const UNIT_TIMEOUT_MS = 3 * 60_000
 const INTEGRATION_TIMEOUT_MS = 30 * 60_000
 const PROGRAM_TIMEOUT_MS = 60 * 60_000
 /** Programs beside the tests, by the option that runs them. */
-const PROGRAMS = { '--bench': 'test/dist/bench/main.js', '--screenshots': 'test/dist/screenshots/main.js' }
+const PROGRAMS = { '--bench': 'test/dist/bench/main.js', '--chaos': 'test/dist/chaos/main.js', '--screenshots': 'test/dist/screenshots/main.js' }
 
-const USAGE = `Usage: node test/run.mjs [--unit] [--only <part of a path>] [--no-build] [--bench [arguments] | --screenshots [names]]
+const USAGE = `Usage: node test/run.mjs [--unit] [--only <part of a path>] [--no-build] [--bench [arguments] | --chaos [arguments] | --screenshots [names]]
   --unit       only the unit tests (they need no MongoDB and no Redis)
   --only PART  only the test files whose path contains PART; may be given several times
   --no-build   take what is built
   --bench      the benchmarks; what follows is handed to them
+  --chaos      the fault bench; what follows is handed to it
   --screenshots
                a picture of each page of the console, or of the named ones, in test/results/screenshots`
 

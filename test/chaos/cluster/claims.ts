@@ -1,0 +1,30 @@
+/** Something that can be hurt. */
+export interface Named {
+  readonly name: string
+}
+
+/** What is being hurt at this moment: nothing is hurt by two faults at a time, or the one would mend what the other has just broken. */
+export class Claims {
+  private readonly held = new Set<string>()
+
+  /** The first of the candidates, counted from where `pick` (in [0, 1)) points to, that nothing holds; it is held from then on. */
+  take<T extends Named>(candidates: readonly T[], pick: number): T | undefined {
+    const start = Math.floor(pick * candidates.length)
+    const found = [...candidates.slice(start), ...candidates.slice(0, start)].find(({ name }) => !this.held.has(name))
+    if (found !== undefined) this.held.add(found.name)
+    return found
+  }
+
+  release({ name }: Named): void {
+    this.held.delete(name)
+  }
+
+  isHeld({ name }: Named): boolean {
+    return this.held.has(name)
+  }
+
+  /** How many of these are held. */
+  countHeld(items: readonly Named[]): number {
+    return items.filter((item) => this.isHeld(item)).length
+  }
+}

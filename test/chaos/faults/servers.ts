@@ -1,0 +1,84 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { LEASE_MS } from '../cluster/cluster.js'
+import { type FaultKind, hurting, revive, scaled, seconds } from './fault.js'
+
+export const serverKill: FaultKind = {
+  name: 'server-kill',
+  what: 'a server gets SIGKILL and is started again',
+  weight: 4,
+  inflict: (cluster, draw, say) =>
+    hurting(cluster, cluster.servers, draw, async (server) => {
+      say(server.name)
+      await server.process.kill()
+      await sleep(scaled(draw.size, 0, 2_000))
+      await revive(cluster, server)
+    }),
+}
+
+export const allServersKill: FaultKind = {
+  name: 'server-kill-all',
+  what: 'all servers get SIGKILL at the same time, and come back a little later',
+  weight: 0.5,
+  async inflict(cluster, draw, say) {
+    const { claims, servers } = cluster
+    const taken = servers.flatMap((server) => claims.take([server], 0) ?? [])
+    try {
+      // Those that something else hurts already are down or dazed anyway.
+      if (taken.length === 0) return
+      say(taken.map(({ name }) => name).join(', '))
+      await Promise.all(taken.map(({ process }) => process.kill()))
+      await sleep(scaled(draw.size, 0, 4_000))
+      await Promise.all(taken.map((server) => revive(cluster, server)))
+    } finally {
+      for (const server of taken) claims.release(server)
+    }
+  },
+}
+
+export const serverFreeze: FaultKind = {
+  name: 'server-freeze',
+  what: 'a server is frozen (SIGSTOP) for less than the lease',
+  weight: 5,
+  inflict: (cluster, draw, say) =>
+    hurting(cluster, cluster.servers, draw, async ({ name, process }) => {
+      const ms = scaled(draw.size, 200, LEASE_MS / 2)
+      say(`${name} for ${seconds(ms)}`)
+      process.signal('SIGSTOP')
+      await sleep(ms)
+      process.signal('SIGCONT')
+    }),
+}
+
+export const serverFreezeLong: FaultKind = {
+  name: 'server-freeze-long',
+  what: 'a server is frozen beyond the lease',
+  weight: 2,
+  inflict: (cluster, draw, say) =>
+    hurting(cluster, cluster.servers, draw, async ({ name, process }) => {
+      const ms = scaled(draw.size, LEASE_MS + 500, LEASE_MS + 4_000)
+      say(`${name} for ${seconds(ms)}`)
+      process.signal('SIGSTOP')
+      await sleep(ms)
+      process.signal('SIGCONT')
+    }),
+}
+
+export const serverFormer: FaultKind = {
+  name: 'server-former',
+  what: 'a server is stopped, runs the former version for a while, and is upgraded again',
+  weight: 1.5,
+  missing: ({ former }) => ('missing' in former ? former.missing : undefined),
+  inflict: (cluster, draw, say) =>
+    hurting(cluster, cluster.servers, draw, async (server) => {
+      const ms = scaled(draw.size, 3_000, 12_000)
+      say(`${server.name} for ${seconds(ms)}`)
+      for (const build of ['former', 'present'] as const) {
+        await server.process.stop(15_000)
+        server.build = build
+        await revive(cluster, server)
+        if (build === 'present') return
+        await sleep(ms)
+        if (!server.isRunning) throw new Error(`${server.name} ended by itself while it ran the former version`)
+      }
+    }),
+}
