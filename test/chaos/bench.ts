@@ -84,7 +84,7 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
     try {
       await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS))
       await faults.run(plan, options.minutes * 60_000)
-      print(`the last fault is mended (${faults.skipped} found nothing to hurt); everything has ${options.quietMs / 1_000} s to come to its end`)
+      print(`the last fault is mended (${faults.skipped} found nothing to hurt); now everything has to come to its end`)
       await workload.stop()
       await Promise.all(lookers.map((looker) => looker.stop()))
       await final.waitUntilQuiet(options.quietMs)

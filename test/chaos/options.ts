@@ -9,7 +9,7 @@ export interface ChaosOptions {
   readonly faults: readonly string[]
   /** Mean time between two faults. */
   readonly gapMs: number
-  /** How long everything may take to come to its end after the last fault. */
+  /** After the last fault: how long nothing may have come to its end before what is left is said to be stuck. */
   readonly quietMs: number
   /** Jobs; all when empty. */
   readonly jobs: readonly string[]
@@ -22,14 +22,14 @@ export class ChaosUsageError extends Error {
   override readonly name = 'ChaosUsageError'
 }
 
-export const DEFAULTS: ChaosOptions = { minutes: 3, seed: 1, faults: [], gapMs: 2_000, quietMs: 180_000, jobs: [], keep: false, write: false }
+export const DEFAULTS: ChaosOptions = { minutes: 3, seed: 1, faults: [], gapMs: 2_000, quietMs: 120_000, jobs: [], keep: false, write: false }
 
 export function usage(): string {
   return `Usage: npm run chaos -- [--minutes M] [--seed S] [--gap MS] [--faults kind,kind] [--jobs name,name] [--keep] [--write]
   --minutes M     how long faults are inflicted (${DEFAULTS.minutes}); then everything has to come to its end
   --seed S        the plan of the faults follows from it (${DEFAULTS.seed})
   --gap MS        mean time between two faults (${DEFAULTS.gapMs})
-  --quiet SECONDS how long that may take (${DEFAULTS.quietMs / 1_000})
+  --quiet SECONDS so long without anything ending, and what is left is stuck (${DEFAULTS.quietMs / 1_000})
   --faults A,B    only these kinds; a part of a name stands for all that begin with it:
 ${FAULTS.map(({ name, what }) => `    ${name.padEnd(20)}${what}`).join('\n')}
   --jobs A,B      only these jobs of the load

@@ -11,6 +11,8 @@ import { type Reading, stateView } from './reading.js'
 import type { ScheduleWatch } from './schedule-watch.js'
 
 const LOOK_MS = 500
+/** However slow the machine is. */
+const LONGEST_MS = 900_000
 
 /** What can be judged only when nothing is broken any more and everything has had its time. */
 export class FinalJudgement {
@@ -25,10 +27,19 @@ export class FinalJudgement {
     private readonly findings: Findings,
   ) {}
 
-  /** Waits until every run has ended and every log is closed; says what has not by then. */
+  /** Waits until every run has ended and every log is closed; says what has not when nothing has got on for `quietMs`. */
   async waitUntilQuiet(quietMs: number): Promise<void> {
-    const deadline = performance.now() + quietMs
-    while (performance.now() < deadline && (this.ledger.waiting.some(({ kind }) => kind.isSilent !== true) || !(await this.auditLeft()))) await sleep(LOOK_MS)
+    const end = performance.now() + LONGEST_MS
+    let left = Number.POSITIVE_INFINITY
+    let deadline = 0
+    for (;;) {
+      const now = this.ledger.waiting.length + this.logs.left.length
+      // A slow machine may take its time, as long as it gets on.
+      if (now < left) deadline = Math.min(end, performance.now() + quietMs)
+      left = now
+      if ((this.ledger.waiting.length === 0 && (await this.auditLeft())) || performance.now() > deadline) break
+      await sleep(LOOK_MS)
+    }
     for (const run of this.ledger.all) {
       if (run.kind.isSilent === true) continue
       this.findings.check('ends', run.isAudited ? [] : [`${nameOf(run)} has not come to its end: ${describe(run)}`])
@@ -42,7 +53,9 @@ export class FinalJudgement {
       const detail = await this.reading.detail(open.run)
       if (detail === undefined || detail === null) return false
       const state = stateView(detail).attempts[open.attempt - 1]?.logState ?? ''
-      if (isClosedLog(state) && (await this.logs.audit(open.run, open.attempt, state))) this.logs.left.splice(this.logs.left.indexOf(open), 1)
+      // An attempt that was lost before its process was started has no worker that could come back with the rest: it stays interrupted.
+      const neverBegan = state === 'interrupted' && !this.witness.read(open.run.id).some(({ attempt }) => attempt === open.attempt)
+      if ((isClosedLog(state) || neverBegan) && (await this.logs.audit(open.run, open.attempt, state))) this.logs.left.splice(this.logs.left.indexOf(open), 1)
     }
     return this.logs.left.length === 0
   }
