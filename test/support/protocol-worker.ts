@@ -27,7 +27,9 @@ const ANSWER_TIMEOUT_MS = 15_000
 
 /** A worker made by hand, after docs/protocol.md: it runs nothing, and says whatever a test wants it to say. It accepts every attempt that it is given. */
 export class ProtocolWorker {
-  readonly workerId = randomUUID()
+  /** Set before it connects, it pretends to be another worker. */
+  workerId: string = randomUUID()
+  private readonly incarnation = randomUUID()
   /** What it was given, in order. */
   readonly given: Assignment[] = []
   private socket: Socket | undefined
@@ -40,7 +42,7 @@ export class ProtocolWorker {
   ) {}
 
   /** Connects to a server, or anew to another one, and says hello. `attempts`: what it says that it runs. `more`: what else it says. */
-  async connect(url: string, attempts: readonly AttemptKey[] = [], more: Pick<Hello, 'spooled' | 'sentAt'> = {}): Promise<Welcome> {
+  async connect(url: string, attempts: readonly AttemptKey[] = [], more: Partial<Pick<Hello, 'spooled' | 'sentAt' | 'group'>> = {}): Promise<Welcome> {
     this.disconnect()
     const socket = io(`${url}${WORKER_NAMESPACE}`, { transports: ['websocket'], auth: { token: this.token }, reconnection: false, forceNew: true })
     this.socket = socket
@@ -54,7 +56,7 @@ export class ProtocolWorker {
     const { workerId, tag, slots } = this
     return this.ask(Welcome, 'hello', {
       ...{ protocol: PROTOCOL_VERSION, workerId, name: tag, group: 'default', tags: [tag], handlers: [], slots },
-      ...{ version: '0', host: 'test', pid: process.pid, startedAt: Date.now(), attempts: attempts.map(keyOf) },
+      ...{ version: '0', host: 'test', pid: process.pid, startedAt: Date.now(), attempts: attempts.map(keyOf), incarnation: this.incarnation },
       ...more,
     })
   }

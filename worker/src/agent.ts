@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
@@ -18,6 +19,7 @@ import { type WorkerConfig, workerVersion } from './config.js'
 import { Connection } from './connection.js'
 import { DiskWatch, releaseReserve } from './disk-watch.js'
 import { Cgroups } from './guard/cgroups.js'
+import { WorkerFailure } from './errors.js'
 import { GuardClient } from './guard/guard-client.js'
 import { Reaper } from './guard/reaper.js'
 import { HealthBeat } from './health.js'
@@ -48,6 +50,9 @@ const MAX_UNDELIVERED = 10_000
 const MAX_SPOOLED = 20_000
 /** The same for their size: results are held in memory. */
 const MAX_UNDELIVERED_BYTES = 64 * 1024 * 1024
+/** What a program that is only a worker ends with: the folder was taken from it; it is refused for good. */
+const SPOOL_LOST_STATUS = 4
+const REFUSED_STATUS = 3
 /** How long the last deliveries and seals may take at a stop; what is left stays in the spool for the next start. */
 const DELIVER_TIMEOUT_MS = 15_000
 
@@ -55,13 +60,13 @@ const DELIVER_TIMEOUT_MS = 15_000
 const LEFTOVERS_TIMEOUT_MS = 60_000
 
 /** A start needs little room; on a full disk the reserve has it. */
-function holdOnFullDisk(dir: string): SpoolHold {
+async function holdOnFullDisk(dir: string, onLost: () => void): Promise<SpoolHold> {
   try {
-    return holdSpool(dir)
+    return await holdSpool(dir, onLost)
   } catch (error) {
     if (!(error instanceof Error) || !isDiskFault(error.cause)) throw error
     releaseReserve(dir)
-    return holdSpool(dir)
+    return await holdSpool(dir, onLost)
   }
 }
 
@@ -85,15 +90,29 @@ export class Agent {
   private readonly disk: DiskWatch
   private readonly undoCapture: () => void
   private readonly waiters = new Set<() => void>()
+  private readonly incarnation = randomUUID()
+  private readonly onFailure: (failure: WorkerFailure) => void
+  private hasFailed = false
 
   /** Takes the spool folder, clears what a killed predecessor left, and makes ready. Throws ConfigError when the folder cannot be had. */
-  static async open(config: WorkerConfig, handlers: ReadonlyMap<string, Handler | HandlerModule>, log: Logger): Promise<Agent> {
+  static async open(
+    config: WorkerConfig,
+    handlers: ReadonlyMap<string, Handler | HandlerModule>,
+    log: Logger,
+    onFailure: (failure: WorkerFailure) => void,
+  ): Promise<Agent> {
     const user = config.runAsUser === undefined ? undefined : findJobUser(config.runAsUser)
-    const hold = holdOnFullDisk(config.spoolDir)
+    const opened: { agent?: Agent } = {}
+    const hold = await holdOnFullDisk(config.spoolDir, () => {
+      const failure = new WorkerFailure(`another worker took over ${config.spoolDir} while this one was frozen`, SPOOL_LOST_STATUS)
+      if (opened.agent === undefined) onFailure(failure)
+      else opened.agent.fail(failure)
+    })
     try {
       if (user !== undefined) openTheWay(user, config.spoolDir, join(config.spoolDir, 'runs'))
       const reaper = new Reaper(log)
-      const { keys, left } = await killLeftovers(join(config.spoolDir, 'runs'), reaper, LEFTOVERS_TIMEOUT_MS, user)
+      if (hold.isCopy) log.warn('this spool folder was copied or moved; what its former place left running is not ended')
+      const { keys, left } = hold.isCopy ? { keys: [], left: [] } : await killLeftovers(join(config.spoolDir, 'runs'), reaper, LEFTOVERS_TIMEOUT_MS, user)
       if (keys.length > 0) log.warn({ attempts: keys }, 'cleared attempts that a former process of this worker left')
       if (left.length > 0) log.error({ left }, 'processes of a former process of this worker cannot be ended; their attempts will be made again beside them')
       const outbox = Outbox.open(join(config.spoolDir, 'outbox.jsonl'))
@@ -109,7 +128,8 @@ export class Agent {
           link.disk?.noteFault(error)
         },
       })
-      const agent = new Agent(config, handlers, log, hold, pipeline, { reaper, user }, outbox)
+      const agent = new Agent(config, handlers, log, hold, pipeline, { reaper, user, onFailure }, outbox)
+      opened.agent = agent
       link.sender = agent.connection
       link.disk = agent.disk
       await agent.disk.start()
@@ -126,14 +146,16 @@ export class Agent {
     private readonly log: Logger,
     private readonly hold: SpoolHold,
     private readonly pipeline: LogPipeline,
-    { reaper, user }: { reaper: Reaper; user: JobUser | undefined },
+    { reaper, user, onFailure }: { reaper: Reaper; user: JobUser | undefined; onFailure: (failure: WorkerFailure) => void },
     outbox: Outbox,
   ) {
     this.slots = new Slots(config.slots)
     this.disk = new DiskWatch({ dir: config.spoolDir, onChange: (problem) => this.diskChanged(problem) })
     this.guard = new GuardClient(log)
     this.health = new HealthBeat(config.spoolDir, () => this.guard.isGuarding, log)
-    this.cgroups = Cgroups.open(`jobtrail-${hold.workerId}`)
+    this.onFailure = onFailure
+    // A copy would have the group of its original.
+    this.cgroups = hold.isCopy ? undefined : Cgroups.open(`jobtrail-${hold.workerId}`)
     this.lease = new LeaseWatch({ onRenewed: (guardDeadline) => this.guard.lease(guardDeadline), onExpired: () => this.loseLease() })
     this.connection = new Connection({
       urls: config.server,
@@ -145,6 +167,8 @@ export class Agent {
       onRenewed: (reply, sentAt) => this.renewed(reply, sentAt),
       onDrain: (isWanted) => this.drainOnDemand(isWanted),
       onLost: () => this.pipeline.disconnected(),
+      onRefused: (error) => this.fail(new WorkerFailure(`every server refuses this worker: ${error.message}`, REFUSED_STATUS, error)),
+      refusedExitMs: config.refusedExitMs,
       commands: {
         run: (message) => this.take(message),
         cancel: ({ attempts }) => this.cancel(attempts),
@@ -184,6 +208,16 @@ export class Agent {
       'worker started',
     )
     this.connection.start()
+  }
+
+  /** Kills what runs, and tells the owner, once. */
+  fail(failure: WorkerFailure): void {
+    if (this.hasFailed) return
+    this.hasFailed = true
+    this.log.fatal({ err: failure }, 'the worker cannot go on')
+    this.state = 'DRAINING'
+    for (const attempt of this.attempts.values()) attempt.fence(failure.message)
+    this.onFailure(failure)
   }
 
   /** No new work from now on; what runs goes on. */
@@ -343,6 +377,7 @@ export class Agent {
       startedAt: this.startedAt,
       attempts: this.heldKeys(),
       spooled: this.pipeline.keys(MAX_SPOOLED),
+      incarnation: this.incarnation,
       sentAt: Date.now(),
     }
   }

@@ -58,6 +58,7 @@ const WorkerConfig = z.strictObject({
     .max(120, 'must have at most 120 characters')
     .default(() => hostname().slice(0, 120) || 'worker'),
   drainTimeoutMs: wholeNumber(0, 86_400_000).default(60_000),
+  refusedExitMs: wholeNumber(0, 86_400_000).default(300_000),
   runAsUser: z.string().min(1).optional(),
   logLevel: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 })
@@ -88,6 +89,12 @@ export const SETTINGS: Readonly<Record<ConfigKey, { flag: string; env: string; v
   spoolLimitBytes: { flag: 'spool-limit-bytes', env: 'JOBTRAIL_SPOOL_LIMIT_BYTES', value: 'N', help: 'bound of the log spool on disk (1073741824)' },
   name: { flag: 'name', env: 'JOBTRAIL_NAME', value: 'TEXT', help: 'name to show (host name)' },
   drainTimeoutMs: { flag: 'drain-timeout', env: 'JOBTRAIL_DRAIN_TIMEOUT_MS', value: 'MS', help: 'how long running attempts may go on at a stop (60000)' },
+  refusedExitMs: {
+    flag: 'refused-exit',
+    env: 'JOBTRAIL_REFUSED_EXIT_MS',
+    value: 'MS',
+    help: 'a worker that every server refuses for so long (its token is revoked, say) ends with exit status 3 (300000)',
+  },
   runAsUser: {
     flag: 'run-as-user',
     env: 'JOBTRAIL_RUN_AS_USER',

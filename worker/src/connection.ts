@@ -28,7 +28,13 @@ export interface ConnectionOptions {
   /** A user wants the worker drained, or no more. */
   onDrain(isWanted: boolean): void
   onLost(): void
+  /** Every server has refused the worker for `refusedExitMs`: the token is not valid, or its ID is another's. */
+  onRefused(error: RefusedError): void
+  refusedExitMs: number
 }
+
+/** A server that is leaving or has lost its database refuses too, for a while. */
+const isFinalRefusal = ({ refusalCode }: RefusedError): boolean => refusalCode !== 'UNAVAILABLE' && refusalCode !== 'BUSY' && refusalCode !== 'INTERNAL'
 
 /**
  * The worker's link to whichever server the load balancer leads to: one session at a time, replaced with exponential back-off and full jitter when it
@@ -43,6 +49,8 @@ export class Connection implements RequestSender {
   private isClosed = false
   private isAskedToReconnect = false
   private lastProblem = ''
+  /** Since when nothing but refusals was heard, by the lease clock. */
+  private refusedSince: number | undefined
   private wake: (() => void) | undefined
   private loop: Promise<void> | undefined
   private readonly backoff = new Backoff(BACKOFF_MIN_MS, BACKOFF_MAX_MS)
@@ -111,15 +119,25 @@ export class Connection implements RequestSender {
     try {
       await session.open()
     } catch (error) {
+      if (error instanceof RefusedError && isFinalRefusal(error)) this.refused(error)
       return describeError(error)
     }
     this.lastProblem = ''
+    this.refusedSince = undefined
     log.info({ url }, 'connected')
     this.scheduleBeat(session)
     const reason = await session.ended
     clearTimeout(this.heartbeat)
     this.options.onLost()
     return reason
+  }
+
+  private refused(error: RefusedError): void {
+    const { log, refusedExitMs, onRefused } = this.options
+    const now = leaseClock()
+    if (this.refusedSince === undefined) log.error({ reason: error.message, refusedExitMs }, 'the servers refuse this worker; it ends if they go on to')
+    this.refusedSince ??= now
+    if (now - this.refusedSince >= refusedExitMs) onRefused(error)
   }
 
   private scheduleBeat(session: Session): void {

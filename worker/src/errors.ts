@@ -33,6 +33,17 @@ export class RefusedError extends AppError {
   }
 }
 
+/** The worker cannot go on. `exitStatus`: what a program that is only a worker ends with. */
+export class WorkerFailure extends AppError {
+  constructor(
+    message: string,
+    readonly exitStatus: number,
+    cause?: unknown,
+  ) {
+    super('UNAVAILABLE', message, { cause })
+  }
+}
+
 /** The text of an error for people: its message and those of its causes. */
 export function describeError(error: unknown): string {
   const parts: string[] = []

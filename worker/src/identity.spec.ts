@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError } from './errors.js'
@@ -10,36 +10,68 @@ describe('spool folder', () => {
   beforeEach(() => (folder = temporaryFolder()))
   afterEach(() => folder.remove())
 
-  it('keeps the identity over a restart', () => {
-    const first = holdSpool(join(folder.path, 'deep', 'spool'))
+  const hold = (path = folder.path): ReturnType<typeof holdSpool> => holdSpool(path, () => undefined)
+
+  it('keeps the identity over a restart', async () => {
+    const first = await hold(join(folder.path, 'deep', 'spool'))
     first.release()
-    const second = holdSpool(join(folder.path, 'deep', 'spool'))
-    expect(second.workerId).toBe(first.workerId)
+    const second = await hold(join(folder.path, 'deep', 'spool'))
+    expect(second).toMatchObject({ workerId: first.workerId, isCopy: false })
     second.release()
   })
 
-  it('is held by one worker at a time', () => {
-    const hold = holdSpool(folder.path)
-    expect(() => holdSpool(folder.path)).toThrow(`in use by the worker with process id ${process.pid}`)
-    hold.release()
-    holdSpool(folder.path).release()
+  it('is held by one worker at a time', async () => {
+    const held = await hold()
+    await expect(hold()).rejects.toThrow(`in use by the worker with process ID ${process.pid}`)
+    held.release()
+    const next = await hold()
+    next.release()
     expect(readdirSync(folder.path)).toEqual(['worker.json'])
   })
 
-  it('is free when the holder is dead, or another process has its id', () => {
+  it('is free when the holder is dead, or another process has its id', async () => {
     for (const stale of ['999999999 1\n', `${process.pid} 1\n`, 'nonsense']) {
       writeFileSync(join(folder.path, 'worker.lock'), stale)
-      const hold = holdSpool(folder.path)
-      expect(hold.workerId).toMatch(/^[0-9a-f-]{36}$/)
-      hold.release()
+      const held = await hold()
+      expect(held.workerId).toMatch(/^[0-9a-f-]{36}$/)
+      held.release()
     }
   })
 
-  it('is refused when it cannot be used', () => {
+  it('is held by a worker in another container as long as that touches its lock, and taken from it when it does not', async () => {
+    let lost = 0
+    const there = await holdSpool(folder.path, () => lost++, { scope: 'there', beatMs: 20 })
+    // Process IDs say nothing here: the holder's is alive in any case.
+    await expect(holdSpool(folder.path, () => undefined, { scope: 'here', silentMs: 1_000 })).rejects.toThrow('in another container')
+    there.release()
+    const frozen = await holdSpool(folder.path, () => lost++, { scope: 'there', beatMs: 60_000 })
+    const here = await holdSpool(folder.path, () => undefined, { scope: 'here', silentMs: 600 })
+    expect(here.workerId).toBe(frozen.workerId)
+    here.release()
+    expect(lost).toBe(0)
+  })
+
+  it('tells a worker that was frozen for too long that its folder was taken', async () => {
+    const taken = new Promise<void>((resolve) => void holdSpool(folder.path, resolve, { scope: 'there', beatMs: 1_500 }))
+    const here = await holdSpool(folder.path, () => undefined, { scope: 'here', silentMs: 300 })
+    await taken
+    here.release()
+  })
+
+  it('knows that it is a copy', async () => {
+    const original = await hold(join(folder.path, 'one'))
+    original.release()
+    cpSync(join(folder.path, 'one'), join(folder.path, 'two'), { recursive: true })
+    const copy = await hold(join(folder.path, 'two'))
+    expect(copy).toMatchObject({ workerId: original.workerId, isCopy: true })
+    copy.release()
+  })
+
+  it('is refused when it cannot be used', async () => {
     writeFileSync(join(folder.path, 'file'), '')
-    expect(() => holdSpool(join(folder.path, 'file'))).toThrow(ConfigError)
+    await expect(hold(join(folder.path, 'file'))).rejects.toThrow(ConfigError)
     writeFileSync(join(folder.path, 'worker.json'), '{')
-    expect(() => holdSpool(folder.path)).toThrow('worker.json is damaged')
+    await expect(hold()).rejects.toThrow('worker.json is damaged')
     expect(readdirSync(folder.path).toSorted()).toEqual(['file', 'worker.json'])
   })
 })

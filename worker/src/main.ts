@@ -20,7 +20,8 @@ async function run({ config, handlersModule, isIsolated }: Extract<CommandLine, 
     log.warn('the token cannot be taken out of the environment of this process, where jobs may read it: give --token-file')
   if (handlersModule !== undefined && !isIsolated && config.runAsUser !== undefined)
     throw new ConfigError('--run-as-user (JOBTRAIL_RUN_AS_USER): handlers run in the worker itself, as its user, unless --handler-isolation is process')
-  const worker = new JobtrailWorker(config, log)
+  // At once: nothing can be delivered, or the folder is another's by now. The guard ends what may still run.
+  const worker = new JobtrailWorker(config, log, ({ exitStatus }) => process.exit(exitStatus))
   if (handlersModule !== undefined)
     for (const [name, handler] of await loadHandlers(handlersModule)) worker.handle(name, isIsolated ? { module: resolve(handlersModule) } : handler)
 
@@ -54,7 +55,7 @@ function tellHealth(spoolDir: string): void {
   process.exitCode = problem === undefined ? 0 : 1
 }
 
-/** Exit status 2: told wrongly. 1: failed. */
+/** Exit status 2: invalid configuration. 3: refused by every server. 4: its spool folder was taken over. 1: failed otherwise. */
 async function main(): Promise<void> {
   try {
     const line = readCommandLine(process.argv.slice(2), process.env)

@@ -1,17 +1,20 @@
 import type { Logger } from 'pino'
 import { Agent } from './agent.js'
 import { parseConfig, type WorkerConfig, type WorkerConfigInput } from './config.js'
-import { ConfigError } from './errors.js'
+import { ConfigError, type WorkerFailure } from './errors.js'
 import { makeLogger } from './logging.js'
 import type { Handler } from './run/handler-call.js'
 import type { HandlerModule } from './run/isolated-handler.js'
 
 export type { Handler, HandlerContext, HandlerLog } from './run/handler-call.js'
 export type { HandlerModule } from './run/isolated-handler.js'
-export { ConfigError } from './errors.js'
+export { ConfigError, WorkerFailure } from './errors.js'
 
-/** Settings as on the command line, and a logger to use instead of the worker's own. */
-export type WorkerOptions = WorkerConfigInput & { logger?: Logger }
+/**
+ * Settings as on the command line, and a logger to use instead of the worker's own. `onFailure`: the worker cannot go on (every server refuses it, its spool folder was
+ * taken over); what it ran is killed. Without it that is only logged: it takes no more work.
+ */
+export type WorkerOptions = WorkerConfigInput & { logger?: Logger; onFailure?: (failure: WorkerFailure) => void }
 
 /** A worker inside your own process: register handlers, then start it. Shell jobs of its group run on it as well. */
 export class JobtrailWorker {
@@ -21,6 +24,7 @@ export class JobtrailWorker {
   constructor(
     private readonly config: WorkerConfig,
     private readonly log: Logger,
+    private readonly onFailure: (failure: WorkerFailure) => void = () => undefined,
   ) {}
 
   /**
@@ -37,7 +41,7 @@ export class JobtrailWorker {
 
   /** Takes the spool folder and begins to connect; resolves before the first connection stands, and keeps trying for good. */
   async start(): Promise<void> {
-    this.agent ??= Agent.open(this.config, this.handlers, this.log)
+    this.agent ??= Agent.open(this.config, this.handlers, this.log, this.onFailure)
     const agent = await this.agent
     agent.start()
   }
@@ -57,7 +61,7 @@ export class JobtrailWorker {
 
 /** Makes a worker. Throws ConfigError, naming the setting, when one is wrong or missing. */
 export function createWorker(options: WorkerOptions): JobtrailWorker {
-  const { logger, ...settings } = options
+  const { logger, onFailure, ...settings } = options
   const config = parseConfig(settings)
-  return new JobtrailWorker(config, logger ?? makeLogger(config.logLevel, config.name))
+  return new JobtrailWorker(config, logger ?? makeLogger(config.logLevel, config.name), onFailure)
 }

@@ -16,7 +16,7 @@ import {
 } from '@jobtrail/shared/protocol/worker'
 import type { Logger } from 'pino'
 import { Manager, type Socket } from 'socket.io-client'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { describeError, NoAnswerError, NotConnectedError, RefusedError } from './errors.js'
 import { leaseClock } from './lease.js'
 
@@ -52,6 +52,13 @@ const REPLIES = {
 } satisfies Record<WorkerEvent, z.ZodType>
 
 const CONNECT_TIMEOUT_MS = 5_000
+
+/** What a server that did not let the worker in says of the reason; undefined where the connection just failed. */
+const Refusal = z.object({ code: z.string() })
+function refusalOf(error: Error & { data?: unknown }): RefusedError | undefined {
+  const refusal = Refusal.safeParse(error.data)
+  return refusal.success ? new RefusedError('connect', refusal.data.code, error.message) : undefined
+}
 
 export interface SessionOptions {
   url: string
@@ -141,14 +148,14 @@ export class Session implements RequestSender {
     return new Promise((resolve, reject) => {
       const fail = (error: Error) => {
         clearTimeout(timer)
-        reject(new NotConnectedError(`${this.options.url} did not accept the connection`, error))
+        reject(error instanceof RefusedError ? error : new NotConnectedError(`${this.options.url} did not accept the connection`, error))
       }
       const timer = setTimeout(() => fail(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)), CONNECT_TIMEOUT_MS)
       this.socket.once('connect', () => {
         clearTimeout(timer)
         resolve()
       })
-      this.socket.once('connect_error', fail)
+      this.socket.once('connect_error', (error: Error & { data?: unknown }) => fail(refusalOf(error) ?? error))
       this.manager.once('error', fail)
       void this.ended.then((reason) => fail(new Error(reason)))
       this.socket.connect()

@@ -39,6 +39,8 @@ export class WorkerConnection {
   constructor(
     readonly socket: WorkerSocket,
     readonly id: string,
+    /** Which process of the worker it is. */
+    readonly incarnation: string,
     readonly name: string,
     readonly capabilities: Capabilities,
     readonly slots: number,

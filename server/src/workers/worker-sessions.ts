@@ -14,6 +14,10 @@ import { WorkersRepository } from './workers.repository.js'
 /** What a worker's token allows. */
 export type WorkerRights = { tokenId: string; namespace: string; group: string | null }
 
+const OWN_FOLDER = 'give this one a spool folder of its own, or remove worker.json from its folder'
+/** Workers of the first protocol version do not say which process they are. */
+const incarnationOf = ({ incarnation, host, pid, startedAt }: Hello): string => incarnation ?? `${host} ${pid} ${startedAt}`
+
 export const REVOKED = 'token: revoked; make one with POST /api/worker-tokens'
 
 /** The life of a worker's connection: hello, heartbeats, the end. */
@@ -56,39 +60,53 @@ export class WorkerSessions {
     if (rights.group !== null && rights.group !== hello.group)
       throw new AppError('FORBIDDEN', `group: the token is for group ${rights.group}, not ${hello.group}`)
     const now = this.clock.date()
-    // Else a worker of one namespace could take the attempts of another's worker from it.
-    const namespace = (await this.repository.namespaceOf(hello.workerId)) ?? rights.namespace
-    if (namespace !== rights.namespace)
-      throw new AppError('FORBIDDEN', 'workerId: belongs to a worker of another namespace; give this one a spool folder of its own')
-    const { stop } = await this.leases.reconcile(hello.workerId, hello.attempts, {
-      isConnect: true,
-      receivedAt: now.getTime(),
-      spooled: hello.spooled,
-    })
+    const known = await this.repository.identityOf(hello.workerId)
+    // Else a worker of one namespace or group could take the attempts of another's worker from it, and its secrets with them.
+    if (known !== null && known.namespace !== rights.namespace)
+      throw new AppError('FORBIDDEN', `workerId: belongs to a worker of another namespace; ${OWN_FOLDER}`)
+    if (known !== null && rights.group !== null && known.group !== rights.group)
+      throw new AppError('FORBIDDEN', `workerId: belongs to a worker of another group; ${OWN_FOLDER}`)
     const capabilities = { namespace: rights.namespace, group: hello.group, tags: hello.tags, handlers: hello.handlers }
-    // It gave up waiting: it may have said hello to another server since.
-    if (!socket.connected) throw new AppError('UNAVAILABLE', 'The worker disconnected before its hello was answered')
-    const connection = new WorkerConnection(socket, hello.workerId, hello.name, capabilities, hello.slots, hello.attempts)
+    const connection = new WorkerConnection(socket, hello.workerId, incarnationOf(hello), hello.name, capabilities, hello.slots, hello.attempts)
     if (hello.sentAt !== undefined) connection.clock.sample(hello.sentAt, now.getTime())
-    const drain = await this.repository.connected({
-      _id: hello.workerId,
-      ...capabilities,
-      tokenId: rights.tokenId,
-      name: hello.name,
-      slots: hello.slots,
-      freeSlots: connection.freeSlots,
-      version: hello.version,
-      host: hello.host,
-      serverId: this.config.serverId,
-      connectionId: connection.connectionId,
-      isDraining: false,
-      spoolBytes: 0,
-      connectedAt: now,
-      lastHeartbeatAt: now,
-    })
-    if (drain !== undefined) connection.wish(drain)
     const { serverId, leaseMs, heartbeatMs } = this.config
-    return { welcome: { serverId, leaseMs, heartbeatMs, stop, drain: connection.isDrainWanted }, connection }
+    // First of all: from here on no other process can be this worker, so nothing below is done for one that is not.
+    const identity = await this.repository.connected(
+      {
+        _id: hello.workerId,
+        ...capabilities,
+        incarnation: connection.incarnation,
+        tokenId: rights.tokenId,
+        name: hello.name,
+        slots: hello.slots,
+        freeSlots: connection.freeSlots,
+        version: hello.version,
+        host: hello.host,
+        serverId,
+        connectionId: connection.connectionId,
+        isDraining: false,
+        spoolBytes: 0,
+        connectedAt: now,
+        lastHeartbeatAt: now,
+      },
+      new Date(now.getTime() - leaseMs),
+    )
+    if (identity === 'taken')
+      throw new AppError(
+        'CONFLICT',
+        `workerId: is in use by a worker that is alive on host ${known?.host ?? 'unknown'}. One that replaces it is let in when its lease is over; a copy of its spool folder needs an ID of its own: remove worker.json there`,
+      )
+    try {
+      const { stop } = await this.leases.reconcile(hello.workerId, hello.attempts, { isConnect: true, receivedAt: now.getTime(), spooled: hello.spooled })
+      // It gave up waiting: it may have said hello to another server since.
+      if (!socket.connected) throw new AppError('UNAVAILABLE', 'The worker disconnected before its hello was answered')
+      if (identity.drain !== undefined) connection.wish(identity.drain)
+      return { welcome: { serverId, leaseMs, heartbeatMs, stop, drain: connection.isDrainWanted }, connection }
+    } catch (error) {
+      // Else a successor would have to wait for the end of a lease that nobody has.
+      await this.repository.disconnected(connection.id, connection.connectionId)
+      throw error
+    }
   }
 
   /** Called once the welcome is on its way, so that no `run` comes before it. */
@@ -101,10 +119,8 @@ export class WorkerSessions {
   }
 
   async heartbeat(connection: WorkerConnection, message: Heartbeat, receivedAt: number): Promise<HeartbeatReply> {
-    const reply = await this.leases.reconcile(connection.id, message.attempts, { isConnect: false, receivedAt })
     connection.isDraining = message.isDraining || message.problem !== undefined
-    if (!connection.socket.connected) return { ...reply, drain: connection.isDrainWanted }
-    const drain = await this.repository.heartbeat(connection.id, {
+    const stored = await this.repository.heartbeat(connection.id, connection.incarnation, {
       serverId: this.config.serverId,
       connectionId: connection.connectionId,
       freeSlots: message.freeSlots,
@@ -113,7 +129,12 @@ export class WorkerSessions {
       ...(message.problem === undefined ? {} : { problem: message.problem }),
       lastHeartbeatAt: this.clock.date(),
     })
-    if (drain !== undefined) connection.wish(drain)
+    if (stored === null) {
+      setImmediate(() => connection.socket.disconnect(true))
+      throw new AppError('CONFLICT', 'workerId: is another process by now, or was removed; connect again')
+    }
+    if (stored.drain !== undefined) connection.wish(stored.drain)
+    const reply = await this.leases.reconcile(connection.id, message.attempts, { isConnect: false, receivedAt })
     this.registry.capacityChanged()
     this.measure()
     return { ...reply, drain: connection.isDrainWanted }

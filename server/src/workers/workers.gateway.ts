@@ -79,7 +79,11 @@ export class WorkersGateway implements OnApplicationBootstrap {
     try {
       socket.data = { rights: await this.rightsOf(socket) }
     } catch (error) {
-      refusal = error instanceof AppError ? error : new Error('The server could not check the token; try again')
+      // socket.io sends the message and `data`: by the code a worker knows that trying again is no use.
+      refusal =
+        error instanceof AppError
+          ? Object.assign(new Error(error.message), { data: { code: error.code } })
+          : new Error('The server could not check the token; try again')
     }
     next(refusal)
   }

@@ -2,7 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection, Filter } from 'mongodb'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { deleteSome } from '../platform/delete-some.js'
-import { Mongo } from '../platform/mongo.js'
+import { isDuplicateKey, Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
 
 /** Whether a user wants a worker drained; `revision` grows with each change, so that of two readings the newer is known. */
@@ -28,6 +28,8 @@ export type WorkerDocument = {
   isDraining: boolean
   /** Absent until first asked for. Outlives connections; forgotten with the worker. */
   drain?: DrainWish
+  /** Which process of the worker connected last; never shown. Absent where it did so before this was noted. */
+  incarnation?: string
   /** What it connected with last; absent where it did so before this was noted. */
   tokenId?: string
   /** Why it was turned away since it was last connected. */
@@ -38,6 +40,8 @@ export type WorkerDocument = {
   connectedAt: Date
   lastHeartbeatAt: Date
 }
+
+type ConnectedWorker = Omit<WorkerDocument, 'drain' | 'lastRefusal' | 'problem'> & { incarnation: string }
 
 const FORGET_AFTER_S = 7 * 86_400
 
@@ -73,7 +77,7 @@ export class WorkersRepository implements OnModuleInit {
         connectedAt: 'date',
         lastHeartbeatAt: 'date',
       },
-      optional: { drain: 'object', tokenId: 'string', lastRefusal: 'object', problem: 'string' },
+      optional: { drain: 'object', incarnation: 'string', tokenId: 'string', lastRefusal: 'object', problem: 'string' },
       indexes: [{ key: { namespace: 1, _id: 1 } }, { key: { lastHeartbeatAt: 1 }, expireAfterSeconds: FORGET_AFTER_S }],
     })
   }
@@ -82,18 +86,29 @@ export class WorkersRepository implements OnModuleInit {
     return this.collection.findOne({ _id: id })
   }
 
-  async namespaceOf(id: string): Promise<string | undefined> {
-    return (await this.collection.findOne({ _id: id }, { projection: { namespace: 1 } }))?.namespace
+  /** Where a worker belongs, and who was it last. */
+  identityOf(id: string): Promise<Pick<WorkerDocument, 'namespace' | 'group' | 'host'> | null> {
+    return this.collection.findOne({ _id: id }, { projection: { namespace: 1, group: 1, host: 1 } })
   }
 
-  /** What users want of it stays; the answer says it. */
-  async connected({ _id, ...worker }: Omit<WorkerDocument, 'drain' | 'lastRefusal' | 'problem'>): Promise<DrainWish | undefined> {
-    const stored = await this.collection.findOneAndUpdate(
-      { _id },
-      { $set: worker, $unset: { lastRefusal: 1, problem: 1 } },
-      { upsert: true, returnDocument: 'after', projection: { drain: 1 } },
-    )
-    return stored?.drain
+  /**
+   * Notes a connection, unless another process of the same ID is alive: connected, and heard of since `aliveSince`. Then the answer is 'taken', and nothing has
+   * changed. What users want of it stays; the answer says it.
+   */
+  async connected({ _id, ...worker }: ConnectedWorker, aliveSince: Date): Promise<{ drain: DrainWish | undefined } | 'taken'> {
+    const isFree = [{ incarnation: worker.incarnation }, { incarnation: { $exists: false } }, { serverId: null }, { lastHeartbeatAt: { $lt: aliveSince } }]
+    try {
+      const stored = await this.collection.findOneAndUpdate(
+        { _id, $or: isFree },
+        { $set: worker, $unset: { lastRefusal: 1, problem: 1 } },
+        { upsert: true, returnDocument: 'after', projection: { drain: 1 } },
+      )
+      return { drain: stored?.drain }
+    } catch (error) {
+      // The filter passed over the document, so an insert was tried. Of two that are new at the same time the loser comes again.
+      if (isDuplicateKey(error)) return 'taken'
+      throw error
+    }
   }
 
   /** Notes why a worker, or all that used a token, are away. */
@@ -107,17 +122,21 @@ export class WorkersRepository implements OnModuleInit {
     return matchedCount === 1
   }
 
-  /** Says where it is connected each time: a hello or a goodbye that came late may have said otherwise. The answer is what users want of it. */
+  /**
+   * Says where it is connected each time: a hello or a goodbye that came late may have said otherwise. The answer is what users want of it; null when the worker is
+   * another process by now.
+   */
   async heartbeat(
     id: string,
+    incarnation: string,
     { problem, ...change }: Pick<WorkerDocument, 'problem' | 'serverId' | 'connectionId' | 'freeSlots' | 'isDraining' | 'spoolBytes' | 'lastHeartbeatAt'>,
-  ): Promise<DrainWish | undefined> {
+  ): Promise<{ drain: DrainWish | undefined } | null> {
     const stored = await this.collection.findOneAndUpdate(
-      { _id: id },
+      { _id: id, incarnation },
       problem === undefined ? { $set: change, $unset: { problem: 1 } } : { $set: { ...change, problem } },
       { returnDocument: 'after', projection: { drain: 1 } },
     )
-    return stored?.drain
+    return stored === null ? null : { drain: stored.drain }
   }
 
   async disconnected(id: string, connectionId: string): Promise<void> {

@@ -42,6 +42,7 @@ const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'letters, dig
 /**
  * worker → server, first after each connect. `attempts`: every attempt that it runs or whose end it has not yet delivered. `spooled`: attempts whose output is in its spool; one
  * that is lost has started then, also if it never said so. `sentAt`: the worker's clock, by which the server corrects the times that it reports.
+ * `incarnation`: a UUID made anew by each worker process: it tells a worker that connects again from a second one that uses its ID.
  */
 export const Hello = z.object({
   protocol: z.int(),
@@ -57,6 +58,7 @@ export const Hello = z.object({
   startedAt: z.int().min(0),
   attempts: z.array(AttemptKey).max(20_000),
   spooled: z.array(AttemptKey).max(20_000).optional(),
+  incarnation: z.uuid().optional(),
   sentAt: z.int().min(0).optional(),
 })
 export type Hello = z.infer<typeof Hello>

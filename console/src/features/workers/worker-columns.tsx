@@ -39,12 +39,17 @@ export function useWorkerColumns(): ColumnsType<WorkerView> {
     {
       title: t('state'),
       key: 'state',
-      render: (_, { state, isDrainWanted, problem }) => (
+      render: (_, { state, isDrainWanted, problem, lastRefusal }) => (
         <>
           <Badge status={BADGE[state]} text={t(`states.${state}`)} />
           {isDrainWanted && (
             <div>
               <Typography.Text type="secondary">{t('drain.wanted')}</Typography.Text>
+            </div>
+          )}
+          {lastRefusal !== null && (
+            <div style={{ maxWidth: 320, whiteSpace: 'normal' }}>
+              <Typography.Text type="danger">{t('refused', { reason: lastRefusal.reason })}</Typography.Text> <RelativeTime at={lastRefusal.at} />
             </div>
           )}
           {problem !== null && (

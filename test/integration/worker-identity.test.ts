@@ -1,0 +1,135 @@
+import { spawn } from 'node:child_process'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { WORKER_MAIN } from '@jobtrail/deploy/paths'
+import { waitFor, withTimeout } from '@jobtrail/deploy/wait'
+import { WorkerPage, type WorkerView } from '@jobtrail/shared/api/cluster'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { useCluster } from '../support/cluster.js'
+import { createAndRun, getInstance, logPage, shellJob, uniqueName, waitForEnd, waitForSealed } from '../support/factories.js'
+import { ProtocolWorker } from '../support/protocol-worker.js'
+
+const cluster = useCluster({ servers: 2, workers: 1 })
+let dir = ''
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'jobtrail-identity-'))
+})
+afterAll(() => rm(dir, { recursive: true, force: true }))
+
+/** Runs a worker until it ends by itself. */
+async function workerEnd(spoolDir: string, token: string, prefix: readonly string[] = []): Promise<{ code: number | null; log: string }> {
+  const [command = '', ...args] = [...prefix, process.execPath, WORKER_MAIN, '--server', cluster().url, '--spool-dir', spoolDir, '--name', 'second']
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'], JOBTRAIL_TOKEN: token, JOBTRAIL_REFUSED_EXIT_MS: '1500' },
+  })
+  let log = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => (log += bytes.toString()))
+  const ended = new Promise<number | null>((resolve, reject) => child.once('close', resolve).once('error', reject))
+  try {
+    return { code: await withTimeout(ended, 60_000, 'the second worker to end'), log }
+  } finally {
+    child.kill('SIGKILL')
+  }
+}
+
+async function workerView(id: string): Promise<WorkerView | undefined> {
+  return WorkerPage.parse(await (await cluster().api()).get('/api/workers')).items.find((each) => each.id === id)
+}
+
+async function realWorkerId(): Promise<string> {
+  const page = WorkerPage.parse(await (await cluster().api()).get('/api/workers'))
+  const found = page.items.find(({ name }) => name === 'worker-0')
+  if (found === undefined) throw new Error('worker-0 is not listed')
+  return found.id
+}
+
+/** A run that goes on until it has written 40 lines. */
+const talker = () => shellJob('i=0; while [ $i -lt 40 ]; do echo "line $i"; i=$((i+1)); sleep 0.1; done', { retry: { maxRetries: 3, backoffMs: 0 } })
+
+test('a copy of a spool folder that is in use is turned away, and the run of its original goes on as if nothing had been', async () => {
+  const api = await cluster().api()
+  const { instanceId } = await createAndRun(api, talker())
+  await waitFor(async () => (await logPage(api, instanceId)).total > 3, { timeoutMs: 30_000, what: 'some lines' })
+  const copy = join(dir, 'copy')
+  await cp(cluster().worker(0).spoolDir, copy, { recursive: true, filter: (path) => !path.endsWith('worker.lock') && !path.includes('/runs') })
+  const second = await workerEnd(copy, await cluster().createWorkerToken())
+  expect(second.code).toBe(3)
+  expect(second.log).toContain('is in use by a worker that is alive')
+  expect(second.log).toContain('the servers refuse this worker')
+  const sealed = await waitForSealed(api, instanceId)
+  expect(sealed).toMatchObject({ status: 'SUCCEEDED', attempt: 1, log: { state: 'sealed', lines: 40 } })
+})
+
+test('a worker that died is replaced at once by one on the same folder, which is another process', async () => {
+  const id = await realWorkerId()
+  await cluster().worker(0).kill()
+  cluster().worker(0).start()
+  await cluster().waitForWorkers(1)
+  expect(await workerView(id)).toMatchObject({ state: 'connected' })
+})
+
+// A PID namespace of its own needs root; a lock from another one is unit-tested too (worker/src/identity.spec.ts).
+test.runIf(process.getuid?.() === 0)(
+  'two workers in different PID namespaces cannot share a folder, though neither sees the process of the other',
+  async () => {
+    const second = await workerEnd(cluster().worker(0).spoolDir, await cluster().createWorkerToken(), ['unshare', '--pid', '--fork', '--mount-proc'])
+    expect(second.code).toBe(2)
+    expect(second.log).toContain('in another container')
+    expect(cluster().worker(0).isRunning).toBe(true)
+  },
+)
+
+test("a token of one group cannot take over another group's worker, and what it says of that worker's run is not heard", async () => {
+  const api = await cluster().api()
+  const group = uniqueName('group')
+  const { token } = await api.post<{ token: string }>('/api/worker-tokens', { namespace: 'default', name: group, group })
+  const { instanceId } = await createAndRun(api, talker())
+  await waitFor(async () => (await getInstance(api, instanceId)).status === 'RUNNING', { timeoutMs: 30_000, what: 'the run to start' })
+  const thief = new ProtocolWorker(token, 'thief')
+  thief.workerId = await realWorkerId()
+  await expect(thief.connect(cluster().url, [{ instanceId, task: 0, attempt: 1 }], { group })).rejects.toThrow('another group')
+  await expect(thief.finished({ instanceId, task: 0, attempt: 1 }, { chunks: 0, lines: 0, bytes: 0, digest: '0'.repeat(64) })).rejects.toThrow('HELLO_FIRST')
+  thief.disconnect()
+  expect(await waitForEnd(api, instanceId)).toMatchObject({ status: 'SUCCEEDED', attempt: 1 })
+})
+
+test('a connection cannot take over a worker that is alive, whichever server it asks; it can when that worker has left', async () => {
+  const token = await cluster().createWorkerToken()
+  const first = new ProtocolWorker(token, uniqueName('owner'))
+  await first.connect(cluster().server(0).url)
+  const second = new ProtocolWorker(token, first.tag)
+  second.workerId = first.workerId
+  for (const { url } of cluster().servers) await expect(second.connect(url)).rejects.toThrow('in use by a worker that is alive')
+  expect(first.isConnected).toBe(true)
+  await first.heartbeat([])
+  first.disconnect()
+  await waitFor(
+    () =>
+      second.connect(cluster().server(1).url).then(
+        () => true,
+        () => false,
+      ),
+    { timeoutMs: 20_000, what: 'the successor to be let in' },
+  )
+  second.disconnect()
+})
+
+test('a worker whose token is revoked says so, ends with a status of its own, and is listed with the reason', async () => {
+  const api = await cluster().api()
+  const { id, token } = await api.post<{ id: string; token: string }>('/api/worker-tokens', { namespace: 'default', name: uniqueName('revoked') })
+  const end = workerEnd(join(dir, 'revoked'), token)
+  const view = await waitFor(
+    async () => WorkerPage.parse(await api.get('/api/workers')).items.find(({ name, state }) => name === 'second' && state === 'connected'),
+    {
+      timeoutMs: 30_000,
+      what: 'the worker to connect',
+    },
+  )
+  await api.delete(`/api/worker-tokens/${id}`)
+  const { code, log } = await end
+  expect(code).toBe(3)
+  expect(log).toContain('token: revoked')
+  expect((await workerView(view.id))?.lastRefusal?.reason).toContain('revoked')
+})

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto'
+import { linkSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { ConfigError, systemCode } from './errors.js'
+import { isAlive, statOf } from './guard/processes.js'
+
+/** The holder touches its lock this often. */
+const BEAT_MS = 2_000
+/** A lock from another host or container is stale when nobody has touched it for so long; only there, because there a process ID says nothing. */
+const SILENT_MS = 10_000
+const LOOK_MS = 250
+const MAX_ROUNDS = 10
+
+export interface SpoolLock {
+  release(): void
+}
+
+/** For tests: how long to watch a lock whose holder cannot be seen, and where this process is. */
+export type LockOptions = { silentMs?: number; beatMs?: number; scope?: string }
+
+/** Where process IDs mean the same: one boot of one kernel, and one PID namespace of it. */
+function processScope(): string {
+  const boot = readIfThere('/proc/sys/kernel/random/boot_id')?.trim()
+  try {
+    return boot === undefined ? hostname() : `${boot}:${readlinkSync('/proc/self/ns/pid')}`
+  } catch {
+    return hostname() // no Linux: then there are no PID namespaces either
+  }
+}
+
+/**
+ * Takes `worker.lock` in a spool folder, whose content names its holder: process ID, start time (a reused ID does not count), scope, and a nonce. A holder in the same
+ * scope is asked by its process ID; one elsewhere (a volume shared by containers or hosts) by whether it goes on touching the lock. Throws ConfigError when
+ * the folder is in use. `onLost`: another worker took the lock, because this one had been frozen for too long.
+ */
+export async function takeSpoolLock(dir: string, onLost: () => void, options: LockOptions = {}): Promise<SpoolLock> {
+  const { silentMs = SILENT_MS, beatMs = BEAT_MS, scope = processScope() } = options
+  const path = join(dir, 'worker.lock')
+  const mine = `${process.pid} ${statOf(process.pid)?.start ?? ''} ${scope} ${randomUUID()}\n`
+  const candidate = `${path}.${randomUUID()}`
+  writeFileSync(candidate, mine, { mode: 0o600 })
+  try {
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      // A link is made whole or not at all, and never over an existing file.
+      if (linkIfFree(candidate, path)) return keep(path, mine, beatMs, onLost)
+      const content = readIfThere(path)
+      if (content === undefined) continue
+      const holder = await holderOf(path, content, scope, silentMs)
+      if (holder !== undefined) throw new ConfigError(`--spool-dir (JOBTRAIL_SPOOL_DIR): ${dir} is in use by ${holder}; give each worker a folder of its own`)
+      removeStale(path, content)
+    }
+    throw new ConfigError(`--spool-dir (JOBTRAIL_SPOOL_DIR): ${path} keeps changing hands; give each worker a folder of its own`)
+  } finally {
+    rmSync(candidate, { force: true })
+  }
+}
+
+/** Touches the lock while it is held, and notices when it is not. */
+function keep(path: string, mine: string, beatMs: number, onLost: () => void): SpoolLock {
+  const timer = setInterval(() => {
+    if (readIfThere(path) === mine) {
+      touch(path)
+      return
+    }
+    clearInterval(timer)
+    onLost()
+  }, beatMs)
+  timer.unref()
+  return {
+    release: () => {
+      clearInterval(timer)
+      if (readIfThere(path) === mine) rmSync(path, { force: true })
+    },
+  }
+}
+
+function touch(path: string): void {
+  const now = new Date()
+  try {
+    utimesSync(path, now, now)
+  } catch (error) {
+    // Taken away just now: the next beat sees it. A folder that has become read-only is the pipeline's trouble to tell.
+    if (!['ENOENT', 'EROFS', 'EIO', 'ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '')) throw error
+  }
+}
+
+/** Who holds the lock, for people; undefined when it is stale. A lock of the version before names no scope: then it is this one. */
+async function holderOf(path: string, content: string, scope: string, silentMs: number): Promise<string | undefined> {
+  const [pidText = '', start = '', itsScope = scope] = content.trim().split(' ')
+  const pid = Number(pidText)
+  if (!Number.isInteger(pid) || pid <= 0) return undefined
+  if (itsScope !== scope) return (await isTouched(path, silentMs)) ? `a worker on another host or in another container (process ID ${pid} there)` : undefined
+  if (!isAlive(pid)) return undefined
+  return start === '' || statOf(pid)?.start === start ? `the worker with process ID ${pid}` : undefined
+}
+
+/** Compares times of the file with each other only: its host's clock may be wrong. */
+async function isTouched(path: string, silentMs: number): Promise<boolean> {
+  const before = touchedAt(path)
+  const until = performance.now() + silentMs
+  while (performance.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+    if (touchedAt(path) !== before) return true
+  }
+  return false
+}
+
+const touchedAt = (path: string): string => {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat === undefined ? '' : `${stat.ino} ${stat.mtimeMs}`
+}
+
+function linkIfFree(from: string, to: string): boolean {
+  try {
+    linkSync(from, to)
+    return true
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** Moves a dead worker's lock away; puts it back when another worker replaced it since it was read. */
+function removeStale(path: string, content: string): void {
+  const moved = `${path}.${randomUUID()}.stale`
+  try {
+    renameSync(path, moved)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return
+    throw error
+  }
+  if (readIfThere(moved) !== content) linkIfFree(moved, path)
+  rmSync(moved, { force: true })
+}
+
+function readIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
