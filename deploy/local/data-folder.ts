@@ -16,6 +16,8 @@ export interface WorkerToken {
 /** What has to be the same at the next start. */
 export interface Secrets {
   adminPassword: string
+  /** Seals jobs' secrets in MongoDB; as JOBTRAIL_SECRET_KEYS has it. */
+  secretKeys: string
   workerToken?: WorkerToken
 }
 
@@ -72,8 +74,10 @@ export class DataFolder {
   /** What was kept; at the first start the given password or a generated one, kept at once: the servers may have taken it before anything else fails. */
   async secrets(givenPassword: string | undefined): Promise<Secrets> {
     const known = await this.readSecrets()
-    if (known !== undefined) return known
-    const secrets = { adminPassword: givenPassword ?? randomBytes(12).toString('base64url') }
+    if (known?.secretKeys !== undefined) return { ...known, secretKeys: known.secretKeys }
+    const secretKeys = `local:${randomBytes(32).toString('base64')}`
+    // Of a version that sealed nothing there is a file without a key.
+    const secrets = { adminPassword: givenPassword ?? randomBytes(12).toString('base64url'), ...known, secretKeys }
     await this.writeSecrets(secrets)
     return secrets
   }
@@ -91,12 +95,12 @@ export class DataFolder {
     this.lock.release()
   }
 
-  private async readSecrets(): Promise<Secrets | undefined> {
+  private async readSecrets(): Promise<(Omit<Secrets, 'secretKeys'> & { secretKeys?: string }) | undefined> {
     const text = await readFile(this.path('secrets.json'), 'utf8').catch((error: unknown) => {
       if (hasCode(error, 'ENOENT')) return undefined
       throw error
     })
-    return text === undefined ? undefined : (JSON.parse(text) as Secrets)
+    return text === undefined ? undefined : (JSON.parse(text) as Omit<Secrets, 'secretKeys'> & { secretKeys?: string })
   }
 
   /** mongod and our Redis write their process id into their folder: one may be left of a start that was killed, or have been started there by hand. */

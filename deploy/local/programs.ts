@@ -14,6 +14,7 @@ export interface ServerOptions {
   logFile: string
   serverId: string
   adminPassword?: string
+  secretKeys?: string
   /** The environment that it inherits; this process's own when left out. */
   baseEnv?: NodeJS.ProcessEnv
   /** More variables, over everything above. */
@@ -29,6 +30,7 @@ export function serverProcess(options: ServerOptions): ManagedProcess {
     MONGODB_URI: options.mongodbUri,
     REDIS_URL: options.redisUrl,
     ...(options.adminPassword === undefined ? {} : { JOBTRAIL_ADMIN_PASSWORD: options.adminPassword }),
+    ...(options.secretKeys === undefined ? {} : { JOBTRAIL_SECRET_KEYS: options.secretKeys }),
     ...(existsSync(CONSOLE_DIST) ? { JOBTRAIL_STATIC_DIR: CONSOLE_DIST } : {}),
     ...options.env,
   }

@@ -8,7 +8,7 @@ import { startReplicaSet } from './mongod.js'
 import type { StartOptions } from './options.js'
 import { displayPath } from './paths.js'
 import type { ManagedProcess } from './process.js'
-import { serverProcess, waitUntilReady, workerProcess } from './programs.js'
+import { type ServerOptions, serverProcess, waitUntilReady, workerProcess } from './programs.js'
 import { startRedis } from './redis.js'
 import { say } from './say.js'
 import { SetupError } from './setup-error.js'
@@ -44,12 +44,12 @@ export class Stack {
     const mongodbUri = await this.startMongo()
     const redisUrl = await this.startRedis()
     const adminPassword = this.options.adminPassword ?? secrets.adminPassword
-    await this.startServers(mongodbUri, redisUrl, adminPassword)
+    await this.startServers({ mongodbUri, redisUrl, adminPassword, secretKeys: secrets.secretKeys })
     await this.startBalancer()
     const api = await this.signIn(adminPassword, secrets.adminPassword)
     const workerToken = await this.workerToken(api, secrets.workerToken)
     // Not before the sign-in: a wrong password must not take the place of the right one.
-    await this.folder.writeSecrets({ adminPassword, workerToken })
+    await this.folder.writeSecrets({ adminPassword, secretKeys: secrets.secretKeys, workerToken })
     await this.startWorkers(workerToken.token)
     return api
   }
@@ -102,14 +102,15 @@ export class Stack {
     return redis.url
   }
 
-  private async startServers(mongodbUri: string, redisUrl: string, adminPassword: string): Promise<void> {
+  private async startServers(common: Pick<ServerOptions, 'mongodbUri' | 'redisUrl' | 'adminPassword' | 'secretKeys'>): Promise<void> {
     const { servers: count, port } = this.options
     const ports = Array.from({ length: count }, (_unused, index) => port + 1 + index)
     say(`starting ${count} ${count === 1 ? 'server' : 'servers'} on ${ports.join(', ')}`)
     for (const [index, serverPort] of ports.entries()) {
       const serverId = `server-${index + 1}`
       const logFile = this.folder.path('logs', `${serverId}.log`)
-      this.servers.push(serverProcess({ port: serverPort, mongodbUri, redisUrl, adminPassword, serverId, logFile }))
+      // Others reach them through the load balancer only, so that nobody can say of themselves where they come from.
+      this.servers.push(serverProcess({ ...common, port: serverPort, serverId, logFile, env: { JOBTRAIL_HOST: '127.0.0.1' } }))
     }
     await this.onStop(async () => void (await Promise.all(this.servers.map((server) => server.stop(12_000)))))
     for (const server of this.servers) server.start()

@@ -42,6 +42,9 @@ export interface ClusterOptions {
 /** The password of `admin` in each test cluster. */
 export const ADMIN_PASSWORD = 'test-admin-password'
 
+/** What each test cluster seals jobs' secrets with. */
+export const TEST_SECRET_KEYS = `test:${Buffer.alloc(32, 'test').toString('base64')}`
+
 /** What a test's processes see of our own environment: no setting that could change a result. */
 function cleanEnvironment(): NodeJS.ProcessEnv {
   const unwanted = /^(JOBTRAIL_|VITEST|TEST$|NODE_ENV$|NODE_OPTIONS$|MONGODB_URI$|REDIS_URL$|npm_)/
@@ -153,6 +156,7 @@ export class Cluster {
       env: {
         JOBTRAIL_KEY_PREFIX: this.keyPrefix,
         JOBTRAIL_HOST: '127.0.0.1',
+        JOBTRAIL_SECRET_KEYS: TEST_SECRET_KEYS,
         ...(typeof serverEnv === 'function' ? serverEnv(index) : serverEnv),
       },
     })

@@ -1,5 +1,5 @@
-import { Body, Controller, Get, Headers, HttpCode, Post, Req } from '@nestjs/common'
-import type { Request } from 'express'
+import { Body, Controller, Get, Headers, HttpCode, Post, Req, Res } from '@nestjs/common'
+import type { Request, Response } from 'express'
 import { ChangePassword, Login, Me, Session } from '@jobtrail/shared/api/auth'
 import { Answers } from '../platform/http/openapi.js'
 import { requestIdOf } from '../platform/http/request-context.js'
@@ -9,6 +9,12 @@ import { CurrentPrincipal } from './current-principal.js'
 import { Principal } from './principal.js'
 import { Public } from './public.js'
 
+/** Tells a device that its user knows from a stranger's: it signs nobody in. */
+const DEVICE_COOKIE = 'jobtrail_device'
+const DEVICE_MS = 365 * 86_400_000
+
+const deviceOf = (cookies: string | undefined): string | undefined => /(?:^|;\s*)jobtrail_device=([\w.-]{1,2000})(?:;|$)/.exec(cookies ?? '')?.[1]
+
 @Controller('api/auth')
 export class AuthController {
   constructor(private readonly auth: AuthService) {}
@@ -17,8 +23,13 @@ export class AuthController {
   @Public()
   @HttpCode(200)
   @Answers(Session)
-  login(@Body({ schema: Login }) input: Login, @Req() request: Request): Promise<Session> {
-    return this.auth.login(input, request.ip ?? null, requestIdOf(request))
+  async login(@Body({ schema: Login }) input: Login, @Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<Session> {
+    const from = { ip: request.ip ?? null, requestId: requestIdOf(request), device: deviceOf(request.headers.cookie) }
+    const { session, device } = await this.auth.login(input, from)
+    // Only for this call, and out of reach of scripts.
+    if (device !== undefined)
+      response.cookie(DEVICE_COOKIE, device, { path: '/api/auth/login', httpOnly: true, sameSite: 'strict', secure: request.secure, maxAge: DEVICE_MS })
+    return session
   }
 
   @Get('me')

@@ -8,12 +8,15 @@ import { Mongo } from '../platform/mongo.js'
 import { SignalBus } from '../platform/signals.js'
 import { Principal } from './principal.js'
 import { EndedSessionsRepository } from './sessions/ended-sessions.repository.js'
-import { LoginLimits } from './sessions/login-limits.js'
+import { LoginLimits, triesOfDevice, triesOfName, triesOfUser } from './sessions/login-limits.js'
 import { SessionTokens } from './sessions/session-tokens.js'
 import { ApiTokensService } from './tokens/api-tokens.service.js'
 import { fromStoredGrants } from './users/grants.js'
 import { hashPassword, isPassword, PasswordTurns, unmatchableHash } from './users/passwords.js'
 import { type UserDocument, UsersRepository } from './users/users.repository.js'
+
+/** Where a sign-in comes from; `device` is what an earlier one left there. */
+export type LoginFrom = { ip: string | null; requestId: string | null; device: string | undefined }
 
 /** Signs users in and out, and says who a bearer of a session or an API token is. */
 @Injectable()
@@ -35,41 +38,46 @@ export class AuthService {
     private readonly logger: Logger,
   ) {}
 
-  /** Throws AppError INVALID_CREDENTIALS, the same and after the same time whether name, password or a disabled user is the reason; TOO_MANY_ATTEMPTS. */
-  async login({ username, password }: Login, ip: string | null, requestId: string | null): Promise<Session> {
+  /** Throws AppError INVALID_CREDENTIALS, the same and after the same time whether name, password or a disabled user is the reason; TOO_MANY_ATTEMPTS. `device`: to be kept there for the next time. */
+  async login({ username, password }: Login, { ip, requestId, device: deviceText }: LoginFrom): Promise<{ session: Session; device: string | undefined }> {
+    const device = deviceText === undefined ? undefined : await this.sessions.readDevice(deviceText)
+    const who = device === undefined ? `address:${ip ?? '-'}` : `device:${device.deviceId}`
     // The limit is looked at inside the turn: many guesses sent at once would all pass it before the first is counted.
-    const user = await this.turns.take(async () => {
-      await this.limits.check(username, ip)
+    const { user, isKnown, tries } = await this.turns.take(who, async () => {
       const found = await this.users.findByName(username)
+      const isKnownDevice = device !== undefined && device.userId === found?._id
+      const triesOf = isKnownDevice ? triesOfDevice(device.deviceId) : triesOfName(username, ip)
+      await this.limits.check(triesOf)
       const isRight = await isPassword(password, found?.passwordHash ?? this.nobody)
-      if (found !== null && isRight && !found.disabled) return found
-      await this.limits.failed(username, ip)
+      if (found !== null && isRight && !found.disabled) return { user: found, isKnown: isKnownDevice, tries: triesOf }
+      await this.limits.failed(triesOf)
       this.logger.warn('Sign-in failed', { username, ip })
       throw new AppError('INVALID_CREDENTIALS', 'User name or password is wrong')
     })
-    await this.limits.succeeded(username, ip)
+    await this.limits.succeeded(tries)
     const { accessToken, expiresAt } = await this.sessions.sign(user._id, user.sessionsVersion)
     const principal = toPrincipal(user, ip, requestId)
     await this.audit.record({ principal, action: 'session.begin', namespace: null, target: { kind: 'user', id: user._id, name: user.username } })
-    return { accessToken, expiresAt: expiresAt.toISOString() }
+    return { session: { accessToken, expiresAt: expiresAt.toISOString() }, device: isKnown ? undefined : await this.sessions.signDevice(user._id) }
   }
 
   /** Ends all of the user's sessions and begins a new one. Guesses at the present password are limited as those at sign-in are. */
   async changePassword(principal: Principal, { current, next }: ChangePassword): Promise<Session> {
     if (principal.kind !== 'user') throw new ForbiddenError('A password is changed by its user, signed in, not with an API token')
     const { id, name, ip } = principal
-    const { known, passwordHash } = await this.turns.take(async () => {
-      await this.limits.check(name, ip)
+    const tries = triesOfUser(id)
+    const { known, passwordHash } = await this.turns.take(tries.key, async () => {
+      await this.limits.check(tries)
       const user = await this.users.findById(id)
       if (user === null || !(await isPassword(current, user.passwordHash))) {
-        await this.limits.failed(name, ip)
+        await this.limits.failed(tries)
         this.logger.warn('A wrong present password was given for a new one', { username: name, ip })
         throw new ValidationError('current', 'is not the present password')
       }
       if (await isPassword(next, user.passwordHash)) throw new ValidationError('next', 'must differ from the present password')
       return { known: user.passwordHash, passwordHash: await hashPassword(next) }
     })
-    await this.limits.succeeded(name, ip)
+    await this.limits.succeeded(tries)
     const changed = await this.mongo.transaction(async (session) => {
       const before = await this.users.findById(id, session)
       if (before?.passwordHash !== known || before.disabled) throw new AppError('CONFLICT', 'The user was changed at the same time: sign in again')

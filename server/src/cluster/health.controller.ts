@@ -1,7 +1,11 @@
-import { Controller, Get, Header, Res } from '@nestjs/common'
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { Controller, Get, Header, Headers, Inject, Res } from '@nestjs/common'
 import type { Response } from 'express'
 import { Liveness, Readiness } from '@jobtrail/shared/api/cluster'
+import { AppError } from '@jobtrail/shared/domain/errors'
+import { bearerOf } from '../auth/bearer.js'
 import { Public } from '../auth/public.js'
+import { CONFIG, type Config } from '../config/config.js'
 import { Answers, AnswersText } from '../platform/http/openapi.js'
 import { Metrics } from '../platform/metrics.js'
 import { Mongo } from '../platform/mongo.js'
@@ -11,7 +15,7 @@ import { withTimeout } from '../platform/timeout.js'
 
 const CHECK_TIMEOUT_MS = 2_500
 
-/** Probes and metrics; open to whoever reaches the port, since they tell no user's data. */
+/** Probes and metrics; open to everybody who reaches the port, since they tell no user's data. With JOBTRAIL_METRICS_TOKEN metrics name routes, and need it. */
 @Controller()
 @Public()
 export class HealthController {
@@ -20,7 +24,10 @@ export class HealthController {
     private readonly redis: RedisConnections,
     private readonly metrics: Metrics,
     private readonly shutdown: Shutdown,
-  ) {}
+    @Inject(CONFIG) private readonly config: Config,
+  ) {
+    metrics.namesRoutes = config.metricsToken !== undefined
+  }
 
   @Get('health/live')
   @Answers(Liveness)
@@ -42,10 +49,17 @@ export class HealthController {
   @Get('metrics')
   @AnswersText('text/plain')
   @Header('Content-Type', 'text/plain; version=0.0.4; charset=utf-8')
-  print(): Promise<string> {
+  print(@Headers('authorization') authorization: string | undefined): Promise<string> {
+    const { metricsToken } = this.config
+    if (metricsToken !== undefined && !isSame(bearerOf(authorization) ?? '', metricsToken))
+      throw new AppError('UNAUTHENTICATED', 'This needs Authorization: Bearer with the JOBTRAIL_METRICS_TOKEN of the servers')
     return this.metrics.registry.metrics()
   }
 }
+
+/** Takes the same time whichever character differs. */
+const isSame = (given: string, expected: string): boolean => timingSafeEqual(hashOf(given), hashOf(expected))
+const hashOf = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 async function check(probe: () => Promise<void>): Promise<string> {
   try {

@@ -26,4 +26,13 @@ describe('configuration', () => {
     expect(message).toContain('must start with mongodb://')
     expect(message).toContain('must be a number of milliseconds')
   })
+
+  test('keys for secrets are a list, the first one first; a wrong one is refused', () => {
+    const key = Buffer.alloc(32, 7).toString('base64')
+    const { secretKeys } = parseConfig({ JOBTRAIL_SECRET_KEYS: `new:${key}, old:${key}` })
+    expect(secretKeys.map(({ id }) => id)).toEqual(['new', 'old'])
+    expect(secretKeys[0]?.key).toHaveLength(32)
+    for (const wrong of ['new', `new:${key},`, `new:${key},new:${key}`, `new:${key.slice(4)}`, `a b:${key}`])
+      expect(() => parseConfig({ JOBTRAIL_SECRET_KEYS: wrong }), wrong).toThrow(/JOBTRAIL_SECRET_KEYS: must be id:key/)
+  })
 })

@@ -1,8 +1,22 @@
+import { BlockList } from 'node:net'
 import { hostname } from 'node:os'
 import { z } from 'zod'
+import { parseAddresses } from './addresses.js'
+import type { SecretKeys } from '../jobs/domain/sealed-secret.js'
 
 const milliseconds = (fallback: number, min: number, max: number, purpose: string) =>
   z.coerce.number({ error: 'must be a number of milliseconds' }).int().min(min).max(max).default(fallback).describe(purpose)
+
+const SECRET_KEY = /^([a-zA-Z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=)$/
+
+function parseSecretKeys(text: string): SecretKeys | undefined {
+  const keys = text.split(',').flatMap((each) => {
+    const [, id, key] = SECRET_KEY.exec(each.trim()) ?? []
+    return id === undefined || key === undefined ? [] : [{ id, key: Buffer.from(key, 'base64') }]
+  })
+  const isGood = keys.length === text.split(',').length && new Set(keys.map(({ id }) => id)).size === keys.length
+  return isGood ? keys : undefined
+}
 
 /** Every environment variable of a server, with its meaning: the README's table is made from this. */
 export const Environment = z.object({
@@ -34,6 +48,15 @@ export const Environment = z.object({
     .min(32, 'must have at least 32 characters')
     .optional()
     .describe('Signs sessions; made at first start and kept in MongoDB when absent'),
+  JOBTRAIL_SECRET_KEYS: z
+    .string()
+    .refine((text) => parseSecretKeys(text) !== undefined, {
+      message: 'must be id:key, or several with commas between; each id of letters, digits, - and _, and once only; each key 32 bytes in base64',
+    })
+    .optional()
+    .describe(
+      "Keys that seal jobs' secrets in MongoDB: `id:key,…`, each key 32 bytes in base64; the first one seals, all open. Without it secrets are refused",
+    ),
   JOBTRAIL_SESSION_MS: milliseconds(12 * 3_600_000, 60_000, 30 * 86_400_000, 'How long a sign-in lasts'),
   JOBTRAIL_LEASE_MS: milliseconds(30_000, 2_000, 600_000, 'How long a worker may run an attempt without a heartbeat'),
   JOBTRAIL_RETENTION_SWEEP_MS: milliseconds(600_000, 500, 86_400_000, 'How often the cluster looks for runs and logs that are kept long enough'),
@@ -44,6 +67,20 @@ export const Environment = z.object({
     .max(10)
     .default(1)
     .describe('Number of proxies in front whose X-Forwarded-For is believed'),
+  JOBTRAIL_TRUSTED_PROXIES: z
+    .string()
+    .refine((text) => parseAddresses(text) !== undefined, {
+      message: 'must be IP addresses, networks such as 10.0.0.0/8, `loopback` or `private`, with commas between',
+    })
+    .default('loopback')
+    .describe(
+      'Addresses of these proxies: X-Forwarded-For of anybody else is ignored. IP addresses, networks (`10.0.0.0/8`), `loopback`, `private`; commas between',
+    ),
+  JOBTRAIL_METRICS_TOKEN: z
+    .string()
+    .regex(/^[A-Za-z0-9._~+/=-]{16,256}$/, 'must be 16-256 letters, digits or any of ._~+/=-')
+    .optional()
+    .describe('What `/metrics` asks for as `Authorization: Bearer`; with it queue depths are told by route, without it only in sum'),
   JOBTRAIL_STATIC_DIR: z.string().min(1).optional().describe('Folder served at / (the console)'),
   JOBTRAIL_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info').describe('What is logged'),
 })
@@ -58,11 +95,14 @@ export type Config = Readonly<{
   serverId: string
   adminPassword: string | undefined
   jwtSecret: string | undefined
+  secretKeys: SecretKeys
   sessionMs: number
   leaseMs: number
   heartbeatMs: number
   retentionSweepMs: number
   trustProxy: number
+  trustedProxies: BlockList
+  metricsToken: string | undefined
   staticDir: string | undefined
   logLevel: z.infer<typeof Environment>['JOBTRAIL_LOG_LEVEL']
 }>
@@ -93,11 +133,14 @@ export function parseConfig(environment: Record<string, string | undefined>): Co
     serverId: env.JOBTRAIL_SERVER_ID ?? `${hostname()}-${process.pid}`,
     adminPassword: env.JOBTRAIL_ADMIN_PASSWORD,
     jwtSecret: env.JOBTRAIL_JWT_SECRET,
+    secretKeys: parseSecretKeys(env.JOBTRAIL_SECRET_KEYS ?? '') ?? [],
     sessionMs: env.JOBTRAIL_SESSION_MS,
     leaseMs: env.JOBTRAIL_LEASE_MS,
     heartbeatMs: Math.max(500, Math.floor(env.JOBTRAIL_LEASE_MS / 6)),
     retentionSweepMs: env.JOBTRAIL_RETENTION_SWEEP_MS,
     trustProxy: env.JOBTRAIL_TRUST_PROXY,
+    trustedProxies: parseAddresses(env.JOBTRAIL_TRUSTED_PROXIES) ?? new BlockList(),
+    metricsToken: env.JOBTRAIL_METRICS_TOKEN,
     staticDir: env.JOBTRAIL_STATIC_DIR,
     logLevel: env.JOBTRAIL_LOG_LEVEL,
   })

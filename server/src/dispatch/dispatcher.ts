@@ -92,8 +92,7 @@ export class Dispatcher implements OnApplicationBootstrap {
     }
     const measured = routes.slice(0, MEASURED_ROUTES)
     const depths = await mapBounded(measured, MEASURED_AT_A_TIME, (route) => this.instances.countWaiting(route))
-    this.metrics.queueDepth.reset()
-    measured.forEach((route, i) => this.metrics.queueDepth.set({ route }, depths[i] ?? 0))
+    this.metrics.setQueueDepths(measured.map((route, i) => ({ route, depth: depths[i] ?? 0 })))
   }
 
   /** Something waits on the route: its consumer stays open. */

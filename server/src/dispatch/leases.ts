@@ -80,6 +80,12 @@ export class Leases {
     return expired.length
   }
 
+  /** Ends an attempt that no worker was given, and says why; what follows is as for any that was lost before its start. */
+  async loseUnsent(key: AttemptKey, reason: string): Promise<void> {
+    const [attempt] = await this.attempts.findMany([attemptId(key)])
+    if (attempt !== undefined) await this.lose(attempt, reason, undefined, false)
+  }
+
   /** A worker may have held thousands. */
   private async loseAll(
     attempts: readonly AttemptDocument[],

@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { type Assignment, MAX_BATCH, RunReply } from '@jobtrail/shared/protocol/worker'
+import { UnopenableSecretError } from '../jobs/domain/sealed-secret.js'
+import type { RunDefinition } from '../jobs/job-revisions.service.js'
 import { JobsService } from '../jobs/jobs.service.js'
+import { SecretBox } from '../jobs/secret-box.service.js'
 import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
@@ -10,6 +13,7 @@ import { askWorker } from '../workers/ask-worker.js'
 import { type WorkerConnection, WorkerRegistry } from '../workers/worker-registry.js'
 import { WorkerTokenWatch } from '../workers/worker-token-watch.js'
 import { type Candidate, Claims } from './claims.js'
+import { Leases } from './leases.js'
 import { type Message, splitMessages } from './domain/run-messages.js'
 
 /** `refused`: the worker certainly does not run it, and its claim was taken back. No answer means `taken`: a heartbeat, a hello or the lease decides. */
@@ -27,6 +31,8 @@ export class RunLanes {
   constructor(
     private readonly claims: Claims,
     private readonly jobs: JobsService,
+    private readonly secrets: SecretBox,
+    private readonly leases: Leases,
     private readonly registry: WorkerRegistry,
     private readonly tokens: WorkerTokenWatch,
     private readonly clock: Clock,
@@ -43,7 +49,9 @@ export class RunLanes {
   async hand(placed: readonly Candidate[]): Promise<Promise<Handed>[]> {
     const now = this.clock.now()
     for (const { worker, key } of placed) worker.hold(key, now)
-    const assignments = await this.assignments(placed)
+    const unopenable = new Map<Candidate, string>()
+    const assignments = await this.assignments(placed, unopenable)
+    for (const [candidate, reason] of unopenable) await this.lose(candidate, reason)
     const answers = new Map<Candidate, Promise<Handed>>()
     const readable = placed.flatMap((candidate, i) => {
       const assignment = assignments[i]
@@ -59,9 +67,11 @@ export class RunLanes {
           )
       }
     }
-    const unreadable = placed.filter((candidate) => !answers.has(candidate))
+    const unreadable = placed.filter((candidate) => !answers.has(candidate) && !unopenable.has(candidate))
     const takenBack = unreadable.length === 0 ? Promise.resolve() : this.takeBack(unreadable)
-    return placed.map((candidate) => answers.get(candidate) ?? takenBack.then(() => 'refused' as const))
+    return placed.map(
+      (candidate) => answers.get(candidate) ?? (unopenable.has(candidate) ? Promise.resolve('taken' as const) : takenBack.then(() => 'refused' as const)),
+    )
   }
 
   /** Sends a message and takes back what was refused, which it answers. Never rejects. */
@@ -109,18 +119,40 @@ export class RunLanes {
     await this.claims.unclaim(candidates)
   }
 
-  /** Undefined for those whose job cannot be read. */
-  private async assignments(candidates: readonly Candidate[]): Promise<(Assignment | undefined)[]> {
+  /** It is lost before it was sent, and says why: it is tried again, by another server too. Should this fail, its lease runs out. */
+  private async lose({ worker, key }: Candidate, reason: string): Promise<void> {
+    worker.letGo(key)
+    try {
+      await this.leases.loseUnsent(key, reason)
+    } catch (err) {
+      this.logger.warn('An attempt that cannot be handed out could not be ended; its lease will run out', { attempt: attemptKeyString(key), err })
+    }
+  }
+
+  /** Undefined for those whose job cannot be read, or whose secrets cannot be opened: `unopenable` says why. */
+  private async assignments(candidates: readonly Candidate[], unopenable: Map<Candidate, string>): Promise<(Assignment | undefined)[]> {
     try {
       const revisions = await this.jobs.revisions(candidates.map(({ instance }) => ({ jobId: instance.jobId, revision: instance.revision })))
-      return candidates.map((candidate, i) => this.assignment(candidate, revisions[i]))
+      return candidates.map((candidate, i) => this.tryAssignment(candidate, revisions[i], unopenable))
     } catch (err) {
       this.logger.error('Could not read the jobs of instances', { instances: candidates.map(({ key }) => key.instanceId), err })
       return candidates.map(() => undefined)
     }
   }
 
-  private assignment({ key, instance }: Candidate, job: Awaited<ReturnType<JobsService['revisions']>>[number] | undefined): Assignment | undefined {
+  private tryAssignment(candidate: Candidate, job: RunDefinition | undefined, unopenable: Map<Candidate, string>): Assignment | undefined {
+    try {
+      return this.assignment(candidate, job)
+    } catch (err) {
+      if (!(err instanceof UnopenableSecretError)) throw err
+      const { key, instance } = candidate
+      this.logger.error('The secrets of a job cannot be opened', { attempt: attemptKeyString(key), job: instance.jobId, reason: err.message })
+      unopenable.set(candidate, `Not handed out: ${err.message}`)
+      return undefined
+    }
+  }
+
+  private assignment({ key, instance }: Candidate, job: RunDefinition | undefined): Assignment | undefined {
     if (job === undefined) {
       this.logger.error('The job of an instance has no such revision', { instance: instance._id, job: instance.jobId, revision: instance.revision })
       return undefined
@@ -134,7 +166,7 @@ export class RunLanes {
       scheduledFor: instance.scheduledFor?.toISOString() ?? null,
       processor: job.processor,
       params: instance.params,
-      secrets: job.secrets,
+      secrets: this.secrets.open(instance.jobId, job.secrets),
       timeoutMs: job.timeoutMs,
       killGraceMs: job.killGraceMs,
       log: job.log,

@@ -7,7 +7,7 @@ import { type PageRows, readPage } from '../platform/read-page.js'
 import type { Reads } from '../platform/reads.js'
 import { type JobRevisionDocument, type JobRevisionKey, jobRevisionKey } from './domain/job.js'
 
-/** The collection `job_revisions`: insert only. Revisions outlive their job, since its instances still refer to them. */
+/** The collection `job_revisions`: insert only, but for how their secrets are sealed. Revisions outlive their job, since its instances still refer to them. */
 @Injectable()
 export class JobRevisionsRepository implements OnModuleInit {
   private readonly collection: Collection<JobRevisionDocument>
@@ -41,6 +41,20 @@ export class JobRevisionsRepository implements OnModuleInit {
 
   findMany(keys: JobRevisionKey[]): Promise<JobRevisionDocument[]> {
     return this.collection.find({ _id: { $in: keys.map(({ job, revision }) => jobRevisionKey(job, revision)) } }).toArray()
+  }
+
+  /** Those that have secrets, in the order of their keys. */
+  async listSecrets(after: JobRevisionKey | undefined, limit: number): Promise<{ key: JobRevisionKey; jobId: string; secrets: Record<string, string> }[]> {
+    const found = await this.collection
+      .find({ _id: { $gt: after ?? jobRevisionKey('', 0) }, 'definition.secrets': { $ne: {} } }, { projection: { 'definition.secrets': 1 } })
+      .sort({ _id: 1 })
+      .limit(limit)
+      .toArray()
+    return found.map(({ _id, definition }) => ({ key: _id, jobId: _id.job, secrets: definition.secrets }))
+  }
+
+  async replaceSecrets({ job, revision }: JobRevisionKey, from: Record<string, string>, to: Record<string, string>): Promise<void> {
+    await this.collection.updateOne({ _id: jobRevisionKey(job, revision), 'definition.secrets': from }, { $set: { 'definition.secrets': to } })
   }
 
   /** Newest first, those below `below`. A range of `_id` stays within the job, whose ID is its first field. */

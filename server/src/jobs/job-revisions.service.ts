@@ -6,7 +6,7 @@ import { type JobRevisionDocument, jobRevisionKey } from './domain/job.js'
 import { WeightedLru } from './domain/weighted-lru.js'
 import { JobRevisionsRepository } from './job-revisions.repository.js'
 
-/** What a run is made from. It holds the secrets: it never goes into an answer. */
+/** What a run is made from. It holds the secrets, sealed: it never goes into an answer. */
 export type RunDefinition = JobDefinition & { namespace: string }
 export type RevisionRef = { jobId: string; revision: number }
 

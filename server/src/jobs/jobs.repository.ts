@@ -86,6 +86,21 @@ export class JobsRepository implements OnModuleInit {
     return deletedCount === 1
   }
 
+  /** Those that have secrets, in the order of their IDs. */
+  async listSecrets(after: string | undefined, limit: number): Promise<{ key: string; jobId: string; secrets: Record<string, string> }[]> {
+    const found = await this.collection
+      .find({ _id: { $gt: after ?? '' }, secrets: { $ne: {} } }, { projection: { secrets: 1 } })
+      .sort({ _id: 1 })
+      .limit(limit)
+      .toArray()
+    return found.map(({ _id, secrets }) => ({ key: _id, jobId: _id, secrets }))
+  }
+
+  /** The same secrets, sealed otherwise: no change of the job. Unless they were changed meanwhile. */
+  async replaceSecrets(id: string, from: Record<string, string>, to: Record<string, string>): Promise<void> {
+    await this.collection.updateOne({ _id: id, secrets: from }, { $set: { secrets: to } })
+  }
+
   /** Enabled jobs with a fire time after `after` and up to `until`, the latest-running first. */
   async findDue(after: Date, until: Date, limit: number, exceptIds: string[]): Promise<DueJob[]> {
     const except = exceptIds.length === 0 ? {} : { _id: { $nin: exceptIds } }

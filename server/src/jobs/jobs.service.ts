@@ -18,6 +18,7 @@ import { JobRevisionsRepository } from './job-revisions.repository.js'
 import { JobRevisionsService, type RevisionRef, type RunDefinition } from './job-revisions.service.js'
 import { JobsRepository } from './jobs.repository.js'
 import { RemovedJobsRepository } from './removed-jobs.repository.js'
+import { SecretBox } from './secret-box.service.js'
 
 /**
  * Defines jobs. A change, the revision that it makes and its audit record are stored together or not at all.
@@ -37,6 +38,7 @@ export class JobsService {
     private readonly revisionsRepository: JobRevisionsRepository,
     private readonly revisionsService: JobRevisionsService,
     private readonly removed: RemovedJobsRepository,
+    private readonly secrets: SecretBox,
     private readonly namespaces: NamespacesService,
     private readonly audit: AuditService,
     private readonly clock: Clock,
@@ -46,11 +48,13 @@ export class JobsService {
     principal.require(namespace, 'admin', 'namespace', namespace)
     const now = this.clock.now()
     const at = new Date(now)
+    const id = uuidv7()
     const job: JobDocument = {
-      _id: uuidv7(),
+      _id: id,
       namespace,
       revision: 1,
       ...definitionOf(definition),
+      secrets: this.secrets.seal(id, definition.secrets),
       ...firstFireState(definition, now),
       createdAt: at,
       updatedAt: at,
@@ -92,12 +96,12 @@ export class JobsService {
     })
   }
 
-  /** The job, if the principal may see it and has the role; otherwise NotFoundError or ForbiddenError. Calls of the same moment share one query. It holds the secrets. */
+  /** The job, if the principal may see it and has the role; otherwise NotFoundError or ForbiddenError. Calls of the same moment share one query. It holds the secrets, sealed. */
   async requireJob(principal: Principal, id: string, role: Role): Promise<JobDocument> {
     return checked(principal, id, role, await this.loads.add(id))
   }
 
-  /** The definition that a job had at a revision, with its secrets, also when the job was removed since; cached. Throws NotFoundError. */
+  /** The definition that a job had at a revision, with its secrets, sealed, also when the job was removed since; cached. Throws NotFoundError. */
   revision(jobId: string, revision: number): Promise<RunDefinition> {
     return this.revisionsService.revision(jobId, revision)
   }
@@ -114,7 +118,8 @@ export class JobsService {
       () =>
         this.mongo.transaction(async (session) => {
           const current = await this.requireStored(principal, id, 'admin', session)
-          const definition = next(current)
+          const wanted = next(current)
+          const definition = { ...wanted, secrets: this.secrets.seal(id, wanted.secrets, current.secrets) }
           name = definition.name
           const changed = changedMembers(current, definition)
           if (changed.length === 0) return jobView(current)

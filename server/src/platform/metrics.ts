@@ -11,6 +11,9 @@ const CHUNK_RESULTS = ['ok', 'dup', 'busy', 'conflict', 'refused']
 export class Metrics {
   readonly registry = new Registry()
 
+  /** Routes name namespaces, groups and handlers: not for everybody who reaches the port. */
+  namesRoutes = false
+
   constructor() {
     collectDefaultMetrics({ register: this.registry, prefix: 'jobtrail_' })
     // A rate of something that never happened is 0, not unknown.
@@ -21,7 +24,7 @@ export class Metrics {
   readonly instancesByStatus = this.gauge('jobtrail_instances', 'Unfinished instances of the cluster, by status; told by one server', ['status'])
   readonly queueDepth = this.gauge(
     'jobtrail_queue_depth',
-    'Waiting instances by route, also those that are not due yet, counted up to 10000; told by one server',
+    'Waiting instances, also those that are not due yet, counted up to 10000 a route, by route where /metrics needs a token; told by one server',
     ['route'],
   )
   readonly instancesCreated = this.counter('jobtrail_instances_created_total', 'Instances made', ['cause'])
@@ -53,6 +56,17 @@ export class Metrics {
   readonly freeSlots = this.gauge('jobtrail_slots_free', 'Free slots of the workers connected to this server')
   readonly badMessages = this.counter('jobtrail_worker_messages_refused_total', 'Worker messages refused', ['event'])
   readonly httpRequests = this.histogram('jobtrail_http_request_seconds', 'HTTP requests', ['method', 'status'])
+
+  /** By route where that may be told, else their sum. */
+  setQueueDepths(depths: readonly { route: string; depth: number }[]): void {
+    this.queueDepth.reset()
+    if (this.namesRoutes) for (const { route, depth } of depths) this.queueDepth.set({ route }, depth)
+    else
+      this.queueDepth.set(
+        {},
+        depths.reduce((sum, { depth }) => sum + depth, 0),
+      )
+  }
 
   private counter<L extends string>(name: string, help: string, labelNames: L[] = []): Counter<L> {
     return new Counter({ name, help, labelNames, registers: [this.registry] })

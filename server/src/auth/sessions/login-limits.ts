@@ -1,15 +1,26 @@
 import { Injectable } from '@nestjs/common'
 import { AppError } from '@jobtrail/shared/domain/errors'
 import { Clock } from '../../platform/clock.js'
-import { LoginFailuresRepository } from './login-failures.repository.js'
+import { delayAfter, delayOfAddressAfter } from './login-delay.js'
+import { type LoginFailures, LoginFailuresRepository } from './login-failures.repository.js'
 
-const WINDOW_MS = 5 * 60_000
-/** A name from one address: others can't lock someone out from elsewhere. */
-const MAX_FAILURES_OF_NAME = 10
-/** All names from one address. */
-const MAX_FAILURES_OF_ADDRESS = 100
+/** Failures are forgotten so long after the last one. */
+const WINDOW_MS = 15 * 60_000
 
-/** Limits failed sign-ins over all servers. */
+/** Who tries: `key` counts their failures; `address` those of all who come from there, null where that is no matter. */
+export type Tries = { key: string; address: string | null }
+
+/** A name from an address: others cannot hold someone up from elsewhere. */
+export const triesOfName = (username: string, ip: string | null): Tries => ({
+  key: `name:${ip ?? '-'}:${username.toLowerCase()}`,
+  address: `address:${ip ?? '-'}`,
+})
+/** A device that its user has signed in on before: strangers who guess at their password, even from the same address, do not hold it up. */
+export const triesOfDevice = (deviceId: string): Tries => ({ key: `device:${deviceId}`, address: null })
+/** Somebody who is signed in. */
+export const triesOfUser = (userId: string): Tries => ({ key: `user:${userId}`, address: null })
+
+/** Lets wrong passwords wait longer and longer, over all servers. Nobody is locked out: after the wait the next try counts. */
 @Injectable()
 export class LoginLimits {
   constructor(
@@ -17,25 +28,24 @@ export class LoginLimits {
     private readonly clock: Clock,
   ) {}
 
-  /** Throws AppError TOO_MANY_ATTEMPTS while a limit is reached. */
-  async check(username: string, ip: string | null): Promise<void> {
-    const now = this.clock.date()
-    const found = await this.failures.find([nameKey(username, ip), addressKey(ip)], now)
-    const reached = found.filter(({ key, failures }) => failures >= (key === addressKey(ip) ? MAX_FAILURES_OF_ADDRESS : MAX_FAILURES_OF_NAME))
-    if (reached.length === 0) return
-    const retryAfterMs = Math.max(...reached.map(({ expiresAt }) => expiresAt.getTime() - now.getTime()))
-    throw new AppError('TOO_MANY_ATTEMPTS', `Too many failed sign-ins: try again in ${Math.ceil(retryAfterMs / 1_000)} s`, { retryAfterMs })
+  /** Throws AppError TOO_MANY_ATTEMPTS until the wait after the last failure is over. */
+  async check(tries: Tries): Promise<void> {
+    const now = this.clock.now()
+    const found = await this.failures.find(keysOf(tries), new Date(now))
+    const retryAfterMs = Math.max(0, ...found.map((each) => each.lastAt.getTime() + delayOf(tries, each) - now))
+    if (retryAfterMs > 0)
+      throw new AppError('TOO_MANY_ATTEMPTS', `Too many wrong passwords: try again in ${Math.ceil(retryAfterMs / 1_000)} s`, { retryAfterMs })
   }
 
-  async failed(username: string, ip: string | null): Promise<void> {
+  async failed(tries: Tries): Promise<void> {
     const now = this.clock.date()
-    await Promise.all([nameKey(username, ip), addressKey(ip)].map((key) => this.failures.add(key, now, WINDOW_MS)))
+    await Promise.all(keysOf(tries).map((key) => this.failures.add(key, now, WINDOW_MS)))
   }
 
-  async succeeded(username: string, ip: string | null): Promise<void> {
-    await this.failures.clear(nameKey(username, ip))
+  async succeeded({ key }: Tries): Promise<void> {
+    await this.failures.clear(key)
   }
 }
 
-const nameKey = (username: string, ip: string | null): string => `name:${ip ?? '-'}:${username.toLowerCase()}`
-const addressKey = (ip: string | null): string => `address:${ip ?? '-'}`
+const keysOf = ({ key, address }: Tries): string[] => (address === null ? [key] : [key, address])
+const delayOf = ({ address }: Tries, { key, failures }: LoginFailures): number => (key === address ? delayOfAddressAfter(failures) : delayAfter(failures))

@@ -9,6 +9,12 @@ import { SettingsRepository } from '../settings.repository.js'
 const ISSUER = 'jobtrail'
 const Claims = z.object({ sub: z.uuid(), jti: z.uuid(), ver: z.int(), exp: z.number() })
 
+/** Tells a device on which a user has signed in from others. It signs nobody in. */
+const DEVICE_ISSUER = 'jobtrail-device'
+const DEVICE_DAYS = 365
+const DeviceClaims = z.object({ sub: z.uuid(), jti: z.uuid() })
+export type Device = { userId: string; deviceId: string }
+
 const MAX_KNOWN = 1_000
 
 /** What a session token says: whose it is, which one, and the version of their sessions that it began under. */
@@ -44,6 +50,29 @@ export class SessionTokens implements OnApplicationBootstrap {
       .setExpirationTime(expiresSeconds)
       .sign(this.key())
     return { accessToken, expiresAt: new Date(expiresSeconds * 1_000) }
+  }
+
+  signDevice(userId: string): Promise<string> {
+    const nowSeconds = Math.floor(this.clock.now() / 1_000)
+    return new SignJWT({})
+      .setProtectedHeader({ alg: 'HS256' })
+      .setIssuer(DEVICE_ISSUER)
+      .setSubject(userId)
+      .setJti(randomUUID())
+      .setExpirationTime(nowSeconds + DEVICE_DAYS * 86_400)
+      .sign(this.key())
+  }
+
+  /** undefined: no device that we know. */
+  async readDevice(text: string): Promise<Device | undefined> {
+    try {
+      const { payload } = await jwtVerify(text, this.key(), { algorithms: ['HS256'], issuer: DEVICE_ISSUER, currentDate: this.clock.date() })
+      const parsed = DeviceClaims.safeParse(payload)
+      return parsed.success ? { userId: parsed.data.sub, deviceId: parsed.data.jti } : undefined
+    } catch (error) {
+      if (error instanceof errors.JOSEError) return undefined
+      throw error
+    }
   }
 
   /** undefined: not a session of ours, or it has run out. */

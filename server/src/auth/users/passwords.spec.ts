@@ -42,22 +42,35 @@ describe('turns', () => {
       started++
       return new Promise((resolve) => release.push(resolve))
     }
-    const first = [turns.take(work), turns.take(work), turns.take(work)]
+    const first = [turns.take('one', work), turns.take('one', work), turns.take('one', work)]
     await turn()
     expect(started).toBe(2)
-    await expect(turns.take(work)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    await expect(turns.take('one', work)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
     release[0]?.()
     await first[0]
     await turn()
     expect(started).toBe(3)
     for (const each of release) each()
     await Promise.all(first)
-    await expect(turns.take(async () => 'again')).resolves.toBe('again')
+    await expect(turns.take('one', async () => 'again')).resolves.toBe('again')
   })
 
   it('are given back by work that fails', async () => {
     const turns = new PasswordTurns(1, 1)
-    await expect(turns.take(() => Promise.reject(new Error('failed')))).rejects.toThrow('failed')
-    await expect(turns.take(async () => 1)).resolves.toBe(1)
+    await expect(turns.take('one', () => Promise.reject(new Error('failed')))).rejects.toThrow('failed')
+    await expect(turns.take('one', async () => 1)).resolves.toBe(1)
   })
+})
+
+it('turns are not all taken by one address', async () => {
+  const turns = new PasswordTurns(1, 100, 2)
+  let end: () => void = () => undefined
+  const held = turns.take('flood', () => new Promise<void>((resolve) => (end = resolve)))
+  const second = turns.take('flood', () => Promise.resolve('second'))
+  await expect(turns.take('flood', () => Promise.resolve())).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  const other = turns.take('other', () => Promise.resolve('other'))
+  end()
+  await held
+  expect([await second, await other]).toEqual(['second', 'other'])
+  expect(await turns.take('flood', () => Promise.resolve('again'))).toBe('again')
 })

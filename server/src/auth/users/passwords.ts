@@ -38,19 +38,38 @@ function derive(password: string, salt: Buffer, length: number, { N, r, p }: Par
   })
 }
 
+const tooMany = (): AppError => new AppError('UNAVAILABLE', 'Too many sign-ins at once: try again', { retryAfterMs: 2_000 })
+
 /** Hashing runs on the threads that also compress logs and read files: few at a time, the others wait, and beyond a bound they are turned away. */
 export class PasswordTurns {
   private running = 0
   private readonly waiting: (() => void)[] = []
+  /** How many turns each has or waits for. */
+  private readonly taken = new Map<string, number>()
 
   constructor(
     private readonly maxRunning = 2,
     private readonly maxWaiting = 100,
+    private readonly maxOfOne = 20,
   ) {}
 
-  async take<T>(work: () => Promise<T>): Promise<T> {
+  /** `who` asks: no one address or device takes all turns. */
+  async take<T>(who: string, work: () => Promise<T>): Promise<T> {
+    const taken = this.taken.get(who) ?? 0
+    if (taken >= this.maxOfOne) throw tooMany()
+    this.taken.set(who, taken + 1)
+    try {
+      return await this.takeOne(work)
+    } finally {
+      const left = (this.taken.get(who) ?? 1) - 1
+      if (left > 0) this.taken.set(who, left)
+      else this.taken.delete(who)
+    }
+  }
+
+  private async takeOne<T>(work: () => Promise<T>): Promise<T> {
     if (this.running >= this.maxRunning) {
-      if (this.waiting.length >= this.maxWaiting) throw new AppError('UNAVAILABLE', 'Too many sign-ins at once: try again', { retryAfterMs: 2_000 })
+      if (this.waiting.length >= this.maxWaiting) throw tooMany()
       // Whoever ends hands the turn over, so `running` stays as it is.
       await new Promise<void>((resolve) => this.waiting.push(resolve))
     } else this.running++

@@ -1,7 +1,7 @@
 import type { JobDefinition, JobRevisionView, JobView, Trigger } from '@jobtrail/shared/api/jobs'
 import type { InstanceJob } from '../../instances/domain/new-instance.js'
 
-/** A job as stored: its present definition, and when it fires next. */
+/** A job as stored: its present definition, with its secrets sealed, and when it fires next. */
 export type JobDocument = JobDefinition & {
   _id: string
   namespace: string
@@ -16,7 +16,7 @@ export type JobDocument = JobDefinition & {
   updatedBy: string
 }
 
-/** One definition that a job had; never changed. It holds the secrets, for a run of this revision needs them. */
+/** One definition that a job had; never changed. It holds the secrets, sealed, for a run of this revision needs them. */
 export type JobRevisionDocument = {
   _id: JobRevisionKey
   namespace: string

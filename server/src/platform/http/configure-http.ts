@@ -4,6 +4,7 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { AppError } from '@jobtrail/shared/domain/errors'
 import { stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { CONFIG, type Config } from '../../config/config.js'
+import { hasAddress } from '../../config/addresses.js'
 import { Logger } from '../logging.js'
 import { Metrics } from '../metrics.js'
 import { Shutdown } from '../shutdown.js'
@@ -24,7 +25,8 @@ const HEADERS_MS = 20_000
 export function configureHttp(app: NestExpressApplication): void {
   const config = app.get<Config>(CONFIG)
   const logger = app.get(Logger)
-  app.set('trust proxy', config.trustProxy)
+  // The nearest so many, as long as each is a proxy that we know: whoever reaches this port past them is believed nothing.
+  app.set('trust proxy', (address: string, hop: number) => hop < config.trustProxy && hasAddress(config.trustedProxies, address))
   // No answer is ever "not modified": a log may have grown.
   app.set('etag', false)
   app.disable('x-powered-by')
