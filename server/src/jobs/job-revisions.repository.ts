@@ -54,7 +54,7 @@ export class JobRevisionsRepository implements OnModuleInit {
   }
 
   async replaceSecrets({ job, revision }: JobRevisionKey, from: Record<string, string>, to: Record<string, string>): Promise<void> {
-    await this.collection.updateOne({ _id: jobRevisionKey(job, revision), 'definition.secrets': from }, { $set: { 'definition.secrets': to } })
+    await this.collection.updateOne({ _id: jobRevisionKey(job, revision), 'definition.secrets': { $eq: from } }, { $set: { 'definition.secrets': to } })
   }
 
   /** Newest first, those below `below`. A range of `_id` stays within the job, whose ID is its first field. */

@@ -98,7 +98,7 @@ export class JobsRepository implements OnModuleInit {
 
   /** The same secrets, sealed otherwise: no change of the job. Unless they were changed meanwhile. */
   async replaceSecrets(id: string, from: Record<string, string>, to: Record<string, string>): Promise<void> {
-    await this.collection.updateOne({ _id: id, secrets: from }, { $set: { secrets: to } })
+    await this.collection.updateOne({ _id: id, secrets: { $eq: from } }, { $set: { secrets: to } })
   }
 
   /** Enabled jobs with a fire time after `after` and up to `until`, the latest-running first. */
