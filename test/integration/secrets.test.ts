@@ -46,10 +46,10 @@ test('secrets are sealed wherever they are stored, also rotated ones, and opened
   const api = await cluster().api()
   const worker = await connected(0)
   const [first, second] = [`first-${randomUUID()}`, `second-${randomUUID()}`]
-  const job = await createJob(api, jobFor(worker, { KEY: first, OTHER_ONE: 'x' }))
-  expect((await worker.assignment(await runJob(api, job.id), 1)).secrets).toEqual({ KEY: first, OTHER_ONE: 'x' })
+  const job = await createJob(api, jobFor(worker, { KEY: first, OTHER_ONE: 'another-value' }))
+  expect((await worker.assignment(await runJob(api, job.id), 1)).secrets).toEqual({ KEY: first, OTHER_ONE: 'another-value' })
   const changed = await api.patch<JobView>(`/api/jobs/${job.id}`, { revision: 1, secrets: { KEY: second } })
-  expect((await worker.assignment(await runJob(api, job.id), 1)).secrets).toEqual({ KEY: second, OTHER_ONE: 'x' })
+  expect((await worker.assignment(await runJob(api, job.id), 1)).secrets).toEqual({ KEY: second, OTHER_ONE: 'another-value' })
   // The same value anew is no change.
   expect(await api.patch(`/api/jobs/${job.id}`, { revision: changed.revision, secrets: { KEY: second, OTHER_ONE: '***' } })).toMatchObject({
     revision: changed.revision,
