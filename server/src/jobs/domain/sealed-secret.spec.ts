@@ -11,7 +11,7 @@ describe('a sealed secret', () => {
       const sealed = sealSecret(one, 'job', 'NAME', value)
       expect(keyIdOf(sealed)).toBe('one')
       expect(openSecret([two, one], 'job', 'NAME', sealed)).toBe(value)
-      if (value !== '') expect(sealed).not.toContain(value)
+      if (value.length >= 4) expect(sealed).not.toContain(value)
     }
   })
 
