@@ -7,7 +7,7 @@ import type { Logger } from 'pino'
 import { describeError, systemCode } from '../errors.js'
 import { addToCgroup, type Cgroups } from '../guard/cgroups.js'
 import type { GuardClient } from '../guard/guard-client.js'
-import { type AttemptGroup, forget, killKnown } from '../guard/kill-pass.js'
+import { type AttemptGroup, forget, isEmptied, killKnown } from '../guard/kill-pass.js'
 import { markedCommand } from '../guard/markers.js'
 import { findProgram, signalGroup, statOf } from '../guard/processes.js'
 import type { Reaped, Reaper } from '../guard/reaper.js'
@@ -249,10 +249,11 @@ class ShellExecution implements Execution {
     const outcome = await exit
     clearTimeout(this.grace)
     const areOpen = this.child.pid !== undefined && !(await this.pipesClosed())
+    const isHeld = areOpen && !this.isKilled && this.hasMembers()
     // Also what the script left in the background, in whatever session: a later attempt must find nothing of this one.
     const reaped = await this.options.reaper.end(this.group, this.options.killBoundMs ?? KILL_BOUND_MS)
-    const isCutOff = areOpen && !this.isKilled && (reaped.ended !== null || reaped.left !== null)
-    if (isCutOff) this.context.stream.cutOff('output of what was left in the background is cut off here')
+    if (isHeld || (areOpen && !this.isKilled && (reaped.ended !== null || reaped.left !== null)))
+      this.context.stream.cutOff('output of what was left in the background is cut off here')
     // What the pipes still hold is read whatever the pressure; the grace bounds the wait for a holder that could not be killed.
     await this.endStream()
     const { problem, ...result } = outcome.isSuccess ? this.readResult() : { result: null, problem: null }
@@ -300,6 +301,12 @@ class ShellExecution implements Execution {
 
   private get graceMs(): number {
     return this.options.leftoverGraceMs ?? LEFTOVER_GRACE_MS
+  }
+
+  /** Whether something of the control group, or of the process group, runs: those are dead before they are looked for. */
+  private hasMembers(): boolean {
+    const { pid } = this.child
+    return this.group.isContained === true ? !isEmptied(this.group) : pid !== undefined && signalGroup(pid, 0)
   }
 
   /** True when nobody holds the output any more, false when the grace has passed or the attempt is to end now. */
