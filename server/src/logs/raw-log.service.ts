@@ -6,13 +6,14 @@ import type { Request, Response } from 'express'
 import type { RawQuery } from '@jobtrail/shared/api/logs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { AppError } from '@jobtrail/shared/domain/errors'
+import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import { isClosedLog } from '@jobtrail/shared/domain/statuses'
 import { joinLines } from '@jobtrail/shared/log/codec'
 import { LiveRights } from '../auth/live-rights.js'
 import { Principal } from '../auth/principal.js'
 import { UserGate } from '../platform/user-gate.js'
 import { type ByteRange, parseRange } from './domain/byte-range.js'
-import { linesOf, writtenBytes } from './domain/chunk-lines.js'
+import { linesOf, writtenBytes, writtenLog } from './domain/chunk-lines.js'
 import { coalesce } from './domain/coalesce.js'
 import { isoTime, isOnSide, wholeView } from './domain/line-view.js'
 import { LineJoiner, type WholeLine } from './domain/whole-lines.js'
@@ -74,7 +75,7 @@ export class RawLogService {
       response.end()
       return
     }
-    const parts = range === 'whole' ? this.whole(key, totals.lines, query) : this.part(key, totals.lines, range)
+    const parts = range === 'whole' ? this.whole(key, totals, query) : this.part(key, totals.lines, range)
     const right = this.rights.watch(principal, selected.instance.namespace)
     // Cut off in the middle, so that nobody takes what they have for the whole.
     right.signal.addEventListener('abort', () => response.destroy(), { once: true })
@@ -104,19 +105,20 @@ export class RawLogService {
     }
   }
 
-  private async *whole(key: AttemptKey, lines: number, { stream, format, timestamps }: RawQuery): AsyncGenerator<Buffer> {
+  private async *whole(key: AttemptKey, { lines, bytes }: StreamTotals, { stream, format, timestamps }: RawQuery): AsyncGenerator<Buffer> {
+    const isPlain = format === 'text' && !timestamps
+    if (isPlain && stream === undefined) {
+      yield* writtenLog(this.reader.chunks(key, 0, lines), bytes)
+      return
+    }
     const joiner = new LineJoiner()
     const formed = (wanted: readonly WholeLine[]): Buffer =>
       format === 'jsonl'
         ? Buffer.from(wanted.map((line) => `${JSON.stringify(wholeView(key, line))}\n`).join(''))
         : joinLines(wanted.map((line) => ({ ...line, text: Buffer.concat([Buffer.from(`${isoTime(line.at)} `), line.text]) })))
     for await (const chunk of this.reader.chunks(key, 0, lines)) {
-      const isPlain = format === 'text' && !timestamps
-      if (isPlain && stream === undefined) yield writtenBytes(chunk)
-      else {
-        const wanted = linesOf(chunk).filter(({ flags }) => stream === undefined || isOnSide(flags, stream))
-        yield isPlain ? joinLines(wanted) : formed(wanted.flatMap((line) => joiner.add(line)))
-      }
+      const wanted = linesOf(chunk).filter(({ flags }) => stream === undefined || isOnSide(flags, stream))
+      yield isPlain ? joinLines(wanted) : formed(wanted.flatMap((line) => joiner.add(line)))
     }
     yield formed(joiner.rest())
   }

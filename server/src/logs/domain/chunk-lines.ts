@@ -1,4 +1,4 @@
-import { LineFlag, type LogLine } from '@jobtrail/shared/log/chunk'
+import { LineFlag, type LogLine, MAX_CHUNK_BYTES, MAX_LINE_BYTES } from '@jobtrail/shared/log/chunk'
 import { countLines, decodeLines, rawText, unpackBody } from '@jobtrail/shared/log/codec'
 import type { StoredChunk } from '../log-store.js'
 
@@ -16,8 +16,8 @@ export function linesOf(chunk: StoredChunk): LogLine[] {
   }
 }
 
-/** The bytes of a chunk as the process wrote them: as many as its header says, since their number was announced; where that is wrong, marked. */
-export function writtenBytes(chunk: StoredChunk): Buffer {
+/** The bytes of a chunk as the process wrote them: as many as it should have, since their number was announced; where that is wrong, marked. */
+export function writtenBytes(chunk: StoredChunk, size = chunk.header.bytes): Buffer {
   const { header } = chunk
   let text: Buffer
   try {
@@ -25,7 +25,22 @@ export function writtenBytes(chunk: StoredChunk): Buffer {
   } catch {
     text = Buffer.concat(linesOf(chunk).flatMap(({ text: line }) => [line, NEWLINE]))
   }
-  return text.length === header.bytes ? text : fitted(text, header.bytes, `[jobtrail] the stored lines ${numbers(chunk)} are damaged`)
+  return text.length === size ? text : fitted(text, size, `[jobtrail] the stored lines ${numbers(chunk)} are damaged`)
+}
+
+/** The same for all chunks of a log of `total` bytes: where the next one begins is where one ends, whatever its own number of bytes has become. */
+export async function* writtenLog(chunks: AsyncIterable<StoredChunk>, total: number): AsyncGenerator<Buffer> {
+  let former: StoredChunk | undefined
+  for await (const chunk of chunks) {
+    if (former !== undefined) yield writtenBytes(former, sizeUpTo(former, chunk.header.offset))
+    former = chunk
+  }
+  if (former !== undefined) yield writtenBytes(former, sizeUpTo(former, total))
+}
+
+function sizeUpTo({ header: { offset, bytes } }: StoredChunk, end: number): number {
+  const size = end - offset
+  return size >= 0 && size <= MAX_CHUNK_BYTES + MAX_LINE_BYTES ? size : bytes
 }
 
 const NEWLINE = Buffer.from('\n')
