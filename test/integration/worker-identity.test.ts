@@ -19,8 +19,8 @@ afterAll(() => rm(dir, { recursive: true, force: true }))
 
 /** Runs a worker until it ends by itself. */
 async function workerEnd(spoolDir: string, token: string, prefix: readonly string[] = []): Promise<{ code: number | null; log: string }> {
-  const [command = '', ...args] = [...prefix, process.execPath, WORKER_MAIN, '--server', cluster().url, '--spool-dir', spoolDir, '--name', 'second']
-  const child = spawn(command, args, {
+  const worker = [process.execPath, WORKER_MAIN, '--server', cluster().url, '--spool-dir', spoolDir, '--name', 'second']
+  const child = spawn('env', [...prefix, ...worker], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], JOBTRAIL_TOKEN: token, JOBTRAIL_REFUSED_EXIT_MS: '1500' },
   })

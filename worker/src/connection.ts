@@ -133,11 +133,11 @@ export class Connection implements RequestSender {
   }
 
   private refused(error: RefusedError): void {
-    const { log, refusedExitMs, onRefused } = this.options
+    const { log, refusedExitMs } = this.options
     const now = leaseClock()
     if (this.refusedSince === undefined) log.error({ reason: error.message, refusedExitMs }, 'the servers refuse this worker; it ends if they go on to')
     this.refusedSince ??= now
-    if (now - this.refusedSince >= refusedExitMs) onRefused(error)
+    if (now - this.refusedSince >= refusedExitMs) this.options.onRefused(error)
   }
 
   private scheduleBeat(session: Session): void {
