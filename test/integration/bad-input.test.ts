@@ -4,12 +4,15 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { ApiError } from '@jobtrail/deploy/api-client'
 import { Problem } from '@jobtrail/shared/api/common'
+import { RunCreated } from '@jobtrail/shared/api/jobs'
+import { membersOf } from '@jobtrail/shared/json/json-text'
 import { genesisDigest } from '@jobtrail/shared/log/codec'
 import { MAX_FRAME_BYTES, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, WORKER_NAMESPACE } from '@jobtrail/shared/protocol/worker'
 import { io, type Socket } from 'socket.io-client'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { useCluster } from '../support/cluster.js'
-import { createAndRun, createJob, getInstance, runJob, shellJob, uniqueName, waitForSealed } from '../support/factories.js'
+import { createAndRun, createJob, getInstance, logPage, runJob, shellJob, uniqueName, waitForSealed } from '../support/factories.js'
 import { type PlainAnswer, plainRequest } from '../support/plain-http.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
 
@@ -188,6 +191,114 @@ describe('bad input on the API', () => {
         else expect([path, status]).toEqual([path, expect.toSatisfy((value: number) => value >= 400 && value < 500)])
       }
     }
+  })
+})
+
+const ODD =
+  '{"big":12345678901234567890,"huge":1e400,"one":1.0,"__proto__":{"constructor":1},"_bsontype":"ObjectId","n\\u0000":"\\ud800","2":0,"1":0,"日期":"x"}'
+
+describe('JSON of users', () => {
+  /** A call whose body and answer are text, as clients in other languages have them. */
+  async function call(method: string, path: string, body?: string): Promise<string> {
+    const api = await cluster().api()
+    const response = await fetch(new URL(path, cluster().url), {
+      method,
+      headers: { authorization: `Bearer ${api.token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body }),
+    })
+    return response.text()
+  }
+  const member = (json: string, name: string): string | undefined => membersOf(json).get(name)
+  const idOf = (json: string, name: string): string => z.string().parse(JSON.parse(member(json, name) ?? 'null'))
+
+  test('is kept to the letter on its whole way: definition, revision, run, params file, result', async () => {
+    const api = await cluster().api()
+    const script =
+      'cat "$JOBTRAIL_PARAMS_FILE" | tee "$JOBTRAIL_RESULT_FILE"; echo; echo "$JOBTRAIL_PARAM_BIG $JOBTRAIL_PARAM_ONE"; env | grep -c ^JOBTRAIL_PARAM_'
+    const job = JSON.stringify(shellJob(script)).replace(/}$/, `,"params":${ODD.replaceAll(',', ' ,\n ')}}`)
+    const created = await call('POST', '/api/jobs', job)
+    expect(member(created, 'params')).toBe(ODD)
+    const jobId = idOf(created, 'id')
+    expect(member(await call('PATCH', `/api/jobs/${jobId}`, '{"revision":1,"description":"changed"}'), 'params')).toBe(ODD)
+    expect(await call('GET', `/api/jobs/${jobId}/revisions`)).toContain(`"params":${ODD}`)
+    const instanceId = idOf(await call('POST', `/api/jobs/${jobId}/runs`, '{"params":{"one":2.0}}'), 'instanceId')
+    const instance = await waitForSealed(api, instanceId)
+    const merged = ODD.replace('"one":1.0', '"one":2.0')
+    const detail = await call('GET', `/api/instances/${instanceId}`)
+    expect([member(detail, 'params'), member(detail, 'result')]).toEqual([merged, merged])
+    expect(instance).toMatchObject({ status: 'SUCCEEDED', error: null })
+    const lines = (await logPage(api, instanceId)).lines.map(({ text }) => text)
+    expect(lines.slice(0, 2)).toEqual([merged, '12345678901234567890 2.0'])
+  })
+
+  test('that the former version stored is read as it was', async () => {
+    const api = await cluster().api()
+    const job = await createJob(api, shellJob('cat "$JOBTRAIL_PARAMS_FILE"', { params: { day: 'monday', n: [1, 2.5] } }))
+    const database = await cluster().database()
+    expect(await database.collection<{ _id: string }>('jobs').findOne({ _id: job.id })).toMatchObject({ params: { day: 'monday', n: [1, 2.5] } })
+    const instanceId = await runJob(api, job.id)
+    await waitForSealed(api, instanceId)
+    await database
+      .collection<{ _id: string }>('instances')
+      .updateOne({ _id: instanceId }, { $set: { result: { old: 'text' } }, $unset: { resultText: '', requestDigest: '' } })
+    expect(await getInstance(api, instanceId)).toMatchObject({ params: { day: 'monday', n: [1, 2.5] }, result: { old: 'text' } })
+  })
+
+  test('is bounded, and what no process or filter takes is refused by name', async () => {
+    const api = await cluster().api()
+    const job = await createJob(api, shellJob('true'))
+    const deep = (levels: number): string => `{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`
+    const cases: [method: string, path: string, body: string | undefined, field: string][] = [
+      ['POST', `/api/jobs/${job.id}/runs`, `{"params":${deep(100)}}`, 'params'],
+      ['POST', `/api/jobs/${job.id}/runs`, `{"params":${deep(200_000)}}`, 'params'],
+      ['POST', `/api/jobs/${job.id}/runs`, `{"params":{"a":"${'x'.repeat(65_536)}"}}`, 'params'],
+      ['POST', `/api/jobs/${job.id}/runs`, '{"params":{"a":"x\\u0000"}}', 'params["a"]'],
+      ['POST', `/api/jobs/${job.id}/runs/bulk`, '{"runs":[{},{"params":{"a-b":1,"a_b":2}}]}', 'runs[1].params["a_b"]'],
+      ['POST', `/api/jobs/${job.id}/runs`, `{"delayMs":${'['.repeat(200_000)}${']'.repeat(200_000)}}`, 'delayMs'],
+      [
+        'POST',
+        '/api/jobs',
+        JSON.stringify({ ...shellJob('true'), processor: { kind: 'shell', script: 'true', env: { _bsontype: 'x' } } }),
+        'processor.env._bsontype',
+      ],
+      ['POST', '/api/jobs', JSON.stringify({ ...shellJob('true'), processor: { kind: 'shell', command: 'true', args: ['a', 'b\0'] } }), 'processor.args[1]'],
+      ['POST', '/api/jobs', JSON.stringify({ ...shellJob('true'), secrets: { TOKEN: 'secret\0' } }), 'secrets.TOKEN'],
+      ['POST', '/api/jobs', JSON.stringify({ ...shellJob('true'), description: '\ud800' }), 'description'],
+      ['GET', '/api/jobs?search=%00', undefined, 'search'],
+      ['GET', '/api/instances?text=%00', undefined, 'text'],
+    ]
+    for (const [method, path, body, field] of cases) {
+      const problem = Problem.parse(JSON.parse(await call(method, path, body)))
+      expect({ status: problem.status, paths: problem.errors?.map((error) => error.path) }, `${method} ${path} ${body?.slice(0, 80)}`).toEqual({
+        status: 400,
+        paths: [field],
+      })
+    }
+  })
+
+  test('the same idempotency key with another request is a conflict, the same request gives the same run', async () => {
+    const api = await cluster().api()
+    const { id } = await createJob(api, shellJob('true'))
+    const run = (body: object) => api.post(`/api/jobs/${id}/runs`, { idempotencyKey: 'key', ...body }, RunCreated)
+    const first = await run({ params: { a: 1 } })
+    expect(await run({ params: { a: 1 } })).toEqual(first)
+    for (const other of [{ params: { a: 2 } }, {}, { params: { a: 1 }, delayMs: 5 }])
+      expect(await problemOf(run(other))).toMatchObject({
+        status: 409,
+        code: 'CONFLICT',
+        errors: [{ path: 'idempotencyKey', message: expect.stringContaining(first.instanceId) }],
+      })
+    const database = await cluster().database()
+    const bulk = (runs: object[]) => api.post(`/api/jobs/${id}/runs/bulk`, { runs })
+    expect(await problemOf(bulk([{}, { idempotencyKey: 'key', params: { a: 3 } }]))).toMatchObject({
+      status: 409,
+      errors: [{ path: 'runs[1].idempotencyKey' }],
+    })
+    expect(await problemOf(bulk([{ idempotencyKey: 'new' }, { idempotencyKey: 'new', params: { a: 3 } }]))).toMatchObject({
+      status: 409,
+      errors: [{ path: 'runs[1].idempotencyKey' }],
+    })
+    expect(await database.collection('instances').countDocuments({ jobId: id })).toBe(1)
   })
 })
 

@@ -12,7 +12,7 @@ import { TextMasker } from './log/masker.js'
 import { SecretPatterns } from './log/secret-patterns.js'
 import type { LogPipeline, StreamLog } from './log/pipeline.js'
 import type { Reports } from './reports.js'
-import { type Execution, failure, type Outcome, type Runner } from './run/runner.js'
+import { type Execution, failure, type Outcome, type Runner, startFailure } from './run/runner.js'
 import { describeError } from './errors.js'
 
 /** Why an attempt was asked to end. A stopping worker is a failure, not a cancellation, so that the job's retry policy applies. */
@@ -123,8 +123,10 @@ export class Attempt {
       if (assignment.timeoutMs > 0) this.armTimeout(monotonicMs() + assignment.timeoutMs)
       return await this.execution.done
     } catch (error) {
-      this.deps.onFault(error)
-      return failure(describeError(error))
+      const failed = startFailure(error)
+      // What no worker could start is no fault of this one.
+      if (failed.isFinal !== true) this.deps.onFault(error)
+      return failed
     }
   }
 
@@ -159,6 +161,7 @@ export class Attempt {
       error: this.mask(error, MAX_ERROR_LENGTH),
       ...(killProblem === null ? {} : { killProblem }),
       ...(status === 'SUCCEEDED' ? this.maskResult(outcome) : { result: null }),
+      ...(outcome.isFinal === true && status === 'FAILED' ? { isFinal: true } : {}),
       log,
     }
   }

@@ -1,4 +1,6 @@
 import type { z } from 'zod'
+import { USER_MEMBERS } from '@jobtrail/shared/api/jobs'
+import { parseExact, stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { ApiProblem, problemOf } from './problem'
 import { sessionToken } from './session-token'
 
@@ -30,7 +32,7 @@ async function send(method: string, path: string, { query, body, signal, isStrea
     const response = await fetch(withQuery(path, query), {
       method,
       headers: { ...(token === '' ? {} : { Authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? undefined : stringifyExact(body),
       signal: signal === undefined ? timeout.signal : AbortSignal.any([signal, timeout.signal]),
     })
     if (isStream === true) clearTimeout(timer)
@@ -56,7 +58,7 @@ export async function fetchApi(method: string, path: string, options: RequestOpt
 async function call<T>(method: string, path: string, options: RequestOptions, schema: z.ZodType<T> | undefined): Promise<T> {
   const response = await fetchApi(method, path, options)
   if (schema === undefined) return undefined as T
-  const parsed = schema.safeParse(await response.json())
+  const parsed = schema.safeParse(parseExact(await response.text(), USER_MEMBERS))
   if (!parsed.success)
     throw new ApiProblem(
       response.status,

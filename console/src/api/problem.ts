@@ -1,4 +1,6 @@
 import i18next from 'i18next'
+import { USER_MEMBERS } from '@jobtrail/shared/api/jobs'
+import { parseExact } from '@jobtrail/shared/json/exact-json'
 import { Problem } from '@jobtrail/shared/api/common'
 
 export type FieldProblem = { path: string; message: string }
@@ -24,8 +26,17 @@ export class ApiProblem extends Error {
   }
 }
 
+/** Undefined for what is no JSON, such as the page of a proxy. */
+async function bodyOf(response: Response): Promise<unknown> {
+  try {
+    return parseExact(await response.text(), USER_MEMBERS)
+  } catch {
+    return undefined
+  }
+}
+
 export async function problemOf(response: Response): Promise<ApiProblem> {
-  const parsed = Problem.safeParse(await response.json().catch(() => undefined))
+  const parsed = Problem.safeParse(await bodyOf(response))
   if (!parsed.success) return new ApiProblem(response.status, response.status >= 500 ? 'UNAVAILABLE' : 'INTERNAL', `${response.status} ${response.statusText}`)
   const { status, code, detail, errors, current, requestId } = parsed.data
   return new ApiProblem(status, code, detail, errors, current, requestId)

@@ -108,8 +108,9 @@ export class Completion {
     await this.settlement.settle(
       endings
         .filter((_, i) => verdicts[i] === 'ok')
-        .map(({ id, ending: { status, startedAt, finishedAt, error, killProblem, result, resultText } }) => {
-          return { key: attemptKeyOf(id), status, startedAt, finishedAt, error, result, resultText, isLeftRunning: killProblem !== undefined }
+        .map(({ id, ending: { status, startedAt, finishedAt, error, killProblem, result, resultText, isFinal } }) => {
+          const isLeftRunning = killProblem !== undefined
+          return { key: attemptKeyOf(id), status, startedAt, finishedAt, error, result, resultText, isLeftRunning, isFinal }
         }),
     )
     for (const end of ok) this.metrics.attemptsFinished.inc({ status: end.status })
@@ -140,6 +141,7 @@ function ending(end: AttemptEnd): AttemptEnding {
     ...(end.killProblem === undefined ? {} : { killProblem: end.killProblem }),
     result: end.result,
     ...(end.resultText === undefined ? {} : { resultText: end.resultText }),
+    ...(end.isFinal === true ? { isFinal: true } : {}),
     logTotals: storedTotals(end, end.log),
   }
 }

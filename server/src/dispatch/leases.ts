@@ -113,11 +113,12 @@ export class Leases {
 
   /** What follows from an attempt that has ended, for its log and its instance. The sweep does it again when the server that should have is dead. Idempotent. */
   async conclude(attempt: AttemptDocument): Promise<void> {
-    const { status, startedAt, finishedAt, error, killProblem, result, resultText, logTotals } = attempt
+    const { status, startedAt, finishedAt, error, killProblem, result, resultText, isFinal, logTotals } = attempt
     const key = attemptKeyOf(attempt._id)
     if (status === 'LOST') await this.streams.interrupt(key, error ?? 'The worker is lost')
     else if (logTotals !== null) await this.streams.attemptsEnded([{ ...key, totals: announcedTotals(key, logTotals) }])
     const isLeftRunning = killProblem !== undefined
-    await this.settlement.settle([{ key, status, startedAt, finishedAt: finishedAt ?? this.clock.date(), error, result, resultText, isLeftRunning }])
+    const end = { status, startedAt, finishedAt: finishedAt ?? this.clock.date(), error, result, resultText, isLeftRunning, isFinal }
+    await this.settlement.settle([{ key, ...end }])
   }
 }

@@ -166,6 +166,7 @@ export class RunLanes {
       scheduledFor: instance.scheduledFor?.toISOString() ?? null,
       processor: job.processor,
       params: instance.params,
+      ...(instance.paramsText === undefined ? {} : { paramsText: instance.paramsText }),
       secrets: this.secrets.open(instance.jobId, job.secrets),
       timeoutMs: job.timeoutMs,
       killGraceMs: job.killGraceMs,

@@ -23,6 +23,8 @@ export type Ended = {
   result: unknown
   resultText?: string | undefined
   isLeftRunning: boolean
+  /** No further attempt is to be made. */
+  isFinal?: boolean | undefined
 }
 
 /** Batches of settlements whose retries and permits are seen to at a time. */
@@ -90,8 +92,8 @@ export class Settlement {
       const unstartedLosses = instance.unstartedLosses + 1
       return { ...common, kind: 'retry', ...dueIn(unstartedBackoffMs(unstartedLosses), now), retriesUsed: instance.retriesUsed, unstartedLosses, error }
     }
-    // Its worker could not end its processes: another attempt would run beside them.
-    if (ended.isLeftRunning) return final(instanceStatusAfter(ended.status))
+    // Beside processes that could not be ended none may run; what no worker could start needs none.
+    if (ended.isLeftRunning || ended.isFinal === true) return final(instanceStatusAfter(ended.status))
     const policy = (await this.jobs.revision(instance.jobId, instance.revision)).retry
     if (instance.retriesUsed >= policy.maxRetries) return final(instanceStatusAfter(ended.status))
     const retriesUsed = instance.retriesUsed + 1

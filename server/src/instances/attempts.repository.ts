@@ -43,6 +43,8 @@ export type AttemptDocument = {
   result: unknown
   /** The JSON text of a result that is not exact as a value; `result` is null then. */
   resultText?: string
+  /** The worker says that every further attempt would end the same way. */
+  isFinal?: boolean
   progress: { percent: number | null; message: string | null } | null
   /** So that a lost seal is noticed. */
   logTotals: LogTotals | null
@@ -51,7 +53,7 @@ export type AttemptDocument = {
 /** The end of an attempt as it is written. */
 export type AttemptEnding = Pick<
   AttemptDocument,
-  'status' | 'startedAt' | 'exitCode' | 'signal' | 'error' | 'killProblem' | 'result' | 'resultText' | 'logTotals'
+  'status' | 'startedAt' | 'exitCode' | 'signal' | 'error' | 'killProblem' | 'result' | 'resultText' | 'isFinal' | 'logTotals'
 > & {
   finishedAt: Date
 }

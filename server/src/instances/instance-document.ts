@@ -14,11 +14,15 @@ export type InstanceDocument = {
   priority: number
   maxConcurrent: number
   params: Record<string, unknown>
+  /** The JSON text of params that are not exact as an object; `params` is empty then. */
+  paramsText?: string
   cause: InstanceCause
   status: InstanceStatus
   /** Absent for runs by API, so that the unique index leaves them out. */
   scheduledFor?: Date
   idempotencyKey?: string
+  /** Absent in instances of a former version: then any request with the key is taken for the same. */
+  requestDigest?: string
   createdAt: Date
   dueAt: Date
   startedAt: Date | null

@@ -31,6 +31,9 @@ const RESULTS_AT_ONCE = 25
 const LAST_DATE = new Date(8.64e15)
 const END = { status: 1, finishedAt: 1, attempt: 1 } as const
 
+/** What is asked of an instance that was there before another of its kind. */
+export type FirstInstance = Pick<InstanceDocument, '_id' | 'jobId' | 'scheduledFor' | 'idempotencyKey' | 'requestDigest'>
+
 @Injectable()
 export class InstancesRepository implements OnModuleInit {
   private readonly collection: Collection<InstanceDocument>
@@ -58,18 +61,17 @@ export class InstancesRepository implements OnModuleInit {
     }
   }
 
-  /** The IDs of instances by what makes them unique within their job. */
-  async findIdsByOrigin(origins: { jobId: string; scheduledFor?: Date; idempotencyKey?: string }[]): Promise<(string | undefined)[]> {
-    const found = await this.collection.find({ $or: origins }, { projection: { jobId: 1, scheduledFor: 1, idempotencyKey: 1 } }).toArray()
-    return origins.map(
-      (origin) =>
-        found.find(
-          (each) =>
-            each.jobId === origin.jobId &&
-            (origin.scheduledFor === undefined
-              ? each.idempotencyKey === origin.idempotencyKey
-              : each.scheduledFor?.getTime() === origin.scheduledFor.getTime()),
-        )?._id,
+  /** Instances by what makes them unique within their job. */
+  async findByOrigin(origins: { jobId: string; scheduledFor?: Date; idempotencyKey?: string }[]): Promise<(FirstInstance | undefined)[]> {
+    const found = await this.collection
+      .find<FirstInstance>({ $or: origins }, { projection: { jobId: 1, scheduledFor: 1, idempotencyKey: 1, requestDigest: 1 } })
+      .toArray()
+    return origins.map((origin) =>
+      found.find(
+        (each) =>
+          each.jobId === origin.jobId &&
+          (origin.scheduledFor === undefined ? each.idempotencyKey === origin.idempotencyKey : each.scheduledFor?.getTime() === origin.scheduledFor.getTime()),
+      ),
     )
   }
 

@@ -17,6 +17,7 @@ import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { SignalBus } from '../platform/signals.js'
+import { paramsOf, storedParams } from '../platform/stored-json.js'
 import { WorkerDirectory } from '../workers/worker-directory.js'
 import { attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
 import { isMissed } from './domain/missed.js'
@@ -24,12 +25,13 @@ import type { NewInstance } from './domain/new-instance.js'
 import { waitingReason } from './domain/waiting-reason.js'
 import { attemptView, instanceView, stripRun } from './instance-views.js'
 import { type InstanceDocument, nextAttemptOf, type QueueableInstance } from './instance-document.js'
-import { InstancesRepository } from './instances.repository.js'
+import { type FirstInstance, InstancesRepository } from './instances.repository.js'
 import { RevisitsRepository } from './revisits.repository.js'
 
 /** What other features may know of an instance. */
 export type InstanceRef = { id: string; namespace: string; status: InstanceStatus; attempt: number }
-export type Created = { instanceId: string; created: boolean }
+/** `isOther`: there was one with the idempotency key already, but another request had made it. */
+export type Created = { instanceId: string; created: boolean; isOther?: boolean }
 
 const END_AT_A_TIME = 200
 const EMPTY_LOG = { state: 'open' as const, lines: 0, bytes: 0 }
@@ -67,6 +69,21 @@ export class InstancesService {
     const now = this.clock.now()
     // With their IDs from here on, so that writing them again makes none twice.
     return this.inserts.add(items.map((item) => newDocument(item, now)))
+  }
+
+  /** Indexes of those whose idempotency key another request has used, with the instance that has it: looked up before any of a list is made. */
+  async usedByOthers(items: readonly NewInstance[]): Promise<Map<number, string>> {
+    const keyed = items.flatMap(({ job, idempotencyKey, requestDigest }, index) =>
+      idempotencyKey === undefined ? [] : [{ jobId: job.id, idempotencyKey, requestDigest, index }],
+    )
+    if (keyed.length === 0) return new Map()
+    const found = await this.repository.findByOrigin(keyed.map(({ jobId, idempotencyKey }) => ({ jobId, idempotencyKey })))
+    return new Map(
+      keyed.flatMap(({ index, requestDigest }, i) => {
+        const first = found[i]
+        return first?.requestDigest === undefined || first.requestDigest === requestDigest ? [] : [[index, first._id] as const]
+      }),
+    )
   }
 
   /** The instance, if the principal may see it and has the role; otherwise NotFoundError or ForbiddenError. */
@@ -107,7 +124,7 @@ export class InstancesService {
     const views = attempts.map((attempt, i) => attemptView(attempt, logs[i] ?? EMPTY_LOG))
     return {
       ...instanceView(instance),
-      params: instance.params,
+      params: paramsOf(instance),
       result: instance.resultText === undefined ? instance.result : new ExactJson(instance.resultText),
       waitingFor,
       attempts: views,
@@ -198,22 +215,30 @@ export class InstancesService {
     for (const document of made) this.metrics.instancesCreated.inc({ cause: document.cause.kind })
     const due = made.filter((document) => document.queued)
     if (due.length > 0) await this.enqueue(due, { areNew: true })
-    const created = documents.map((document, i) =>
-      duplicates.has(i) ? { instanceId: existing.get(document._id) ?? document._id, created: false } : { instanceId: document._id, created: true },
-    )
+    const created = documents.map((document, i): Created => {
+      if (!duplicates.has(i)) return { instanceId: document._id, created: true }
+      const first = existing.get(document._id)
+      const isOther = first?.requestDigest !== undefined && first.requestDigest !== document.requestDigest
+      return { instanceId: first?._id ?? document._id, created: false, isOther }
+    })
     let at = 0
     return lists.map((list) => created.slice(at, (at += list.length)))
   }
 
-  /** By the ID that was refused, the ID of the instance that was there first. */
-  private async findExisting(refused: InstanceDocument[]): Promise<Map<string, string>> {
+  /** By the ID that was refused, the instance that was there first. */
+  private async findExisting(refused: InstanceDocument[]): Promise<Map<string, FirstInstance>> {
     if (refused.length === 0) return new Map()
-    const ids = await this.repository.findIdsByOrigin(
+    const first = await this.repository.findByOrigin(
       refused.map(({ jobId, scheduledFor, idempotencyKey }) =>
         scheduledFor === undefined ? { jobId, ...(idempotencyKey === undefined ? {} : { idempotencyKey }) } : { jobId, scheduledFor },
       ),
     )
-    return new Map(refused.map((document, i) => [document._id, ids[i] ?? document._id]))
+    return new Map(
+      refused.flatMap((document, i) => {
+        const found = first[i]
+        return found === undefined ? [] : [[document._id, found]]
+      }),
+    )
   }
 
   private async waitingFor(instance: InstanceDocument): Promise<InstanceDetail['waitingFor']> {
@@ -286,11 +311,12 @@ function newDocument(item: NewInstance, now: number): InstanceDocument {
     route: routeName({ namespace: job.namespace, group: job.routing.group, tags: job.routing.tags, handler: job.handler }),
     priority: job.priority,
     maxConcurrent: job.maxConcurrent,
-    params: item.params,
+    ...storedParams(item.params),
     cause: item.cause,
     status: 'WAITING',
     ...(item.scheduledFor === null ? {} : { scheduledFor: new Date(item.scheduledFor) }),
     ...(item.idempotencyKey === undefined ? {} : { idempotencyKey: item.idempotencyKey }),
+    ...(item.requestDigest === undefined ? {} : { requestDigest: item.requestDigest }),
     createdAt: new Date(now),
     dueAt: new Date(item.dueAt),
     startedAt: null,

@@ -11,7 +11,7 @@ import { Clock } from '../platform/clock.js'
 import { decodeCursor, encodeCursor, toPage } from '../platform/http/cursor.js'
 import { type JobDocument, jobRevisionView, jobView } from './domain/job.js'
 import { JobRevisionsRepository } from './job-revisions.repository.js'
-import { JobsRepository } from './jobs.repository.js'
+import { JobsRepository, type StoredJob } from './jobs.repository.js'
 import { JobsService } from './jobs.service.js'
 
 /** Namespace and name of the last job of a page. */
@@ -45,7 +45,7 @@ export class JobQueriesService {
   }
 
   /** The result is not in the job, where each end of a run would have to write it: it is looked up for the jobs that the filter leaves. */
-  private async searchByResult(filter: Filter<JobDocument>, wanted: InstanceStatus, limit: number, cursor: JobCursor | undefined): Promise<JobPage> {
+  private async searchByResult(filter: Filter<StoredJob>, wanted: InstanceStatus, limit: number, cursor: JobCursor | undefined): Promise<JobPage> {
     const found: JobDocument[] = []
     let after = cursor
     for (let searched = 0; searched < MOST_SEARCHED; searched += BATCH) {
@@ -92,8 +92,8 @@ export class JobQueriesService {
   }
 }
 
-function conditionsOf({ name, search, group, trigger, enabled }: JobQuery): Filter<JobDocument>[] {
-  const conditions: Filter<JobDocument>[] = []
+function conditionsOf({ name, search, group, trigger, enabled }: JobQuery): Filter<StoredJob>[] {
+  const conditions: Filter<StoredJob>[] = []
   if (name !== undefined) conditions.push({ name })
   if (search !== undefined) conditions.push({ name: { $regex: search.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`), $options: 'i' } })
   if (group !== undefined) conditions.push({ 'routing.group': group })
@@ -102,7 +102,7 @@ function conditionsOf({ name, search, group, trigger, enabled }: JobQuery): Filt
   return conditions
 }
 
-function behind(filter: Filter<JobDocument>, after: JobCursor | undefined): Filter<JobDocument> {
+function behind(filter: Filter<StoredJob>, after: JobCursor | undefined): Filter<StoredJob> {
   if (after === undefined) return filter
   const [namespace, name] = after
   return { $and: [filter, { $or: [{ namespace: { $gt: namespace } }, { namespace, name: { $gt: name } }] }] }

@@ -1,21 +1,25 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection } from 'mongodb'
+import type { JobDefinition } from '@jobtrail/shared/api/jobs'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { deleteSome } from '../platform/delete-some.js'
 import { Mongo } from '../platform/mongo.js'
 import { type PageRows, readPage } from '../platform/read-page.js'
 import type { Reads } from '../platform/reads.js'
+import { fromStored, type Stored, toStored } from '../platform/stored-json.js'
 import { type JobRevisionDocument, type JobRevisionKey, jobRevisionKey } from './domain/job.js'
+
+type StoredRevision = Omit<JobRevisionDocument, 'definition'> & { definition: Stored<JobDefinition> }
 
 /** The collection `job_revisions`: insert only, but for how their secrets are sealed. Revisions outlive their job, since its instances still refer to them. */
 @Injectable()
 export class JobRevisionsRepository implements OnModuleInit {
-  private readonly collection: Collection<JobRevisionDocument>
-  private readonly reads: Reads<JobRevisionDocument>
+  private readonly collection: Collection<StoredRevision>
+  private readonly reads: Reads<StoredRevision>
 
   constructor(private readonly mongo: Mongo) {
-    this.collection = mongo.collection<JobRevisionDocument>('job_revisions')
-    this.reads = mongo.reads<JobRevisionDocument>('job_revisions')
+    this.collection = mongo.collection<StoredRevision>('job_revisions')
+    this.reads = mongo.reads<StoredRevision>('job_revisions')
   }
 
   async onModuleInit(): Promise<void> {
@@ -27,7 +31,7 @@ export class JobRevisionsRepository implements OnModuleInit {
   }
 
   async insert(revision: JobRevisionDocument, session: ClientSession): Promise<void> {
-    await this.collection.insertOne(revision, { session })
+    await this.collection.insertOne({ ...revision, definition: toStored(revision.definition) }, { session })
   }
 
   /** Some of a namespace that was removed; how many. */
@@ -35,12 +39,13 @@ export class JobRevisionsRepository implements OnModuleInit {
     return deleteSome(this.collection, { namespace })
   }
 
-  find(jobId: string, revision: number): Promise<JobRevisionDocument | null> {
-    return this.collection.findOne({ _id: jobRevisionKey(jobId, revision) })
+  async find(jobId: string, revision: number): Promise<JobRevisionDocument | null> {
+    const found = await this.collection.findOne({ _id: jobRevisionKey(jobId, revision) })
+    return found === null ? null : read(found)
   }
 
-  findMany(keys: JobRevisionKey[]): Promise<JobRevisionDocument[]> {
-    return this.collection.find({ _id: { $in: keys.map(({ job, revision }) => jobRevisionKey(job, revision)) } }).toArray()
+  async findMany(keys: JobRevisionKey[]): Promise<JobRevisionDocument[]> {
+    return (await this.collection.find({ _id: { $in: keys.map(({ job, revision }) => jobRevisionKey(job, revision)) } }).toArray()).map(read)
   }
 
   /** Those that have secrets, in the order of their keys. */
@@ -58,7 +63,11 @@ export class JobRevisionsRepository implements OnModuleInit {
   }
 
   /** Newest first, those below `below`. A range of `_id` stays within the job, whose ID is its first field. */
-  list(jobId: string, below: number, limit: number): Promise<PageRows<JobRevisionDocument>> {
-    return readPage(this.reads.find({ _id: { $gt: jobRevisionKey(jobId, 0), $lt: jobRevisionKey(jobId, below) } }).sort({ _id: -1 }), limit)
+  async list(jobId: string, below: number, limit: number): Promise<PageRows<JobRevisionDocument>> {
+    const found = this.reads.find({ _id: { $gt: jobRevisionKey(jobId, 0), $lt: jobRevisionKey(jobId, below) } }).sort({ _id: -1 })
+    const { rows, isCut } = await readPage(found, limit)
+    return { rows: rows.map(read), isCut }
   }
 }
+
+const read = (revision: StoredRevision): JobRevisionDocument => ({ ...revision, definition: fromStored<JobDefinition>(revision.definition) })

@@ -27,7 +27,7 @@ export class JobRunsController {
 
   @Post('runs')
   @Answers(RunCreated, { status: 201 })
-  @Answers(RunCreated, { description: 'There was a run with this idempotency key already; this is it' })
+  @Answers(RunCreated, { description: 'There was a run with this idempotency key, params and delay already; this is it' })
   async run(
     @CurrentPrincipal() principal: Principal,
     @Param('id', { schema: Id }) id: string,
@@ -47,7 +47,7 @@ export class JobRunsController {
     @Param('id', { schema: Id }) id: string,
     @Body({ schema: RunJobBulk }) body: RunJobBulk,
   ): Promise<RunsCreated> {
-    const runs = await this.runs.run(principal, id, body.runs)
+    const runs = await this.runs.run(principal, id, body.runs, (index) => `runs[${index}].`)
     return { instanceIds: runs.map(({ instanceId }) => instanceId) }
   }
 }

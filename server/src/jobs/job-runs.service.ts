@@ -1,11 +1,18 @@
+import { createHash } from 'node:crypto'
 import { Injectable } from '@nestjs/common'
 import type { RunJob } from '@jobtrail/shared/api/jobs'
+import { AppError } from '@jobtrail/shared/domain/errors'
+import { mergeObjects, stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { AuditService } from '../audit/audit.service.js'
 import { Principal } from '../auth/principal.js'
+import type { NewInstance } from '../instances/domain/new-instance.js'
 import { InstancesService } from '../instances/instances.service.js'
 import { Clock } from '../platform/clock.js'
 import { instanceJobOf } from './domain/job.js'
+import { paramsProblem } from './domain/run-params.js'
 import { JobsService } from './jobs.service.js'
+
+const MAX_FAULTS = 50
 
 /** Runs jobs on request. A disabled job can be run too: disabling stops its trigger. */
 @Injectable()
@@ -17,22 +24,36 @@ export class JobRunsService {
     private readonly clock: Clock,
   ) {}
 
-  /** In the order of `runs`. `created` is false where the job has an instance with the idempotency key already: the answer names that one. */
-  async run(principal: Principal, jobId: string, runs: RunJob[]): Promise<{ instanceId: string; created: boolean }[]> {
+  /**
+   * In the order of `runs`. `created` is false where the job has an instance with the idempotency key already: the answer names that one. Throws AppError CONFLICT when it
+   * was asked for with other params or another delay. `at`: path of a run in the request.
+   */
+  async run(
+    principal: Principal,
+    jobId: string,
+    runs: RunJob[],
+    at: (index: number) => string = () => '',
+  ): Promise<{ instanceId: string; created: boolean }[]> {
     const job = await this.jobs.requireJob(principal, jobId, 'operator')
     const now = this.clock.now()
     const instanceJob = instanceJobOf(job)
     const cause = { kind: 'api' as const, by: principal.name }
-    const results = await this.instances.createMany(
-      runs.map(({ params, delayMs, idempotencyKey }) => ({
-        job: instanceJob,
-        params: params === undefined ? job.params : { ...job.params, ...params },
-        cause,
-        scheduledFor: null,
-        dueAt: now + delayMs,
-        idempotencyKey,
-      })),
-    )
+    const instances = runs.map(({ params, delayMs, idempotencyKey }): NewInstance => {
+      const origin = idempotencyKey === undefined ? {} : { idempotencyKey, requestDigest: requestDigest({ params, delayMs }) }
+      const merged = params === undefined ? job.params : mergeObjects(job.params, params)
+      return { job: instanceJob, params: merged, cause, scheduledFor: null, dueAt: now + delayMs, ...origin }
+    })
+    // Those of the job alone were checked with it.
+    const faults = instances.flatMap(({ params }, i) => (runs[i]?.params === undefined ? [] : (paramsProblem(params, job.processor, `${at(i)}params`) ?? [])))
+    const [fault] = faults
+    if (fault !== undefined) throw new AppError('VALIDATION_FAILED', `${fault.path}: ${fault.message}`, { fields: faults.slice(0, MAX_FAULTS) })
+    refuseKeysUsedTwice(instances, at)
+    // Of a list none is made, so that it can be asked for again; a single one finds out when it is made.
+    const [used] = runs.length > 1 ? await this.instances.usedByOthers(instances) : []
+    if (used !== undefined) throw otherRequest(`${at(used[0])}idempotencyKey`, used[1])
+    const results = await this.instances.createMany(instances)
+    const changed = results.findIndex(({ isOther }) => isOther === true)
+    if (changed >= 0) throw otherRequest(`${at(changed)}idempotencyKey`, results[changed]?.instanceId)
     const created = results.filter((result) => result.created)
     const [first] = created
     if (first !== undefined) {
@@ -41,4 +62,26 @@ export class JobRunsService {
     }
     return results
   }
+}
+
+/** What must be the same for a request to be the same: an answer to another one would be wrong. */
+function requestDigest({ params, delayMs }: Pick<RunJob, 'params' | 'delayMs'>): string {
+  return createHash('sha256')
+    .update(stringifyExact([params ?? {}, delayMs]))
+    .digest('base64url')
+}
+
+function refuseKeysUsedTwice(instances: readonly NewInstance[], at: (index: number) => string): void {
+  const digests = new Map<string, string | undefined>()
+  for (const [i, { idempotencyKey, requestDigest: digest }] of instances.entries()) {
+    if (idempotencyKey === undefined) continue
+    if (digests.has(idempotencyKey) && digests.get(idempotencyKey) !== digest) throw otherRequest(`${at(i)}idempotencyKey`)
+    digests.set(idempotencyKey, digest)
+  }
+}
+
+function otherRequest(path: string, instanceId?: string): AppError {
+  const where = instanceId === undefined ? 'in this request' : `for run ${instanceId}`
+  const message = `was used ${where}, with other params or another delay; give another request another key`
+  return new AppError('CONFLICT', `${path}: ${message}`, { fields: [{ path, message }] })
 }

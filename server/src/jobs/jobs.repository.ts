@@ -4,6 +4,7 @@ import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { Mongo } from '../platform/mongo.js'
 import { type PageRows, readPage } from '../platform/read-page.js'
 import type { Reads } from '../platform/reads.js'
+import { fromStored, type Stored, toStored } from '../platform/stored-json.js'
 import type { Advance, DueJob, JobDocument } from './domain/job.js'
 
 const DUE_FIELDS = {
@@ -14,6 +15,7 @@ const DUE_FIELDS = {
   routing: 1,
   maxConcurrent: 1,
   params: 1,
+  paramsText: 1,
   trigger: 1,
   nextFireAt: 1,
   fireAnchor: 1,
@@ -21,15 +23,17 @@ const DUE_FIELDS = {
   'processor.handler': 1,
 } as const
 
+export type StoredJob = Stored<JobDocument>
+
 /** The collection `jobs`. */
 @Injectable()
 export class JobsRepository implements OnModuleInit {
-  private readonly collection: Collection<JobDocument>
-  private readonly reads: Reads<JobDocument>
+  private readonly collection: Collection<StoredJob>
+  private readonly reads: Reads<StoredJob>
 
   constructor(private readonly mongo: Mongo) {
-    this.collection = mongo.collection<JobDocument>('jobs')
-    this.reads = mongo.reads<JobDocument>('jobs')
+    this.collection = mongo.collection<StoredJob>('jobs')
+    this.reads = mongo.reads<StoredJob>('jobs')
   }
 
   async onModuleInit(): Promise<void> {
@@ -57,27 +61,29 @@ export class JobsRepository implements OnModuleInit {
     })
   }
 
-  findById(id: string, session: ClientSession): Promise<JobDocument | null> {
-    return this.collection.findOne({ _id: id }, { session })
+  async findById(id: string, session: ClientSession): Promise<JobDocument | null> {
+    const found = await this.collection.findOne({ _id: id }, { session })
+    return found === null ? null : fromStored(found)
   }
 
-  findMany(ids: string[]): Promise<JobDocument[]> {
-    return this.collection.find({ _id: { $in: ids } }).toArray()
+  async findMany(ids: string[]): Promise<JobDocument[]> {
+    return (await this.collection.find({ _id: { $in: ids } }).toArray()).map(fromStored<JobDocument>)
   }
 
   /** By namespace and name, which are unique, so that paging by them skips nothing. */
-  list(filter: Filter<JobDocument>, limit: number): Promise<PageRows<JobDocument>> {
-    return readPage(this.reads.find(filter).sort({ namespace: 1, name: 1 }), limit)
+  async list(filter: Filter<StoredJob>, limit: number): Promise<PageRows<JobDocument>> {
+    const { rows, isCut } = await readPage(this.reads.find(filter).sort({ namespace: 1, name: 1 }), limit)
+    return { rows: rows.map(fromStored<JobDocument>), isCut }
   }
 
   /** Rejects with a duplicate key when the namespace has a job of this name. */
   async insert(job: JobDocument, session: ClientSession): Promise<void> {
-    await this.collection.insertOne(job, { session })
+    await this.collection.insertOne(toStored(job), { session })
   }
 
   /** False when the job is no longer at `revision`. Rejects with a duplicate key when its new name is taken. */
   async replace(job: JobDocument, revision: number, session: ClientSession): Promise<boolean> {
-    const { matchedCount } = await this.collection.replaceOne({ _id: job._id, revision }, job, { session })
+    const { matchedCount } = await this.collection.replaceOne({ _id: job._id, revision }, toStored(job), { session })
     return matchedCount === 1
   }
 
@@ -104,11 +110,12 @@ export class JobsRepository implements OnModuleInit {
   /** Enabled jobs with a fire time after `after` and up to `until`, the latest-running first. */
   async findDue(after: Date, until: Date, limit: number, exceptIds: string[]): Promise<DueJob[]> {
     const except = exceptIds.length === 0 ? {} : { _id: { $nin: exceptIds } }
-    return this.collection
-      .find<DueJob>({ enabled: true, nextFireAt: { $gt: after, $lte: until }, ...except }, { projection: DUE_FIELDS })
+    const due = await this.collection
+      .find<Stored<DueJob>>({ enabled: true, nextFireAt: { $gt: after, $lte: until }, ...except }, { projection: DUE_FIELDS })
       .sort({ nextFireAt: 1 })
       .limit(limit)
       .toArray()
+    return due.map(fromStored<DueJob>)
   }
 
   /** Those that were changed, disabled or advanced by another server meanwhile stay as they are. */

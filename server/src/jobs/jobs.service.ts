@@ -3,7 +3,7 @@ import type { ClientSession } from 'mongodb'
 import { v7 as uuidv7 } from 'uuid'
 import type { Role } from '@jobtrail/shared/api/auth'
 import type { ChangeJob, CreateJob, JobDefinition, JobView } from '@jobtrail/shared/api/jobs'
-import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
+import { AppError, NotFoundError, ValidationError } from '@jobtrail/shared/domain/errors'
 import { AuditService } from '../audit/audit.service.js'
 import { NamespacesService } from '../auth/namespaces/namespaces.service.js'
 import { Principal } from '../auth/principal.js'
@@ -14,6 +14,7 @@ import { isDuplicateKey, Mongo } from '../platform/mongo.js'
 import { applyChange, changedMembers } from './domain/change.js'
 import { firstFireState, fireStateAfter } from './domain/fire-state.js'
 import { definitionOf, type JobDocument, jobView, revisionOf } from './domain/job.js'
+import { paramsProblem, processProblem } from './domain/run-params.js'
 import { JobRevisionsRepository } from './job-revisions.repository.js'
 import { JobRevisionsService, type RevisionRef, type RunDefinition } from './job-revisions.service.js'
 import { JobsRepository } from './jobs.repository.js'
@@ -46,6 +47,7 @@ export class JobsService {
 
   async create(principal: Principal, { namespace, ...definition }: CreateJob): Promise<JobView> {
     principal.require(namespace, 'admin', 'namespace', namespace)
+    requireRunnable(definition)
     const now = this.clock.now()
     const at = new Date(now)
     const id = uuidv7()
@@ -123,6 +125,8 @@ export class JobsService {
           name = definition.name
           const changed = changedMembers(current, definition)
           if (changed.length === 0) return jobView(current)
+          // A job of a former version may be enabled and disabled as it is.
+          if (changed.some((member) => REACHES_PROCESS.includes(member))) requireRunnable(definition)
           const now = this.clock.now()
           const job: JobDocument = {
             ...current,
@@ -172,4 +176,11 @@ function checked(principal: Principal, id: string, role: Role, job: JobDocument 
   if (job === undefined) throw new NotFoundError('job', id)
   principal.require(job.namespace, role, 'job', id)
   return job
+}
+
+const REACHES_PROCESS: readonly string[] = ['params', 'processor', 'secrets']
+
+function requireRunnable(definition: JobDefinition): void {
+  const problem = processProblem(definition) ?? paramsProblem(definition.params, definition.processor)
+  if (problem !== undefined) throw new ValidationError(problem.path, problem.message)
 }

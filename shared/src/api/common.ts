@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ExactJson, type UserObject as UserObjectType } from '../json/exact-json.js'
 
 /** A name used in URLs, keys and routes. */
 export const Name = z
@@ -18,6 +19,12 @@ export const DurationMs = z
 export const Limit = z.coerce.number().int().min(1).max(1_000)
 export const Cursor = z.string().min(1).max(500)
 export const QueryFlag = z.enum(['true', 'false']).transform((value) => value === 'true')
+
+/** A JSON object of a user, such as params; exact where a value would not be. */
+export const UserObject = z
+  .custom<UserObjectType>((value) => value instanceof ExactJson || (typeof value === 'object' && value !== null && !Array.isArray(value)), 'must be an object')
+  .refine((value) => !(value instanceof ExactJson) || value.text.startsWith('{'), 'must be an object')
+  .meta({ type: 'object', additionalProperties: true })
 
 /** One page of a list; `next` is the cursor of the following page, null on the last. */
 export const pageOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().nullable() })

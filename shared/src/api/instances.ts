@@ -3,7 +3,7 @@ import { WorkerId } from './cluster.js'
 import { ATTEMPT_STATUSES, INSTANCE_STATUSES, LOG_STATES } from '../domain/statuses.js'
 import { LineRange } from '../log/chunk.js'
 import { LogLoss } from '../log/losses.js'
-import { Cursor, Id, InputTime, Limit, NamespaceName, pageOf, Timestamp } from './common.js'
+import { Cursor, Id, InputTime, Limit, NamespaceName, pageOf, Timestamp, UserObject } from './common.js'
 
 export const CAUSE_KINDS = ['schedule', 'api'] as const
 /** Who or what made an instance. */
@@ -85,7 +85,8 @@ export const InstanceView = z.object({
 export type InstanceView = z.infer<typeof InstanceView>
 
 export const InstanceDetail = InstanceView.extend({
-  params: z.record(z.string(), z.unknown()),
+  params: UserObject,
+  /** With `error` saying why, where a run gave one that could not be kept. */
   result: z.unknown(),
   waitingFor: WaitingFor.nullable(),
   attempts: z.array(AttemptView),

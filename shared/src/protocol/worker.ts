@@ -98,6 +98,8 @@ export const Assignment = AttemptKey.extend({
   scheduledFor: z.string().nullable(),
   processor: Processor,
   params: z.record(z.string(), z.unknown()),
+  /** The JSON text of params that `params` would not give back exactly: then `params` is empty. */
+  paramsText: z.string().optional(),
   /** Environment of the process; every value of it is masked in the log. */
   secrets: z.record(z.string(), z.string()),
   /** 0: no limit. */
@@ -146,6 +148,8 @@ export const AttemptEnd = AttemptKey.extend({
   result: z.unknown(),
   /** The JSON text of a result that `result` would not give back exactly (big numbers, odd keys): then `result` is null. */
   resultText: z.string().optional().catch(undefined),
+  /** Every further attempt would end the same way: none is made, whatever the job's retry policy. */
+  isFinal: z.boolean().optional().catch(undefined),
   log: StreamTotals,
 })
 export type AttemptEnd = z.infer<typeof AttemptEnd>

@@ -1,7 +1,9 @@
 import { format } from 'node:util'
+import type { Assignment } from '@jobtrail/shared/protocol/worker'
 import { describeError } from '../errors.js'
 import type { Side } from '../log/stream-log.js'
 import { failure, normalizeResult, type Outcome } from './runner.js'
+import { paramsTextOf } from './shell-env.js'
 
 /** Writes lines to the attempt's log: debug and info as stdout, warn and error as stderr; arguments as `console.log` takes them. */
 export interface HandlerLog {
@@ -20,6 +22,7 @@ export interface HandlerContext {
   readonly jobName: string
   /** ISO 8601; null for a run that was asked for. */
   readonly scheduledFor: string | null
+  /** As JavaScript values: numbers are doubles (12345678901234567890 is rounded, 1e400 is Infinity), and of a key twice the last counts. Give such numbers as text. */
   readonly params: Readonly<Record<string, unknown>>
   /** The job's secrets by name. Their values are masked in log, result, error and progress. */
   readonly secrets: Readonly<Record<string, string>>
@@ -34,7 +37,8 @@ export interface HandlerContext {
 export type Handler = (context: HandlerContext) => unknown
 
 /** What a handler is told of its run. */
-export type HandlerFacts = Pick<HandlerContext, 'instanceId' | 'task' | 'attempt' | 'jobName' | 'scheduledFor' | 'params' | 'secrets'>
+export type HandlerFacts = Pick<HandlerContext, 'instanceId' | 'task' | 'attempt' | 'jobName' | 'scheduledFor' | 'params' | 'secrets'> &
+  Pick<Assignment, 'paramsText'>
 
 /** Where its lines go; closed once its attempt has ended. */
 export interface HandlerOutput {
@@ -55,7 +59,7 @@ export async function callHandler(handler: Handler, context: HandlerContext, out
 }
 
 export function makeContext(
-  { instanceId, task, attempt, jobName, scheduledFor, params, secrets }: HandlerFacts,
+  { instanceId, task, attempt, jobName, scheduledFor, params, paramsText, secrets }: HandlerFacts,
   output: HandlerOutput,
   signal: AbortSignal,
   onProgress: (percent: number | null, message: string | null) => void,
@@ -66,7 +70,7 @@ export function makeContext(
     attempt,
     jobName,
     scheduledFor,
-    params,
+    params: JSON.parse(paramsTextOf({ params, paramsText })) as Record<string, unknown>,
     secrets: Object.freeze({ ...secrets }),
     signal,
     log: makeLog(output),

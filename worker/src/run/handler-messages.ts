@@ -13,6 +13,7 @@ export const ToHandler = z.discriminatedUnion('kind', [
       jobName: z.string(),
       scheduledFor: z.string().nullable(),
       params: z.record(z.string(), z.unknown()),
+      paramsText: z.string().optional(),
       secrets: z.record(z.string(), z.string()),
     }),
   }),

@@ -18,6 +18,7 @@ export class IsolatedHandlers {
 
   start(context: RunContext, { module }: HandlerModule, handler: string): Execution {
     const { assignment } = context
+    const { paramsText: _paramsText, ...withoutParams } = assignment
     let child: ChildProcess | undefined
     let said: Outcome | undefined
     const send = (message: ToHandler): void => {
@@ -33,8 +34,13 @@ export class IsolatedHandlers {
     const execution = this.shell.start(
       {
         ...context,
-        // Secrets go by message: what the handler starts does not inherit them.
-        assignment: { ...assignment, secrets: {}, processor: { kind: 'shell', command: process.execPath, args: ['--enable-source-maps', this.processModule] } },
+        // Secrets go by message: what the handler starts does not inherit them. So do params: a function takes any, an environment does not.
+        assignment: {
+          ...withoutParams,
+          params: {},
+          secrets: {},
+          processor: { kind: 'shell', command: process.execPath, args: ['--enable-source-maps', this.processModule] },
+        },
       },
       (started) => {
         child = started

@@ -1,6 +1,7 @@
 import { readUserValue } from '@jobtrail/shared/json/json-text'
 import { resultOf } from '@jobtrail/shared/protocol/attempt-result'
 import type { Assignment, AttemptEnd } from '@jobtrail/shared/protocol/worker'
+import { describeError, systemCode } from '../errors.js'
 import type { StreamLog } from '../log/pipeline.js'
 
 /** What a runner gets for one attempt. */
@@ -27,6 +28,8 @@ export type Outcome = {
   error: string | null
   /** What of it still runs and could not be ended, for people. */
   killProblem?: string
+  /** Every further attempt would end the same way. */
+  isFinal?: true
 } & Result
 
 /** One attempt under way. */
@@ -47,6 +50,15 @@ export interface Runner {
 }
 
 export const failure = (error: string): Outcome => ({ isSuccess: false, exitCode: null, signal: null, error, result: null })
+
+/** Of an attempt that could not even begin. What the kernel or Node would never start is not tried again. */
+export function startFailure(error: unknown): Outcome {
+  const code = systemCode(error)
+  if (code === 'E2BIG')
+    return { ...failure('Could not start: arguments, environment and params are larger than a process may have on this worker'), isFinal: true }
+  if (code === 'ERR_INVALID_ARG_VALUE') return { ...failure(`Could not start: ${describeError(error)}`), isFinal: true }
+  return failure(describeError(error))
+}
 
 /** A result as it is sent: JSON within the bounds. What is no such thing is left out, and `problem` says why. */
 export function normalizeResult(value: unknown): ReadResult {

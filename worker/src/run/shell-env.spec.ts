@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { sampleAssignment } from '../testing/samples.js'
 import { commandOf } from './shell.js'
-import { buildEnvironment, paramVariable } from './shell-env.js'
+import { buildEnvironment, paramsTextOf } from './shell-env.js'
 
 const files = { params: '/s/params.json', result: '/s/result.json' }
 
@@ -34,7 +34,11 @@ describe('environment of an attempt', () => {
     })
   })
 
-  it('makes a variable of any name', () => expect(paramVariable('größe.2')).toBe('JOBTRAIL_PARAM_GR_SSE_2'))
+  it('gives params as they were written', () => {
+    const assignment = sampleAssignment({ params: {}, paramsText: '{"n":12345678901234567890,"text":"a\\u0041"}' })
+    expect(buildEnvironment({}, assignment, 'key', files)).toMatchObject({ JOBTRAIL_PARAM_N: '12345678901234567890', JOBTRAIL_PARAM_TEXT: 'aA' })
+    expect(paramsTextOf(assignment)).toBe('{"n":12345678901234567890,"text":"a\\u0041"}')
+  })
 
   it('says what to start', () => {
     expect(commandOf({ kind: 'shell', script: 'x' }, '/s')).toEqual({ file: '/bin/sh', args: ['/s'] })

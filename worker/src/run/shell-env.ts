@@ -1,3 +1,5 @@
+import { paramVariables } from '@jobtrail/shared/domain/param-variables'
+import { membersOf } from '@jobtrail/shared/json/json-text'
 import type { Assignment } from '@jobtrail/shared/protocol/worker'
 import { ATTEMPT_MARKER } from '../guard/markers.js'
 
@@ -7,8 +9,8 @@ export interface AttemptFiles {
   result: string
 }
 
-/** A param's variable: `backup-dir` is JOBTRAIL_PARAM_BACKUP_DIR. */
-export const paramVariable = (name: string): string => `JOBTRAIL_PARAM_${name.toUpperCase().replace(/[^A-Z0-9]/g, '_')}`
+/** The JSON of the params as the user gave them. */
+export const paramsTextOf = ({ params, paramsText }: Pick<Assignment, 'params' | 'paramsText'>): string => paramsText ?? JSON.stringify(params)
 
 /** What belongs to the worker's process alone: Jobtrail's settings, Node's, npm's, and what a service manager gives to a service. */
 const WORKERS_OWN =
@@ -26,7 +28,7 @@ export function buildEnvironment(
 ): Record<string, string> {
   const env: Record<string, string> = {}
   for (const [name, value] of Object.entries(base)) if (value !== undefined && !WORKERS_OWN.test(name)) env[name] = value
-  for (const [name, value] of Object.entries(assignment.params)) env[paramVariable(name)] = typeof value === 'string' ? value : JSON.stringify(value)
+  Object.assign(env, paramVariables(membersOf(paramsTextOf(assignment))).values)
   if (assignment.processor.kind === 'shell') Object.assign(env, assignment.processor.env)
   const given = { ...env, ...assignment.secrets }
   // Node would refuse it too, with the value in its message.

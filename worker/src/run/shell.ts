@@ -15,7 +15,7 @@ import { AttemptFolder } from './attempt-folder.js'
 import type { JobUser } from './job-user.js'
 import { type OutputPipe, OutputPipes, type PipeReader } from './output-pipes.js'
 import { type Execution, failure, type Outcome, type RunContext, type Runner } from './runner.js'
-import { buildEnvironment } from './shell-env.js'
+import { buildEnvironment, paramsTextOf } from './shell-env.js'
 
 type ShellProcessor = Extract<Processor, { kind: 'shell' }>
 
@@ -151,7 +151,7 @@ class ShellExecution implements Execution {
   private spawn(stdoutFd: number, stderrFd: number): ChildProcess {
     const { assignment, key } = this.context
     if (this.processor.script !== undefined) this.folder.write('script', this.processor.script)
-    this.folder.write('params', JSON.stringify(assignment.params))
+    this.folder.write('params', paramsTextOf(assignment))
     this.folder.handOver()
     const { user } = this.options
     const base = user === undefined ? this.options.env : { ...this.options.env, HOME: user.home, USER: user.name, LOGNAME: user.name }

@@ -1,6 +1,7 @@
 import type { JobView } from '@jobtrail/shared/api/jobs'
+import { stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { download } from './download'
-import { exportOf } from './logic/transfer'
+import { exportOf, needsJson } from './logic/transfer'
 
 export type ExportFormat = 'yaml' | 'json'
 
@@ -9,7 +10,9 @@ export async function exportJobs(jobs: readonly JobView[], format: ExportFormat)
   const [first] = jobs
   const name = jobs.length === 1 && first !== undefined ? first.name : `jobs-${new Date().toISOString().slice(0, 10)}`
   const file = exportOf(jobs)
-  if (format === 'json') return download(`${name}.json`, `${JSON.stringify(file, null, 2)}\n`, 'application/json')
+  const json = `${stringifyExact(file, 2)}\n`
+  if (format === 'json') return download(`${name}.json`, json, 'application/json')
+  if (needsJson(file)) return download(`${name}.yaml`, json, 'application/yaml')
   const { stringify } = await import('yaml')
   return download(`${name}.yaml`, stringify(file, { lineWidth: 0 }), 'application/yaml')
 }

@@ -6,18 +6,20 @@ import { useTranslation } from 'react-i18next'
 import { createJob, refreshJobs } from '../../api/jobs'
 import { messageOf } from '../../api/problem'
 import { createOf } from './logic/job-draft'
-import { type ImportedJob, importOf } from './logic/transfer'
+import { type ImportedJob, importOf, parseJobsJson } from './logic/transfer'
 import { useProblemText } from './use-problem-text'
 import { Dialog } from '../../ui/dialog'
 
 type Row = ImportedJob & { key: number; outcome?: 'created' | { failed: string } }
 const MAX_BYTES = 5_000_000
 
-/** JSON is YAML too, so one parser reads both. */
 async function readFile(file: File): Promise<ImportedJob[]> {
   if (file.size > MAX_BYTES) throw new RangeError('tooLarge')
+  const text = await file.text()
+  const json = parseJobsJson(text)
+  if (json !== undefined) return importOf(json)
   const { parse } = await import('yaml')
-  return importOf(parse(await file.text(), { maxAliasCount: 100 }))
+  return importOf(parse(text, { maxAliasCount: 100 }))
 }
 
 /** Makes jobs from a file: shows first what is in it and what is wrong with it. */

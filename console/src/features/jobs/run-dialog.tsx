@@ -4,6 +4,7 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { useNavigate } from 'react-router'
 import { type JobView, RunJob } from '@jobtrail/shared/api/jobs'
+import { stringifyExact, type UserObject } from '@jobtrail/shared/json/exact-json'
 import { refreshInstances } from '../../api/instances'
 import { runJob } from '../../api/jobs'
 import { isProblem, messageOf } from '../../api/problem'
@@ -25,7 +26,7 @@ export function RunDialog({
   close,
 }: {
   job: Pick<JobView, 'id' | 'name' | 'params' | 'enabled'>
-  params?: Record<string, unknown>
+  params?: UserObject
   close: () => void
 }) {
   const { t } = useTranslation('jobs')
@@ -33,7 +34,7 @@ export function RunDialog({
   const { message } = App.useApp()
   const navigate = useNavigate()
   const client = useQueryClient()
-  const [text, setText] = useState(() => JSON.stringify(params, null, 2))
+  const [text, setText] = useState(() => stringifyExact(params, 2))
   const [delay, setDelay] = useState(0)
   const [unit, setUnit] = useState<Unit>('s')
   const [problem, setProblem] = useState<string>()

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ChangeJob, JobDefinition } from '@jobtrail/shared/api/jobs'
+import { ExactJson } from '@jobtrail/shared/json/exact-json'
 import { ValidationError } from '@jobtrail/shared/domain/errors'
 import { definitionOf } from './job.js'
 
@@ -31,6 +32,7 @@ function mergeSecrets(before: Record<string, string>, change: NonNullable<Change
 
 /** MongoDB does not keep members that are undefined, so they are no difference. */
 function withoutAbsent(value: unknown): unknown {
+  if (value instanceof ExactJson) return value
   if (Array.isArray(value)) return value.map(withoutAbsent)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(

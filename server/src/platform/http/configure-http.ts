@@ -2,20 +2,20 @@ import type { Socket } from 'node:net'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { AppError } from '@jobtrail/shared/domain/errors'
-import { stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { CONFIG, type Config } from '../../config/config.js'
 import { hasAddress } from '../../config/addresses.js'
 import { Logger } from '../logging.js'
 import { Metrics } from '../metrics.js'
 import { Shutdown } from '../shutdown.js'
+import { exactAnswers, exactBodies } from './exact-bodies.js'
 import { setupOpenApi } from './openapi.js'
 import { ProblemFilter } from './problem.filter.js'
 import { requestContext } from './request-context.js'
 import { staticFiles } from './static-files.js'
 import { RequestValidationPipe } from './validation.js'
 
-/** To be given to `NestFactory.create`: {@link configureHttp} brings its own body parser. */
-export const HTTP_OPTIONS = { bodyParser: false } as const
+/** To be given to `NestFactory.create`: {@link configureHttp} brings its own body parser, which keeps the bytes. */
+export const HTTP_OPTIONS = { bodyParser: false, rawBody: true } as const
 
 const BODY_LIMIT = '1mb'
 /** A client has so long for its first request, and for the headers of each: nobody holds connections by doing nothing, or little. */
@@ -46,6 +46,7 @@ export function configureHttp(app: NestExpressApplication): void {
   app.use('/api', exactAnswers)
   app.use('/api', requireJson)
   app.useBodyParser('json', { limit: BODY_LIMIT })
+  app.use('/api', exactBodies)
   app.useGlobalPipes(new RequestValidationPipe())
   app.useGlobalFilters(new ProblemFilter(logger))
   setupOpenApi(app)
@@ -76,12 +77,6 @@ function endConnections(shutdown: Shutdown): RequestHandler {
 /** Nothing of the API is kept by anyone on the way: not a page, not an empty result. */
 function noStore(_request: Request, response: Response, next: NextFunction): void {
   response.setHeader('Cache-Control', 'no-store')
-  next()
-}
-
-/** Answers may hold JSON of users, which is not to be parsed and written again. */
-function exactAnswers(_request: Request, response: Response, next: NextFunction): void {
-  response.json = (body: unknown) => response.type('application/json').send(stringifyExact(body))
   next()
 }
 

@@ -2,6 +2,7 @@ import { type ArgumentMetadata, StandardSchemaValidationPipe } from '@nestjs/com
 import { z } from 'zod'
 import { AppError, type FieldError } from '@jobtrail/shared/domain/errors'
 import { knownKeys } from './known-keys.js'
+import { oddTextsOf } from './odd-text.js'
 
 /** Faults that one answer names; the rest are counted. */
 const MAX_FAULTS = 50
@@ -15,7 +16,8 @@ export class RequestValidationPipe extends StandardSchemaValidationPipe {
     const { schema } = metadata
     if (!(schema instanceof z.ZodType) || metadata.type === 'custom') return value
     const input: unknown = metadata.type === 'body' && value === undefined ? {} : value
-    this.stripProtoKeys(input)
+    const odd = oddTextsOf(input, metadata.data === undefined ? [] : [metadata.data])
+    if (odd.length > 0) throw faultsError(odd.map(({ path, message }) => ({ path: pathText(path), message })))
     const result = await schema.safeParseAsync(input)
     if (result.success) return result.data as T
     throw validationFailed(result.error.issues, { schema, input, root: metadata.data })
@@ -36,7 +38,10 @@ type Source = { schema: z.ZodType; input: unknown; root?: string | undefined }
 
 /** An AppError that names each field at fault with what would be right; unknown fields one by one, with those that are known. `root`: name of the parameter that is the whole value. */
 export function validationFailed(issues: readonly z.core.$ZodIssue[], source: Source): AppError {
-  const all = issues.flatMap((issue) => faultsOf(issue, source))
+  return faultsError(issues.flatMap((issue) => faultsOf(issue, source)))
+}
+
+function faultsError(all: FieldError[]): AppError {
   const fields = all.slice(0, MAX_FAULTS)
   const more = all.length > fields.length ? ` (and ${all.length - fields.length} more)` : ''
   const summary =

@@ -1,13 +1,15 @@
 import { Collapse } from 'antd'
 import { useTranslation } from 'react-i18next'
 import type { InstanceDetail } from '@jobtrail/shared/api/instances'
+import { ExactJson, stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { CopyButton } from '../../../ui/copy-button'
 import { ScrollBox } from '../../../ui/scroll-box'
 
-const isEmpty = (value: unknown): boolean => value === null || value === undefined || (typeof value === 'object' && Object.keys(value).length === 0)
+const isEmpty = (value: unknown): boolean =>
+  !(value instanceof ExactJson) && (value === null || value === undefined || (typeof value === 'object' && Object.keys(value).length === 0))
 
 function Json({ value, label }: { value: unknown; label: string }) {
-  const text = JSON.stringify(value, null, 2)
+  const text = stringifyExact(value, 2)
   return (
     <div style={{ display: 'flex', alignItems: 'start', justifyContent: 'space-between', gap: 8 }}>
       <ScrollBox label={label} style={{ maxHeight: 320, minWidth: 0 }}>

@@ -1,10 +1,11 @@
 import { Alert } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
+import { stringifyExact } from '@jobtrail/shared/json/exact-json'
 import type { FieldErrors } from '../logic/field-path'
 import { isSame, type JobDraft } from '../logic/job-draft'
 import { useProblemText } from '../use-problem-text'
-import { objectProblem, parseObject } from '../logic/json-object'
+import { objectProblem, parseDefinition } from '../logic/json-object'
 import { CodeEditor } from './code-editor'
 
 type Props = {
@@ -21,12 +22,12 @@ export function JsonView({ draft, replace, problems, isReadOnly, onSyntax }: Pro
   const problemText = useProblemText()
   // It scrolls in itself, so that what is wrong stays in sight above it.
   const [height] = useState(() => Math.max(360, window.innerHeight - 250))
-  const [text, setText] = useState(() => JSON.stringify(draft, null, 2))
-  const parsed = parseObject(text)
-  if ('value' in parsed && !isSame(parsed.value, draft)) setText(JSON.stringify(draft, null, 2))
+  const [text, setText] = useState(() => stringifyExact(draft, 2))
+  const parsed = parseDefinition(text)
+  if ('value' in parsed && !isSame(parsed.value, draft)) setText(stringifyExact(draft, 2))
   const change = (next: string): void => {
     setText(next)
-    const object = parseObject(next)
+    const object = parseDefinition(next)
     onSyntax(objectProblem(object))
     if ('value' in object) replace(object.value as JobDraft)
   }

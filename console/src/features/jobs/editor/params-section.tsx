@@ -1,5 +1,6 @@
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
+import { stringifyExact } from '@jobtrail/shared/json/exact-json'
 import type { JobDraft } from '../logic/job-draft'
 import { isSame } from '../logic/job-draft'
 import { objectProblem, parseObject } from '../logic/json-object'
@@ -18,10 +19,10 @@ export function ParamsSection({ draft, set, setUnparsed, isReadOnly }: Props) {
   const { t } = useTranslation('jobs')
   const problemText = useProblemText()
   const value = draft.params ?? {}
-  const [text, setText] = useState(() => JSON.stringify(value, null, 2))
+  const [text, setText] = useState(() => stringifyExact(value, 2))
   const parsed = parseObject(text)
   // Changed from outside this editor.
-  if ('value' in parsed && !isSame(parsed.value, value)) setText(JSON.stringify(value, null, 2))
+  if ('value' in parsed && !isSame(parsed.value, value)) setText(stringifyExact(value, 2))
   const error = useFieldError('params')
   const syntax = problemOf(text)
   const change = (next: string): void => {

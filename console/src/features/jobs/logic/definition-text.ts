@@ -1,9 +1,15 @@
+import { ExactJson, stringifyExact } from '@jobtrail/shared/json/exact-json'
+
 /** Pretty JSON with the lines of longer texts (scripts) one below the other, so that a diff of it shows the line that changed. Members that are undefined are left out. */
 export function definitionLines(value: unknown): string[] {
   return linesOf(value, '')
 }
 
 function linesOf(value: unknown, indent: string): string[] {
+  if (value instanceof ExactJson)
+    return stringifyExact(value, 2)
+      .split('\n')
+      .map((line, i) => (i === 0 ? line : indent + line))
   const inner = `${indent}  `
   if (typeof value === 'string' && value.includes('\n')) return ['"""', ...value.split('\n').map((line) => inner + line), `${indent}"""`]
   if (Array.isArray(value))

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { ChangeJob, CreateJob, JobDefinition, JobView } from '@jobtrail/shared/api/jobs'
+import { ExactJson } from '@jobtrail/shared/json/exact-json'
 
 /** A definition as it is being edited: everything in it may still be wrong. */
 export type JobDraft = z.input<typeof JobDefinition>
@@ -91,6 +92,7 @@ export const createOf = (draft: JobDraft, namespace: string): z.input<typeof Cre
 /** Deeply equal, whatever the order of members; undefined members count as absent. */
 export function isSame(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true
+  if (a instanceof ExactJson || b instanceof ExactJson) return a instanceof ExactJson && b instanceof ExactJson && a.text === b.text
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null || Array.isArray(a) !== Array.isArray(b)) return false
   const left = Object.entries(a).filter(([, value]) => value !== undefined)
   const right = new Map<string, unknown>(Object.entries(b).filter(([, value]) => value !== undefined))

@@ -20,6 +20,8 @@ describe('the words for a problem', () => {
     [{ ...draft, secrets: { A: 'x' } }, 'shortSecret'],
     [{ ...draft, priority: 5_000 }, 'atMost'],
     [{ ...draft, description: 'x'.repeat(2_001) }, 'tooLong'],
+    [{ ...draft, params: { a: 'x'.repeat(70_000) } }, 'paramsSize'],
+    [{ ...draft, params: { a: JSON.parse('['.repeat(150) + ']'.repeat(150)) as unknown } }, 'paramsDepth'],
   ])('are known for what the form can get wrong (%#)', (input, key) => {
     expect(keysOf(input)).toContain(key)
   })

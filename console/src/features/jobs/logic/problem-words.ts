@@ -22,7 +22,8 @@ const PATTERNS: readonly [RegExp, string][] = [
   [/^is not JSON: (?<message>.*)$/s, 'json'],
   [/^is empty, not a JSON object$/, 'jsonEmpty'],
   [/^is not a JSON object$/, 'jsonObject'],
-  [/^must be at most 64 KiB as JSON$/, 'paramsSize'],
+  [/^has [\d,]+ bytes, the limit is 65,536$/, 'paramsSize'],
+  [/^is nested .* the limit is 100/, 'paramsDepth'],
 ]
 
 /** Undefined for a message that says something particular: it is shown as it is. */

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
 import type { JobView } from '@jobtrail/shared/api/jobs'
+import { ExactJson, stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { newDraft } from './job-draft'
-import { exportOf, importOf } from './transfer'
+import { exportOf, importOf, needsJson, parseJobsJson } from './transfer'
 
 const job = {
   ...newDraft('Europe/Berlin'),
@@ -15,6 +16,17 @@ const job = {
   createdAt: '2026-11-20T00:00:00.000Z',
   updatedAt: '2026-11-20T00:00:00.000Z',
 } as JobView
+
+const ODD = '{"n":12345678901234567890,"__proto__":1.0}'
+
+it('an exported file keeps params to the letter, and they are imported so', () => {
+  const odd = { ...newDraft('UTC'), name: 'odd', params: new ExactJson(ODD) } as unknown as JobView
+  const file = exportOf([odd])
+  expect(needsJson(file)).toBe(true)
+  const [imported] = importOf(parseJobsJson(stringifyExact(file, 2)))
+  expect(imported).toMatchObject({ errors: {}, draft: { params: new ExactJson(ODD) } })
+  expect(parseJobsJson('jobs:\n- name: a')).toBeUndefined()
+})
 
 describe('export and import', () => {
   it('bring a job back as it was, but for its secrets, through JSON and through YAML', () => {

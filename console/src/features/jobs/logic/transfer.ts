@@ -1,4 +1,5 @@
 import { CreateJob, type JobView } from '@jobtrail/shared/api/jobs'
+import { ExactJson, parseExact, stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { errorsOfIssues, type FieldErrors } from './field-path'
 import { draftOf, type JobDraft } from './job-draft'
 
@@ -10,6 +11,18 @@ type ExportFile = { jobtrail: 'jobs'; version: 1; jobs: JobDraft[] }
 export function exportOf(jobs: readonly JobView[]): ExportFile {
   return { jobtrail: 'jobs', version: 1, jobs: jobs.map((job) => ({ ...withoutUndefined(draftOf(job)), secrets: {} })) }
 }
+
+/** A file as text: JSON with the params of its jobs exactly, undefined for what is no JSON. */
+export function parseJobsJson(text: string): unknown {
+  try {
+    return parseExact(text, [['params'], ['*', 'params'], ['jobs', '*', 'params']])
+  } catch {
+    return undefined // it may be YAML
+  }
+}
+
+/** YAML is for people; what its numbers and keys could not hold is written as JSON, which is YAML too. */
+export const needsJson = (file: ExportFile): boolean => file.jobs.some(({ params }) => params instanceof ExactJson)
 
 /** Takes an exported file, a list of jobs or one job, already parsed. Throws RangeError, in words for the user, for anything else. */
 export function importOf(parsed: unknown): ImportedJob[] {
@@ -42,4 +55,4 @@ function importedJob(job: unknown): ImportedJob {
   return { draft: members as JobDraft, name, errors: checked.success ? {} : errorsOfIssues(checked.error.issues), droppedSecrets }
 }
 
-const withoutUndefined = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T
+const withoutUndefined = <T>(value: T): T => parseExact(stringifyExact(value), [['params']]) as T
