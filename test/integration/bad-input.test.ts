@@ -453,6 +453,24 @@ describe('bad input on the worker protocol', () => {
     worker.disconnect()
   })
 
+  test('of what could never start no further attempt is made, whatever the retry policy', async () => {
+    const api = await cluster().api()
+    const worker = new ProtocolWorker(await cluster().createWorkerToken(), uniqueName('final'), 2)
+    await worker.connect(cluster().url)
+    const job = await createJob(api, shellJob('true', { routing: { tags: [worker.tag] }, retry: { maxRetries: 3, backoffMs: 3_600_000 } }))
+    const [final, other] = await Promise.all(
+      [{ isFinal: true }, {}].map(async (more) => {
+        const key = await worker.assignment(await runJob(api, job.id), 1)
+        const log = { chunks: 0, lines: 0, bytes: 0, digest: genesisDigest(key) }
+        expect(await worker.finished(key, log, { status: 'FAILED', error: 'spawn failed', ...more })).toBe('ok')
+        return getInstance(api, key.instanceId)
+      }),
+    )
+    expect(final).toMatchObject({ status: 'FAILED', error: 'spawn failed', attempts: [{ status: 'FAILED' }] })
+    expect(other).toMatchObject({ status: 'WAITING', attempts: [{ status: 'FAILED' }] })
+    worker.disconnect()
+  })
+
   test('a log, an end and a seal of an attempt that is not its own are refused, and change nothing', async () => {
     const api = await cluster().api()
     const { instanceId } = await createAndRun(api, shellJob('echo mine'))

@@ -29,6 +29,7 @@ describe('attempt', () => {
   function prepare(changes: Partial<Assignment> = {}, start?: (context: RunContext) => Execution) {
     const ends: AttemptEnd[] = []
     const messages: (string | null)[] = []
+    const faults: unknown[] = []
     const execution = new ManualExecution()
     const runner = {
       start: (context: RunContext): Execution => {
@@ -44,9 +45,9 @@ describe('attempt', () => {
       runners: { shell: runner, handler: runner },
       log: silentLog,
       checkLease: () => checks.onCheck(),
-      onFault: () => undefined,
+      onFault: (error) => void faults.push(error),
     })
-    return { attempt, execution, ends, messages, checks, run: () => attempt.run() }
+    return { attempt, execution, ends, messages, faults, checks, run: () => attempt.run() }
   }
   function setUp(...given: Parameters<typeof prepare>) {
     const prepared = prepare(...given)
@@ -78,6 +79,19 @@ describe('attempt', () => {
     failed.execution.finish({ ...success, isSuccess: false, error: `${'x'.repeat(8_185)}correct-horse` })
     await failed.run
     expect(failed.ends[0]?.error).toBe(`${'x'.repeat(8_185)}***`)
+  })
+
+  it('says of what could never start that no further attempt is to be made, and does not take it for a fault of the worker', async () => {
+    const failWith = (error: Error) => () => {
+      throw error
+    }
+    const tooLarge = prepare({}, failWith(Object.assign(new Error('spawn E2BIG'), { code: 'E2BIG' })))
+    await tooLarge.run()
+    expect(tooLarge.ends).toMatchObject([{ status: 'FAILED', isFinal: true, error: expect.stringContaining('larger than a process may have') }])
+    const noMemory = prepare({}, failWith(Object.assign(new Error('spawn ENOMEM'), { code: 'ENOMEM' })))
+    await noMemory.run()
+    expect(noMemory.ends[0]).not.toHaveProperty('isFinal')
+    expect([tooLarge.faults, noMemory.faults]).toMatchObject([[], [{ code: 'ENOMEM' }]])
   })
 
   it('names what could not be ended first, so that a long error does not cut it off', async () => {

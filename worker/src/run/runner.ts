@@ -51,12 +51,16 @@ export interface Runner {
 
 export const failure = (error: string): Outcome => ({ isSuccess: false, exitCode: null, signal: null, error, result: null })
 
+/** No worker could ever start it. */
+export class NeverStartsError extends Error {}
+
 /** Of an attempt that could not even begin. What the kernel or Node would never start is not tried again. */
 export function startFailure(error: unknown): Outcome {
   const code = systemCode(error)
   if (code === 'E2BIG')
     return { ...failure('Could not start: arguments, environment and params are larger than a process may have on this worker'), isFinal: true }
   if (code === 'ERR_INVALID_ARG_VALUE') return { ...failure(`Could not start: ${describeError(error)}`), isFinal: true }
+  if (error instanceof NeverStartsError) return { ...failure(error.message), isFinal: true }
   return failure(describeError(error))
 }
 

@@ -2,6 +2,7 @@ import { paramVariables } from '@jobtrail/shared/domain/param-variables'
 import { membersOf } from '@jobtrail/shared/json/json-text'
 import type { Assignment } from '@jobtrail/shared/protocol/worker'
 import { ATTEMPT_MARKER } from '../guard/markers.js'
+import { NeverStartsError } from './runner.js'
 
 /** Files made for an attempt, told to the process by environment. */
 export interface AttemptFiles {
@@ -33,7 +34,7 @@ export function buildEnvironment(
   const given = { ...env, ...assignment.secrets }
   // Node would refuse it too, with the value in its message.
   const bad = Object.entries(given).find(([, value]) => value.includes('\0'))
-  if (bad !== undefined) throw new Error(`Could not start: the variable ${bad[0]} holds U+0000, which no process can be given`)
+  if (bad !== undefined) throw new NeverStartsError(`Could not start: the variable ${bad[0]} holds U+0000, which no process can be given`)
   return {
     ...given,
     JOBTRAIL_INSTANCE_ID: assignment.instanceId,

@@ -13,11 +13,21 @@ import { isAlive } from '../guard/processes.js'
 import { Reaper } from '../guard/reaper.js'
 import { sampleAssignment, sampleContext, silentLog, temporaryFolder } from '../testing/samples.js'
 import { findJobUser, openTheWay } from './job-user.js'
+import { startFailure } from './runner.js'
 import { type ShellOptions, ShellRunner } from './shell.js'
 
 /** The guard is a process of its own, so it runs as built. */
 const isLinux = existsSync('/proc/self/environ')
 const GUARD = fileURLToPath(new URL('../../dist/guard/guard.js', import.meta.url))
+
+const thrownBy = (call: () => unknown): unknown => {
+  try {
+    call()
+  } catch (error) {
+    return error
+  }
+  throw new Error('nothing was thrown')
+}
 
 describe('shell', () => {
   let folder: ReturnType<typeof temporaryFolder>
@@ -65,6 +75,16 @@ describe('shell', () => {
     expect(() => start({ processor: { kind: 'shell', script: 'pwd', cwd: '/no/such' } })).toThrow(
       'Could not start: the working directory /no/such does not exist on this worker',
     )
+  })
+
+  it.each<[string, Partial<Assignment>, string]>([
+    ['more than the kernel takes', { params: { a: 'x'.repeat(200_000) } }, 'larger than a process may have'],
+    ['a param that no variable can hold', { params: { a: 'a\0b' } }, 'the variable JOBTRAIL_PARAM_A holds U+0000'],
+    ['an argument that is no text', { processor: { kind: 'shell', command: 'true', args: ['a\0b'] } }, 'Could not start'],
+  ])('never starts with %s, says so for good, and leaves nothing behind', (_what, changes, error) => {
+    const fault = thrownBy(() => script('true', changes))
+    expect(startFailure(fault)).toMatchObject({ isSuccess: false, isFinal: true, error: expect.stringContaining(error) })
+    expect(readdirSync(join(folder.path, 'runs'))).toEqual(['pipes'])
   })
 
   it.runIf(isLinux)('fails by a real-time signal, for which Node has no name and reports exit code 0', async () => {
