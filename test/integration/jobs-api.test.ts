@@ -228,7 +228,9 @@ describe('runs and triggers', () => {
   test('many runs are made in one call, in its order, with params and idempotency keys of their own', async () => {
     const api = await cluster().api()
     const job = await createJob(api, handlerJob('print', { params: { lines: ['default'] } }))
-    const runs = Array.from({ length: 100 }, (_, i) => (i === 0 ? {} : { params: { lines: [`run ${i}`] }, idempotencyKey: `key-${Math.min(i, 90)}` }))
+    const runs = Array.from({ length: 100 }, (_, i) =>
+      i === 0 ? {} : { params: { lines: [`run ${Math.min(i, 90)}`] }, idempotencyKey: `key-${Math.min(i, 90)}` },
+    )
     const { instanceIds } = await api.post(`/api/jobs/${job.id}/runs/bulk`, { runs }, RunsCreated)
     expect(instanceIds).toHaveLength(100)
     expect(new Set(instanceIds).size).toBe(91)
