@@ -19,7 +19,7 @@ test('who makes the retention shorter is asked with the name of the namespace, a
   const page = await openPage(browser(), { token: api.token ?? '' })
   const errors = watchErrors(page)
   await page.goto(`${cluster().url}/settings/retention?ns=${name}`)
-  await page.getByText(`Nothing in namespace ${name} is ever removed`).waitFor()
+  await page.getByText(`No runs or logs in namespace ${name} are ever removed`).waitFor()
   const save = page.getByRole('button', { name: 'Save' })
   expect(await save.isDisabled()).toBe(true)
 
@@ -29,9 +29,11 @@ test('who makes the retention shorter is asked with the name of the namespace, a
   await page.getByText('must not be more than runsDays').waitFor()
 
   await page.getByLabel('Keep runs for').fill('90')
+  await page.getByLabel('Keep history of changes for').fill('365')
   await save.click()
   const dialog = page.getByRole('dialog')
-  await dialog.getByText(`Remove older runs and logs of namespace ${name}?`).last().waitFor()
+  await dialog.getByText(`Remove what is older in namespace ${name}?`).last().waitFor()
+  await dialog.getByText('Audit records from before').waitFor()
   await dialog.getByRole('button', { name: 'Cancel' }).click()
   await dialog.waitFor({ state: 'hidden' })
   expect(await api.get('/api/namespaces?limit=100')).toMatchObject({ items: expect.arrayContaining([expect.objectContaining({ name, revision: 1 })]) })
@@ -40,7 +42,7 @@ test('who makes the retention shorter is asked with the name of the namespace, a
   await page.getByRole('dialog').getByRole('button', { name: 'Remove what is older' }).click()
   await page.getByText(/^Saved$/).waitFor()
   const { items } = await api.get<{ items: NamespaceView[] }>('/api/namespaces?limit=100')
-  expect(items.find((each) => each.name === name)).toMatchObject({ revision: 2, retention: { runsDays: 90, logsDays: 30 } })
+  expect(items.find((each) => each.name === name)).toMatchObject({ revision: 2, retention: { runsDays: 90, logsDays: 30, auditDays: 365 } })
 
   await waitFor(async () => (await getInstance(api, id)).log.state === 'expired', { timeoutMs: 60_000, what: 'the old log has expired' })
   await page.goto(`${cluster().url}/instances/${id}?ns=${name}`)

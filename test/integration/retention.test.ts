@@ -1,6 +1,7 @@
 import { ApiClient } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
-import { AuditPage, NamespaceView, type Retention } from '@jobtrail/shared/api/auth'
+import { AuditPage, KEPT_REVISIONS, NamespaceView, type Retention } from '@jobtrail/shared/api/auth'
+import { JobRevisionView, JobView } from '@jobtrail/shared/api/jobs'
 import { LogSearchPage } from '@jobtrail/shared/api/logs'
 import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
 import { Redis } from 'ioredis'
@@ -10,10 +11,10 @@ import { useCluster } from '../support/cluster.js'
 import { createAndRun, getInstance, logPage, rawLog, shellJob, uniqueName, waitForEnd, waitForSealed } from '../support/factories.js'
 import { LogFollower } from '../support/follow.js'
 import { readMetric } from '../support/metrics.js'
-import { copyAsOld, countStored } from '../support/old-runs.js'
+import { copyAsOld, countStored, DAY_MS } from '../support/old-runs.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
 
-const cluster = useCluster({ servers: 2, workers: 1, serverEnv: { JOBTRAIL_RETENTION_SWEEP_MS: '500' } })
+const cluster = useCluster({ servers: 2, workers: 1, serverEnv: { JOBTRAIL_RETENTION_SWEEP_MS: '500', JOBTRAIL_AUDIT_DAYS: '200' } })
 const NOTHING = { instances: 0, attempts: 0, streams: 0, chunks: 0 }
 const LINES = 3
 
@@ -41,7 +42,7 @@ async function newNamespace(retention?: Retention): Promise<string> {
   return name
 }
 
-const keep = (runsDays: number | null, logsDays: number | null = null): Retention => ({ runsDays, logsDays })
+const keep = (runsDays: number | null, logsDays: number | null = null, auditDays: number | null = null): Retention => ({ runsDays, logsDays, auditDays })
 const until = (what: string, check: () => Promise<boolean>): Promise<true> =>
   waitFor(async () => (await check()) || undefined, { timeoutMs: 100_000, what, intervalMs: 100 })
 const untilGone = (ids: readonly string[]): Promise<true> => until('the old runs are gone', async () => (await countStored(db, ids))['instances'] === 0)
@@ -77,11 +78,15 @@ describe('how long a namespace keeps things', () => {
       await api.post('/api/users', { username, password: 'a-long-password', grants })
       return ApiClient.login(cluster().url, username, 'a-long-password')
     }
-    const change = async (grants: Record<string, string>): Promise<unknown> =>
-      (await as(grants)).patch(`/api/namespaces/${name}`, { revision: 1, retention: keep(7) })
+    const change = async (grants: Record<string, string>, retention: unknown = keep(7), revision = 1): Promise<unknown> =>
+      (await as(grants)).patch(`/api/namespaces/${name}`, { revision, retention })
     await expect(change({ [name]: 'operator' })).rejects.toMatchObject({ status: 403 })
     await expect(change({ default: 'admin' })).rejects.toMatchObject({ status: 404 })
     await expect(change({ [name]: 'admin' })).resolves.toMatchObject({ retention: keep(7) })
+    // Nobody removes the traces of what they did.
+    await expect(change({ [name]: 'admin' }, keep(7, null, 1), 2)).rejects.toMatchObject({ status: 403 })
+    await expect(change({ '*': 'admin' }, keep(7, null, 365), 2)).resolves.toMatchObject({ retention: keep(7, null, 365) })
+    await expect(change({ [name]: 'admin' }, { runsDays: 8, logsDays: null }, 3)).resolves.toMatchObject({ retention: keep(8, null, 365) })
   })
 })
 
@@ -216,6 +221,103 @@ describe('what is kept long enough', () => {
     await worker.connect(cluster().url)
     expect(await worker.resume(key)).toMatchObject({ state: 'unknown' })
     worker.disconnect()
+  })
+})
+
+describe('the history of changes', () => {
+  /** Copies of a record, as old as that. */
+  async function addAudit(namespace: string | null, daysAgo: number, count = 1): Promise<string[]> {
+    const records = db.collection<{ _id: string }>('audit_log')
+    const record = await records.findOne()
+    if (record === null) throw new Error('no audit record')
+    const at = new Date(Date.now() - daysAgo * DAY_MS)
+    const copies = Array.from({ length: count }, () => ({ ...record, _id: crypto.randomUUID(), namespace, at }))
+    await records.insertMany(copies)
+    return copies.map(({ _id }) => _id)
+  }
+  const countAudit = (ids: string[]): Promise<number> => db.collection<{ _id: string }>('audit_log').countDocuments({ _id: { $in: ids } })
+
+  test('audit records go after as many days as their namespace says, or the servers where there is none; by default they stay', async () => {
+    const [other, namespace, removed] = [await newNamespace(), await newNamespace(), uniqueName('removed')]
+    const kept = [
+      ...(await addAudit(other, 3_000, 3)),
+      ...(await addAudit(namespace, 89, 3)),
+      ...(await addAudit(null, 199)),
+      ...(await addAudit(removed, 199)),
+    ]
+    const old = [...(await addAudit(namespace, 91, 1_200)), ...(await addAudit(null, 201)), ...(await addAudit(removed, 201))]
+    expect(await api.patch(`/api/namespaces/${namespace}`, { revision: 1, retention: keep(null, null, 90) }, NamespaceView)).toMatchObject({ revision: 2 })
+    await until('the old records are gone', async () => (await countAudit(old)) === 0)
+    expect(await countAudit(kept)).toBe(kept.length)
+    const [record] = (await api.get(`/api/audit?namespace=${namespace}&action=namespace.change`, AuditPage)).items
+    expect(record?.details).toMatchObject({ retention: { from: keep(null), to: keep(null, null, 90) } })
+  })
+
+  const LATEST = 301
+  /** A job that was changed once a day, long ago. */
+  async function jobWithRevisions(namespace: string, latest = LATEST): Promise<string> {
+    const { id } = await api.post('/api/jobs', shellJob('true', { namespace }), JobView)
+    type Stored = { _id: { job: string; revision: number } }
+    const revisions = db.collection<Stored>('job_revisions')
+    const [first] = await revisions.find({ '_id.job': id }).toArray()
+    if (first === undefined) throw new Error('no revision')
+    await revisions.deleteOne({ _id: first._id })
+    await revisions.insertMany(
+      Array.from({ length: latest }, (_, i) => ({
+        ...first,
+        _id: { job: id, revision: i + 1 },
+        changedAt: new Date(Date.now() - madeDaysAgo(i + 1) * DAY_MS),
+      })),
+    )
+    await db.collection<{ _id: string }>('jobs').updateOne({ _id: id }, { $set: { revision: latest } })
+    return id
+  }
+  const madeDaysAgo = (revision: number): number => 400.5 - revision
+  const storedRevisions = async (id: string): Promise<number[]> => {
+    const found = await db.collection<{ _id: { job: string; revision: number } }>('job_revisions').find({ '_id.job': id }).sort({ _id: 1 }).toArray()
+    return found.map(({ _id }) => _id.revision)
+  }
+  const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, i) => from + i)
+  const untilStored = (id: string, revisions: number[]): Promise<true> =>
+    until('the old revisions are gone', async () => {
+      // Not in an hour, nor in three seconds.
+      await db.collection<{ _id: string }>('retention_progress').updateOne({ _id: '*', 'revisions.after': null }, { $set: { 'revisions.nextAt': new Date(0) } })
+      return JSON.stringify(await storedRevisions(id)) === JSON.stringify(revisions)
+    })
+
+  test('revisions go that are old, beyond the newest, and of no stored run; by default they stay', async () => {
+    const [other, namespace] = [await newNamespace(), await newNamespace()]
+    // In this order, which is that of the walk: when the last one was reached, all were.
+    const untouched = await jobWithRevisions(other)
+    const id = await jobWithRevisions(namespace)
+    const run = (revision: number, madeAgo: number): Promise<string[]> => copyAsOld(db, succeeded, 1, { namespace, madeAgo, change: { jobId: id, revision } })
+    await run(7, madeDaysAgo(7) - 0.5)
+    // By a server that had read the job a while ago.
+    await run(20, madeDaysAgo(21) - 0.03)
+    await run(250, madeDaysAgo(250))
+    await api.patch(`/api/namespaces/${namespace}`, { revision: 1, retention: keep(null, null, 250) })
+    await untilStored(id, [7, 20, ...range(150, LATEST)])
+    await api.patch(`/api/namespaces/${namespace}`, { revision: 2, retention: keep(null, null, 1) })
+    await untilStored(id, [7, 20, ...range(LATEST - KEPT_REVISIONS + 1, LATEST)])
+    expect(await storedRevisions(untouched)).toEqual(range(1, LATEST))
+    expect(await api.get(`/api/jobs/${id}/revisions/7`, JobRevisionView)).toMatchObject({ revision: 7 })
+    await expect(api.get(`/api/jobs/${id}/revisions/8`)).rejects.toMatchObject({ status: 404 })
+    // With the runs, by a retention of their own, what they were made from goes too.
+    await api.patch(`/api/namespaces/${namespace}`, { revision: 3, retention: keep(300, null, 1) })
+    await untilStored(id, range(LATEST - KEPT_REVISIONS + 1, LATEST))
+  })
+
+  test('revisions of a removed job go with its last run', async () => {
+    const namespace = await newNamespace()
+    const [withRun, removed] = [await jobWithRevisions(namespace, 4), await jobWithRevisions(namespace, 4)]
+    await copyAsOld(db, succeeded, 1, { namespace, madeAgo: 20, change: { jobId: withRun, revision: 3 } })
+    for (const id of [withRun, removed]) await api.delete(`/api/jobs/${id}`)
+    // The note that late runs of it may come is kept for a minute.
+    await db.collection<{ _id: string }>('removed_jobs').deleteMany({ _id: { $in: [withRun, removed] } })
+    await untilStored(removed, [])
+    expect(await storedRevisions(withRun)).toEqual(range(1, 4))
+    await api.patch(`/api/namespaces/${namespace}`, { revision: 1, retention: keep(10) })
+    await untilStored(withRun, [])
   })
 })
 

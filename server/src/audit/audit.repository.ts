@@ -1,6 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
 import type { AuditRecord } from '@jobtrail/shared/api/auth'
+import { deleteSome } from '../platform/delete-some.js'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
@@ -19,6 +20,8 @@ export type AuditFilter = {
   from?: Date | undefined
   to?: Date | undefined
 }
+
+const BY_NAMESPACE = 'namespace_newest'
 
 @Injectable()
 export class AuditRepository implements OnModuleInit {
@@ -47,7 +50,7 @@ export class AuditRepository implements OnModuleInit {
       },
       indexes: [
         { key: { at: -1, _id: -1 }, name: 'newest' },
-        { key: { namespace: 1, at: -1, _id: -1 }, name: 'namespace_newest' },
+        { key: { namespace: 1, at: -1, _id: -1 }, name: BY_NAMESPACE },
         { key: { 'target.id': 1, at: -1, _id: -1 }, name: 'target_newest' },
         { key: { actor: 1, at: -1, _id: -1 }, name: 'actor_newest' },
       ],
@@ -65,6 +68,16 @@ export class AuditRepository implements OnModuleInit {
     } catch (error) {
       duplicatesOf(error, { ownIds: true })
     }
+  }
+
+  /** Some of these namespaces from before a time; null: what belongs to none. How many. */
+  deleteSomeBefore(before: Date, namespaces: readonly (string | null)[]): Promise<number> {
+    return deleteSome(this.records, { namespace: { $in: [...namespaces] }, at: { $lt: before } }, BY_NAMESPACE)
+  }
+
+  /** Namespaces that there are records of, also removed ones: a step of the index each. */
+  async namespaces(): Promise<string[]> {
+    return (await this.records.distinct('namespace')).filter((name) => name !== null)
   }
 
   /** When the namespaces were made. (The namespaces' own feature records its changes here: it cannot be asked.) */

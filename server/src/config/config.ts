@@ -1,6 +1,7 @@
 import { BlockList } from 'node:net'
 import { hostname } from 'node:os'
 import { z } from 'zod'
+import { MAX_RETENTION_DAYS } from '@jobtrail/shared/api/auth'
 import { parseAddresses } from './addresses.js'
 import type { SecretKeys } from '../jobs/domain/sealed-secret.js'
 
@@ -59,7 +60,14 @@ export const Environment = z.object({
     ),
   JOBTRAIL_SESSION_MS: milliseconds(12 * 3_600_000, 60_000, 30 * 86_400_000, 'How long a sign-in lasts'),
   JOBTRAIL_LEASE_MS: milliseconds(30_000, 2_000, 600_000, 'How long a worker may run an attempt without a heartbeat'),
-  JOBTRAIL_RETENTION_SWEEP_MS: milliseconds(600_000, 500, 86_400_000, 'How often the cluster looks for runs and logs that are kept long enough'),
+  JOBTRAIL_RETENTION_SWEEP_MS: milliseconds(600_000, 500, 86_400_000, 'How often the cluster looks for what is kept long enough'),
+  JOBTRAIL_AUDIT_DAYS: z.coerce
+    .number({ error: 'must be a number of days' })
+    .int()
+    .min(0)
+    .max(MAX_RETENTION_DAYS)
+    .default(0)
+    .describe('How many days audit records are kept that belong to no namespace (sign-ins, users) or to a removed one; 0: for ever'),
   JOBTRAIL_TRUST_PROXY: z.coerce
     .number({ error: 'must be a number of proxies' })
     .int()
@@ -100,6 +108,8 @@ export type Config = Readonly<{
   leaseMs: number
   heartbeatMs: number
   retentionSweepMs: number
+  /** null: for ever. */
+  auditDays: number | null
   trustProxy: number
   trustedProxies: BlockList
   metricsToken: string | undefined
@@ -138,6 +148,7 @@ export function parseConfig(environment: Record<string, string | undefined>): Co
     leaseMs: env.JOBTRAIL_LEASE_MS,
     heartbeatMs: Math.max(500, Math.floor(env.JOBTRAIL_LEASE_MS / 6)),
     retentionSweepMs: env.JOBTRAIL_RETENTION_SWEEP_MS,
+    auditDays: env.JOBTRAIL_AUDIT_DAYS === 0 ? null : env.JOBTRAIL_AUDIT_DAYS,
     trustProxy: env.JOBTRAIL_TRUST_PROXY,
     trustedProxies: parseAddresses(env.JOBTRAIL_TRUSTED_PROXIES) ?? new BlockList(),
     metricsToken: env.JOBTRAIL_METRICS_TOKEN,

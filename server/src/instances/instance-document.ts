@@ -73,6 +73,8 @@ export type Settlement = { instanceId: string; attempt: number } & (
 /** In this order it serves both the lists of a namespace and the sweeps over all of them: each index with the status in it is rewritten at each step of a run. */
 export const BY_STATUS_AND_NAMESPACE = { status: 1, namespace: 1, _id: -1 } as const
 
+export const BY_JOB = { jobId: 1, _id: -1 } as const
+
 /** Of jobs with `maxConcurrent`: those that wait and are due, or soon, in the order in which they go on. */
 export const LIMITED = 'limited'
 
@@ -83,7 +85,7 @@ export const INSTANCES: CollectionPlan = {
   indexes: [
     { key: { jobId: 1, scheduledFor: 1 }, unique: true, partialFilterExpression: { scheduledFor: { $exists: true } } },
     { key: { jobId: 1, idempotencyKey: 1 }, unique: true, partialFilterExpression: { idempotencyKey: { $exists: true } } },
-    { key: { jobId: 1, _id: -1 } },
+    { key: BY_JOB },
     { key: BY_STATUS_AND_NAMESPACE },
     { key: { status: 1, route: 1, priority: -1, _id: 1 }, partialFilterExpression: { status: 'WAITING' } },
     { key: { dueAt: 1 }, name: 'unqueued', partialFilterExpression: { status: 'WAITING', queued: false } },

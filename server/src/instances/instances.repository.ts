@@ -1,5 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import type { ClientSession, Collection, Filter } from 'mongodb'
+import { type ClientSession, type Collection, type Filter, MongoServerError } from 'mongodb'
 import { FINISHED_STATUSES, INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { groupBy } from '../platform/group-by.js'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
@@ -8,6 +8,7 @@ import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
 import { type Change, updateAlike } from '../platform/update-alike.js'
 import {
+  BY_JOB,
   BY_STATUS_AND_NAMESPACE,
   type InstanceDocument,
   type InstancePlace,
@@ -25,6 +26,9 @@ const UNFINISHED: InstanceStatus[] = ['WAITING', 'RUNNING']
 const UNFINISHED_FIELDS = { namespace: 1, route: 1, priority: 1, attempt: 1, createdAt: 1, dueAt: 1, queued: 1, queuedAs: 1, heldAt: 1 } as const
 /** A sweep's query that takes longer would hold up all else that it does. */
 const SWEEP_QUERY_MS = 5_000
+/** There are up to a hundred such looks in a step of retention. */
+const LOOK_MS = 500
+const MAX_TIME_EXPIRED = 50
 /** A reply of MongoDB is decoded in one go: with results of up to 64 KiB this keeps it to a few milliseconds. */
 const RESULTS_AT_ONCE = 25
 /** Later than any that can be stored. */
@@ -251,6 +255,24 @@ export class InstancesRepository implements OnModuleInit {
       this.countEnded('CANCELLED', modifiedCount)
     }
     return ids
+  }
+
+  async hasAny(jobId: string): Promise<boolean> {
+    return (await this.collection.findOne({ jobId }, { projection: { _id: 1 }, hint: BY_JOB, maxTimeMS: SWEEP_QUERY_MS })) !== null
+  }
+
+  /**
+   * Whether there is a run of a revision among those of the job with IDs in (after, before): they are looked through in the order of their making. Without an index by
+   * revision, which each run would pay for: as long as a revision is the present one all runs are of it, so one that has any is found soon. True also where it takes too long to tell.
+   */
+  async hasOfRevision({ job: jobId, revision }: { job: string; revision: number }, after: string, before: string): Promise<boolean> {
+    const options = { projection: { _id: 1 }, sort: { _id: 1 }, hint: BY_JOB, maxTimeMS: LOOK_MS } as const
+    try {
+      return (await this.collection.findOne({ jobId, revision, _id: { $gt: after, $lt: before } }, options)) !== null
+    } catch (error) {
+      if (error instanceof MongoServerError && error.code === MAX_TIME_EXPIRED) return true
+      throw error
+    }
   }
 
   async hasUnfinished(jobId: string): Promise<boolean> {

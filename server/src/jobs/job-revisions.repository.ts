@@ -11,7 +11,7 @@ import { type JobRevisionDocument, type JobRevisionKey, jobRevisionKey } from '.
 
 type StoredRevision = Omit<JobRevisionDocument, 'definition'> & { definition: Stored<JobDefinition> }
 
-/** The collection `job_revisions`: insert only, but for how their secrets are sealed. Revisions outlive their job, since its instances still refer to them. */
+/** The collection `job_revisions`: never changed but for how their secrets are sealed. Revisions outlive their job, since its instances still refer to them; retention removes them. */
 @Injectable()
 export class JobRevisionsRepository implements OnModuleInit {
   private readonly collection: Collection<StoredRevision>
@@ -39,13 +39,34 @@ export class JobRevisionsRepository implements OnModuleInit {
     return deleteSome(this.collection, { namespace })
   }
 
+  /** In order, from the index alone. */
+  async keysAfter(after: JobRevisionKey | undefined, limit: number): Promise<JobRevisionKey[]> {
+    const found = await this.collection
+      .find({ _id: { $gt: after === undefined ? jobRevisionKey('', 0) : keyOf(after) } }, { projection: { _id: 1 } })
+      .sort({ _id: 1 })
+      .limit(limit)
+      .toArray()
+    return found.map(({ _id }) => _id)
+  }
+
+  /** When they were made; undefined for those that are gone. In the order of `keys`. */
+  async timesOf(keys: readonly JobRevisionKey[]): Promise<(Date | undefined)[]> {
+    const found = await this.collection.find({ _id: { $in: keys.map(keyOf) } }, { projection: { changedAt: 1 } }).toArray()
+    const times = new Map(found.map(({ _id, changedAt }) => [`${_id.job} ${_id.revision}`, changedAt]))
+    return keys.map(({ job, revision }) => times.get(`${job} ${revision}`))
+  }
+
+  async delete(keys: readonly JobRevisionKey[]): Promise<void> {
+    await this.collection.deleteMany({ _id: { $in: keys.map(keyOf) } })
+  }
+
   async find(jobId: string, revision: number): Promise<JobRevisionDocument | null> {
     const found = await this.collection.findOne({ _id: jobRevisionKey(jobId, revision) })
     return found === null ? null : read(found)
   }
 
   async findMany(keys: JobRevisionKey[]): Promise<JobRevisionDocument[]> {
-    return (await this.collection.find({ _id: { $in: keys.map(({ job, revision }) => jobRevisionKey(job, revision)) } }).toArray()).map(read)
+    return (await this.collection.find({ _id: { $in: keys.map(keyOf) } }).toArray()).map(read)
   }
 
   /** Those that have secrets, in the order of their keys. */
@@ -71,3 +92,6 @@ export class JobRevisionsRepository implements OnModuleInit {
 }
 
 const read = (revision: StoredRevision): JobRevisionDocument => ({ ...revision, definition: fromStored<JobDefinition>(revision.definition) })
+
+/** With its fields in the order of the stored ones, whatever order `key` has them in. */
+const keyOf = ({ job, revision }: JobRevisionKey): JobRevisionKey => jobRevisionKey(job, revision)

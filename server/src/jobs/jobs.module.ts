@@ -28,6 +28,6 @@ import { TriggersController } from './triggers.controller.js'
     SecretBox,
     SecretResealing,
   ],
-  exports: [JobsService, SecretBox, JobRevisionsRepository, JobScheduleService, RemovedJobsRepository],
+  exports: [JobsService, SecretBox, JobRevisionsRepository, JobsRepository, JobScheduleService, RemovedJobsRepository],
 })
 export class JobsModule {}

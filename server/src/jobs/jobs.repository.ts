@@ -70,6 +70,12 @@ export class JobsRepository implements OnModuleInit {
     return (await this.collection.find({ _id: { $in: ids } }).toArray()).map(fromStored<JobDocument>)
   }
 
+  /** The present revision of each that is there, with its namespace. */
+  async findHeads(ids: readonly string[]): Promise<Map<string, { namespace: string; revision: number }>> {
+    const found = await this.collection.find({ _id: { $in: [...ids] } }, { projection: { namespace: 1, revision: 1 } }).toArray()
+    return new Map(found.map(({ _id, namespace, revision }) => [_id, { namespace, revision }]))
+  }
+
   /** By namespace and name, which are unique, so that paging by them skips nothing. */
   async list(filter: Filter<StoredJob>, limit: number): Promise<PageRows<JobDocument>> {
     const { rows, isCut } = await readPage(this.reads.find(filter).sort({ namespace: 1, name: 1 }), limit)

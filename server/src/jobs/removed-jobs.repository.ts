@@ -32,6 +32,10 @@ export class RemovedJobsRepository implements OnModuleInit {
       .toArray()
   }
 
+  async has(id: string): Promise<boolean> {
+    return (await this.collection.findOne({ _id: id })) !== null
+  }
+
   async delete(id: string): Promise<void> {
     await this.collection.deleteOne({ _id: id })
   }

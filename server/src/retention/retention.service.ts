@@ -11,6 +11,7 @@ import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Shutdown } from '../platform/shutdown.js'
 import { DAY_MS, firstUpTo, isToRevisit, type Progress } from './domain/due.js'
+import { HistoryRemoval } from './history-removal.service.js'
 import { Removal } from './removal.service.js'
 import { RetentionLock } from './retention-lock.js'
 import { RetentionProgressRepository } from './retention-progress.repository.js'
@@ -25,7 +26,8 @@ const PAGE_ATTEMPTS = 1_000
 const REVISIT_MS = DAY_MS
 const FAILURE_PAUSE_MS = 10_000
 
-type Task = { namespace: string; retention: Retention }
+/** `step` does a bounded piece of it, and is true when there is more. */
+type Task = { of: string; step: () => Promise<boolean> }
 
 /**
  * Removes runs and logs that are kept long enough. One server at a time walks over the runs of each namespace in the order of their IDs, which is that of their making, once for
@@ -45,6 +47,7 @@ export class RetentionService implements OnModuleInit {
     private readonly revisits: RevisitsRepository,
     private readonly progress: RetentionProgressRepository,
     private readonly removal: Removal,
+    private readonly history: HistoryRemoval,
     private readonly lock: RetentionLock,
     private readonly clock: Clock,
     private readonly logger: Logger,
@@ -75,14 +78,20 @@ export class RetentionService implements OnModuleInit {
       if (!isMore) this.nextAt = performance.now() + this.config.retentionSweepMs
     } catch (err) {
       this.nextAt = performance.now() + FAILURE_PAUSE_MS * (0.5 + Math.random())
-      this.logger.warn('Removing old runs and logs was cut short; it goes on later', { err })
+      this.logger.warn('Removing what is kept long enough was cut short; it goes on later', { err })
     }
   }
 
-  /** A step of each namespace in turn, until nothing is due or the time is over; true when something is left. */
+  /** A step of each task in turn, until nothing is due or the time is over; true when something is left. */
   private async sweep(): Promise<boolean> {
     const endAt = performance.now() + WORK_MS
-    let tasks: Task[] = inAnyOrder(await this.namespaces.retentions())
+    const found = await this.namespaces.retentions()
+    const auditDays = new Map(found.map(({ namespace, retention }) => [namespace, retention.auditDays]))
+    let tasks = inAnyOrder<Task>([
+      ...found.map(({ namespace, retention }) => ({ of: `namespace ${namespace}`, step: () => this.step(namespace, retention) })),
+      { of: 'audit records without a namespace', step: () => this.history.removeAuditOfNone() },
+      { of: 'revisions of jobs', step: () => this.history.removeRevisions(auditDays) },
+    ])
     while (tasks.length > 0) {
       const left: Task[] = []
       for (const task of tasks) {
@@ -94,22 +103,23 @@ export class RetentionService implements OnModuleInit {
     return false
   }
 
-  /** What is wrong with one namespace must not keep the others from being looked at. */
+  /** What is wrong with one must not keep the others from being looked at. */
   private async tryStep(task: Task): Promise<boolean> {
     try {
-      return await this.step(task)
+      return await task.step()
     } catch (err) {
-      this.logger.warn('Removing old runs and logs of a namespace was cut short; the next sweep goes on', { namespace: task.namespace, err })
+      this.logger.warn('Removing what is kept long enough was cut short; the next sweep goes on', { of: task.of, err })
       return false
     }
   }
 
   /** True when there is more to do of the namespace. */
-  private async step({ namespace, retention }: Task): Promise<boolean> {
+  private async step(namespace: string, retention: Retention): Promise<boolean> {
     const passed = await this.progress.find(namespace)
     const isMoreOfRuns = await this.walk(namespace, 'runs', retention.runsDays, retention, passed)
     const isMoreOfLogs = await this.walk(namespace, 'logs', retention.logsDays, retention, passed)
-    return (await this.revisit(namespace, retention, passed)) || isMoreOfRuns || isMoreOfLogs
+    const isMoreOfAudit = await this.history.removeAudit(namespace, retention.auditDays)
+    return (await this.revisit(namespace, retention, passed)) || isMoreOfRuns || isMoreOfLogs || isMoreOfAudit
   }
 
   /** The next page of a walk: as far as runs were made that can have ended long enough ago. */

@@ -44,24 +44,32 @@ const Days = z
   .transform((days) => (days === 0 ? null : days))
 /**
  * How many days after its end a run is kept, and its logs. `runsDays` null (or 0): for ever. `logsDays` null (or 0): as long as the run. When only the logs are
- * removed, the run stays and says how many lines it had.
+ * removed, the run stays and says how many lines it had. `auditDays` null (or 0): for ever. So many days the history of changes is kept: audit records, and revisions of
+ * jobs beyond the newest {@link KEPT_REVISIONS} that no stored run was made from. Left out, it stays as it is; changing it needs the role admin in all namespaces.
  */
-export const Retention = z
-  .strictObject({ runsDays: Days, logsDays: Days })
+export const ChangeRetention = z
+  .strictObject({ runsDays: Days, logsDays: Days, auditDays: Days.optional() })
   .refine(({ runsDays, logsDays }) => runsDays === null || logsDays === null || logsDays <= runsDays, {
     path: ['logsDays'],
     message: 'must not be more than runsDays: logs are removed with their run',
   })
-export type Retention = z.infer<typeof Retention>
-export const KEEP_FOR_EVER: Retention = { runsDays: null, logsDays: null }
+export type ChangeRetention = z.infer<typeof ChangeRetention>
+export type Retention = { runsDays: number | null; logsDays: number | null; auditDays: number | null }
+export const KEEP_FOR_EVER: Retention = { runsDays: null, logsDays: null, auditDays: null }
+/** Of each job, however old they are. */
+export const KEPT_REVISIONS = 100
 /** `revision` is the one that the change is based on; a stale one is 409. */
-export const ChangeNamespace = z.strictObject({ revision: z.int().min(1), description: z.string().max(2_000).optional(), retention: Retention.optional() })
+export const ChangeNamespace = z.strictObject({
+  revision: z.int().min(1),
+  description: z.string().max(2_000).optional(),
+  retention: ChangeRetention.optional(),
+})
 export type ChangeNamespace = z.infer<typeof ChangeNamespace>
 export const NamespaceView = z.object({
   name: z.string(),
   description: z.string(),
   createdAt: Timestamp,
-  retention: z.object({ runsDays: z.int().nullable(), logsDays: z.int().nullable() }),
+  retention: z.object({ runsDays: z.int().nullable(), logsDays: z.int().nullable(), auditDays: z.int().nullable() }),
   revision: z.int(),
 })
 export type NamespaceView = z.infer<typeof NamespaceView>

@@ -1,9 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
 import { Alert, App, Button, Form, InputNumber } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { ChangeNamespace, MAX_RETENTION_DAYS, type NamespaceView, type Retention } from '@jobtrail/shared/api/auth'
+import { ALL_NAMESPACES, ChangeNamespace, KEPT_REVISIONS, MAX_RETENTION_DAYS, type NamespaceView, type Retention } from '@jobtrail/shared/api/auth'
 import { namespacesQuery, useChangeNamespace } from '../../api/namespaces'
 import { useNamespace } from '../../app/namespace'
+import { useSession } from '../../app/session'
 import { useTime } from '../../app/time-zone'
 import { forgetErrors, FormProblem, parseForm, showFieldErrors } from '../../ui/form-problem'
 import { ErrorState, LoadingState } from '../../ui/states'
@@ -11,18 +12,20 @@ import { isSame, isShorter } from './retention-change'
 import { SectionFrame } from './section-frame'
 
 const DAY_MS = 86_400_000
-const FIELDS = ['runsDays', 'logsDays'] as const
+const FIELDS = ['runsDays', 'logsDays', 'auditDays'] as const
 
 /** What a retention means, with the days that it means today. */
 function useWords(namespace: string): (retention: Retention) => string[] {
   const { t } = useTranslation('settings')
   const { format } = useTime()
   const since = (days: number): string => format(new Date(Date.now() - days * DAY_MS), 'minute')
-  return ({ runsDays, logsDays }) => {
-    if (runsDays === null && logsDays === null) return [t('retention.nothing', { namespace })]
+  return ({ runsDays, logsDays, auditDays }) => {
+    const ofHistory = auditDays === null ? [] : [t('retention.auditGoes', { at: since(auditDays), revisions: KEPT_REVISIONS })]
+    if (runsDays === null && logsDays === null) return [t('retention.nothing', { namespace }), ...ofHistory]
     return [
       ...(runsDays === null ? [t('retention.runsStay', { namespace })] : [t('retention.runsGo', { namespace, at: since(runsDays) })]),
       ...(logsDays === null || logsDays === runsDays ? [] : [t('retention.logsGo', { at: since(logsDays) })]),
+      ...ofHistory,
       t('retention.spared'),
     ]
   }
@@ -42,9 +45,10 @@ function RetentionForm({ namespace: { name, retention, revision } }: { namespace
   const { modal, message } = App.useApp()
   const [form] = Form.useForm<{ retention: Retention }>()
   const change = useChangeNamespace()
+  const { can } = useSession()
   const words = useWords(name)
   const typed = Form.useWatch('retention', form)
-  const next: Retention = { runsDays: typed?.runsDays ?? null, logsDays: typed?.logsDays ?? null }
+  const next: Retention = { runsDays: typed?.runsDays ?? null, logsDays: typed?.logsDays ?? null, auditDays: typed?.auditDays ?? null }
   const isChanged = typed !== undefined && !isSame(retention, next)
   const save = async (): Promise<void> => {
     const body = parseForm(form, ChangeNamespace, { revision, retention: next })
@@ -68,11 +72,12 @@ function RetentionForm({ namespace: { name, retention, revision } }: { namespace
       <FormProblem error={change.error} />
       <Form name="retention" form={form} layout="vertical" onFinish={() => void save()} onValuesChange={forgetErrors(form)} initialValues={{ retention }}>
         {FIELDS.map((field) => (
-          <Form.Item key={field} label={t(`retention.${field}`)} name={['retention', field]} extra={t(`retention.${field}Note`)}>
+          <Form.Item key={field} label={t(`retention.${field}`)} name={['retention', field]} extra={t(`retention.${field}Note`, { revisions: KEPT_REVISIONS })}>
             <InputNumber<number>
               min={1}
               max={MAX_RETENTION_DAYS}
               precision={0}
+              disabled={field === 'auditDays' && !can(ALL_NAMESPACES, 'admin')}
               placeholder={t(`retention.${field}Empty`)}
               suffix={t('retention.days')}
               style={{ width: 240 }}
@@ -93,7 +98,7 @@ function RetentionForm({ namespace: { name, retention, revision } }: { namespace
   )
 }
 
-/** How long the runs and logs of the chosen namespace are kept. */
+/** How long the runs, logs and history of the chosen namespace are kept. */
 export default function RetentionSection() {
   const { t } = useTranslation('settings')
   const { namespace } = useNamespace()

@@ -5,7 +5,7 @@ import { ensureCollection } from '../../platform/http/ensure-collection.js'
 import { Mongo } from '../../platform/mongo.js'
 
 /**
- * `_id` is the name. `additions` counts what was added to it, so that a removal of the same moment conflicts. Without `retention` everything is kept; without
+ * `_id` is the name. `additions` counts what was added to it, so that a removal of the same moment conflicts. What `retention` does not name is kept; without
  * `revision` it was never changed. With `removedAt` it is not there any more for anybody: what it held is being deleted, and until that is done its name is taken.
  * `emptySince`: when nothing was found to delete for the first time.
  */
@@ -14,7 +14,7 @@ export type NamespaceDocument = {
   description: string
   createdAt: Date
   additions?: number
-  retention?: Retention
+  retention?: Partial<Retention>
   revision?: number
   removedAt?: Date
   emptySince?: Date
@@ -60,7 +60,16 @@ export class NamespacesRepository implements OnModuleInit {
 
   /** Those in which something is not kept for ever. */
   findWithRetention(): Promise<NamespaceDocument[]> {
-    return this.namespaces.find({ ...PRESENT, $or: [{ 'retention.runsDays': { $type: 'number' } }, { 'retention.logsDays': { $type: 'number' } }] }).toArray()
+    const isSet = { $type: 'number' } as const
+    return this.namespaces
+      .find({ ...PRESENT, $or: [{ 'retention.runsDays': isSet }, { 'retention.logsDays': isSet }, { 'retention.auditDays': isSet }] })
+      .toArray()
+  }
+
+  /** Which of `names` are there. */
+  async findPresent(names: readonly string[]): Promise<Set<string>> {
+    const found = await this.namespaces.find({ _id: { $in: [...names] }, ...PRESENT }, { projection: { _id: 1 } }).toArray()
+    return new Set(found.map(({ _id }) => _id))
   }
 
   /** By name, after `afterName`; `names` keeps those only. */

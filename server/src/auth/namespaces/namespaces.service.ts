@@ -70,7 +70,10 @@ export class NamespacesService {
     return toPage(rows, query.limit, toView, (last) => last._id)
   }
 
-  /** Throws AppError STALE_REVISION, with the present namespace as `current`, unless the change is based on its present revision. */
+  /**
+   * Throws AppError STALE_REVISION, with the present namespace as `current`, unless the change is based on its present revision, and ForbiddenError when an admin of this
+   * namespace alone would change how long its audit records are kept: nobody removes the traces of what they did.
+   */
   change(principal: Principal, name: string, { revision, description, retention }: ChangeNamespace): Promise<NamespaceView> {
     principal.require(name, 'admin', 'namespace', name)
     return this.mongo.transaction(async (session) => {
@@ -79,9 +82,17 @@ export class NamespacesService {
       const at = current.revision ?? 1
       if (at !== revision)
         throw new AppError('STALE_REVISION', `Namespace ${name} is at revision ${at}, the change is based on ${revision}`, { current: toView(current) })
-      const changed = { ...current, revision: at + 1, ...(description === undefined ? {} : { description }), ...(retention === undefined ? {} : { retention }) }
+      const from = retentionOf(current)
+      const to = retention === undefined ? from : { ...retention, auditDays: retention.auditDays === undefined ? from.auditDays : retention.auditDays }
+      if (to.auditDays !== from.auditDays) principal.requireEverywhere('admin')
+      const changed = {
+        ...current,
+        revision: at + 1,
+        ...(description === undefined ? {} : { description }),
+        ...(retention === undefined ? {} : { retention: to }),
+      }
       await this.namespaces.replace(changed, session)
-      const details = { revision: at + 1, ...(retention === undefined ? {} : { retention: { from: current.retention ?? KEEP_FOR_EVER, to: retention } }) }
+      const details = { revision: at + 1, ...(retention === undefined ? {} : { retention: { from, to } }) }
       await this.audit.record({ principal, action: 'namespace.change', namespace: name, target: targetOf(name), details }, session)
       return toView(changed)
     })
@@ -89,7 +100,13 @@ export class NamespacesService {
 
   /** Those in which something is not kept for ever. */
   async retentions(): Promise<{ namespace: string; retention: Retention }[]> {
-    return (await this.namespaces.findWithRetention()).map(({ _id, retention }) => ({ namespace: _id, retention: retention ?? KEEP_FOR_EVER }))
+    return (await this.namespaces.findWithRetention()).map((namespace) => ({ namespace: namespace._id, retention: retentionOf(namespace) }))
+  }
+
+  /** Those of `names` that are no namespaces any more. */
+  async removedAmong(names: readonly string[]): Promise<string[]> {
+    const present = await this.namespaces.findPresent(names)
+    return names.filter((name) => !present.has(name))
   }
 
   /**
@@ -112,7 +129,10 @@ export class NamespacesService {
 
 const targetOf = (name: string): { kind: string; id: string; name: string } => ({ kind: 'namespace', id: name, name })
 
+/** A former version stored no `auditDays`. */
+const retentionOf = ({ retention }: NamespaceDocument): Retention => ({ ...KEEP_FOR_EVER, ...retention })
+
 function toView(namespace: NamespaceDocument): NamespaceView {
-  const { _id, description, createdAt, retention = KEEP_FOR_EVER, revision = 1 } = namespace
-  return { name: _id, description, createdAt: createdAt.toISOString(), retention, revision }
+  const { _id, description, createdAt, revision = 1 } = namespace
+  return { name: _id, description, createdAt: createdAt.toISOString(), retention: retentionOf(namespace), revision }
 }

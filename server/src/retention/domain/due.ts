@@ -4,7 +4,11 @@ import { type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/st
 export const DAY_MS = 86_400_000
 
 /** What is to be removed of a run now: all of it, its logs only, or nothing yet. Counted from its end, whenever it was made. */
-export function dueOf(run: { status: InstanceStatus; finishedAt: Date | null }, { runsDays, logsDays }: Retention, now: number): 'run' | 'logs' | 'nothing' {
+export function dueOf(
+  run: { status: InstanceStatus; finishedAt: Date | null },
+  { runsDays, logsDays }: Pick<Retention, 'runsDays' | 'logsDays'>,
+  now: number,
+): 'run' | 'logs' | 'nothing' {
   if (!isFinalInstance(run.status) || run.finishedAt === null) return 'nothing'
   const age = now - run.finishedAt.getTime()
   if (runsDays !== null && age > runsDays * DAY_MS) return 'run'
