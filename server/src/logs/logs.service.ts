@@ -28,6 +28,8 @@ export class LogsService {
     const { key } = selected
     const view = await this.reader.view(selected)
     const { prefix, state } = view
+    // Nothing is known of the log: either it has not begun, or the retention has removed it with its run since the run was read, which is 404.
+    if (state === 'open' && prefix.lines === 0) await this.reader.select(principal, instanceId, query)
     const window = pageWindow(query, prefix.lines, query.stream !== undefined)
     const { lines, reached } = await this.collect(key, window, prefix.lines, query)
     return { ...completenessOf(view), task: key.task, attempt: key.attempt, lines, next: nextLine(query.order, reached, prefix.lines, state) }

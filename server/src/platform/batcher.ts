@@ -1,4 +1,5 @@
 import { isItemError } from './item-error.js'
+import { mapBounded } from './map-bounded.js'
 
 type Entry<T, R> = { item: T; weight: number; resolve: (result: R) => void; reject: (error: unknown) => void }
 
@@ -17,6 +18,9 @@ export type BatcherOptions<T, R> = {
   maxWeight?: number
   weigh?: (item: T) => number
 }
+
+/** Writes at a time while a batch is split. */
+const SPLIT_WRITES = 8
 
 /**
  * Group commit: what is added while a batch is being written goes into the next one, so that the batch grows with the load and an idle system waits for nothing.
@@ -102,21 +106,30 @@ export class Batcher<T, R> {
     else if (this.inFlight === 0) for (const resolve of this.idleWaiters.splice(0)) resolve()
   }
 
-  /** One item at fault among n costs 2 log2(n) further writes, one half after the other; resolves with what answers the items. */
+  /**
+   * Halves what fails because of an item, until only that item fails: one among n costs 2 log2(n) further writes, in log2(n) rounds. Resolves with what answers the
+   * items.
+   */
   private async writeSplitting(batch: Entry<T, R>[]): Promise<() => void> {
-    try {
-      const results = await this.options.write(batch.map((entry) => entry.item))
-      if (results.length !== batch.length) throw new Error(`Batch of ${batch.length} got ${results.length} answers`)
-      return () => batch.forEach((entry, i) => entry.resolve(results[i] as R))
-    } catch (error) {
-      if (batch.length === 1 || !isItemError(error)) return () => batch.forEach((entry) => entry.reject(error))
-      const middle = Math.ceil(batch.length / 2)
-      const settleFirst = await this.writeSplitting(batch.slice(0, middle))
-      const settleRest = await this.writeSplitting(batch.slice(middle))
-      return () => {
-        settleFirst()
-        settleRest()
-      }
+    const settles: (() => void)[] = []
+    let parts = [batch]
+    while (parts.length > 0) {
+      const halves: Entry<T, R>[][] = []
+      await mapBounded(parts, SPLIT_WRITES, async (part) => {
+        try {
+          const results = await this.options.write(part.map((entry) => entry.item))
+          if (results.length !== part.length) throw new Error(`Batch of ${part.length} got ${results.length} answers`)
+          settles.push(() => part.forEach((entry, i) => entry.resolve(results[i] as R)))
+        } catch (error) {
+          const middle = Math.ceil(part.length / 2)
+          if (part.length > 1 && isItemError(error)) halves.push(part.slice(0, middle), part.slice(middle))
+          else settles.push(() => part.forEach((entry) => entry.reject(error)))
+        }
+      })
+      parts = halves
+    }
+    return () => {
+      for (const settle of settles) settle()
     }
   }
 }
