@@ -259,6 +259,7 @@ describe('a worker made by hand', () => {
   }
 
   const url = (): string => cluster().server(0).url
+  const keyOf = ({ instanceId, task, attempt }: AttemptKey): AttemptKey => ({ instanceId, task, attempt })
   const signs: [string, (worker: ProtocolWorker, key: AttemptKey) => Promise<Pick<Hello, 'spooled'>>][] = [
     [
       'output that is stored',
@@ -271,7 +272,7 @@ describe('a worker made by hand', () => {
       },
     ],
     ['progress', (worker, key) => worker.progress(key, 10).then(() => ({}))],
-    ['output in its spool', async (_worker, { instanceId, task, attempt }) => ({ spooled: [{ instanceId, task, attempt }] })],
+    ['output in its spool', async (_worker, key) => ({ spooled: [keyOf(key)] })],
   ]
 
   test.each(signs)('that lost an attempt which never said `started` is not given it again without a retry, when %s shows that it ran', async (_name, show) => {
@@ -285,12 +286,75 @@ describe('a worker made by hand', () => {
     worker.disconnect()
   })
 
-  test('that never had an attempt is given another one for free', async () => {
+  const WORKER_LOST = /^The worker by-hand-.*; the attempt may have started$/
+  /** Changes what is stored of an attempt. */
+  async function alter({ instanceId }: AttemptKey, times: { leaseExpiresAt?: Date; dispatchedAt?: Date }): Promise<void> {
+    const attempts = (await cluster().database()).collection('attempts')
+    expect((await attempts.updateOne({ '_id.instance': instanceId }, { $set: times })).matchedCount).toBe(1)
+  }
+  const longAgo = (): Date => new Date(Date.now() - 20_000)
+  const unknown: [string, string | RegExp, (worker: ProtocolWorker, key: AttemptKey) => Promise<unknown>][] = [
+    [
+      'its lease runs out',
+      WORKER_LOST,
+      async (worker, key) => {
+        worker.disconnect()
+        await alter(key, { leaseExpiresAt: longAgo() })
+      },
+    ],
+    [
+      'another process of the worker says hello',
+      WORKER_LOST,
+      async (worker) => {
+        worker.restart()
+        const workers = (await cluster().database()).collection<{ _id: string; serverId: string | null }>('workers')
+        const hasLeft = async (): Promise<boolean> => (await workers.findOne({ _id: worker.workerId }))?.serverId === null
+        await waitFor(hasLeft, { timeoutMs: 60_000, what: 'the former process to be gone' })
+        await worker.connect(url())
+      },
+    ],
+    ['its process says hello and has given it up', WORKER_LOST, (worker, key) => worker.connect(url(), [], { givenUp: [keyOf(key)] })],
+    ['its process has given it up, says a heartbeat', WORKER_LOST, (worker, key) => worker.heartbeat([], { givenUp: [keyOf(key)] })],
+    [
+      'a heartbeat does not list it that comes by the connection by which it was sent',
+      'The worker does not know it; the attempt may have started',
+      async (worker, key) => {
+        await alter(key, { dispatchedAt: longAgo() })
+        await worker.heartbeat([])
+      },
+    ],
+  ]
+
+  test.each(unknown)('is not given an attempt again that may have started: %s', async (_name, error, lose) => {
     const worker = await protocolWorker()
     await worker.connect(url())
-    const { instanceId } = await attemptOf(worker)
+    const key = await attemptOf(worker)
+    await lose(worker, key)
+    const ended = await waitForEnd(await cluster().api(), key.instanceId)
+    expect(ended).toMatchObject({ status: 'FAILED', attempt: 1, attempts: [{ status: 'LOST', startedAt: null }] })
+    expect(ended.error).toMatch(error)
+    expect(worker.given).toHaveLength(1)
+    worker.disconnect()
+  })
+
+  const unreceived: [string, (worker: ProtocolWorker, key: AttemptKey) => Promise<unknown>][] = [
+    ['its process says hello without it', (worker) => worker.connect(url())],
+    [
+      'its process does not list it in a heartbeat, by another connection than that by which it was sent',
+      async (worker, key) => {
+        await worker.connect(url(), [key])
+        await alter(key, { dispatchedAt: longAgo() })
+        await worker.heartbeat([])
+      },
+    ],
+  ]
+
+  test.each(unreceived)('is given an attempt again for free that it never received: %s', async (_name, lose) => {
+    const worker = await protocolWorker()
     await worker.connect(url())
-    await worker.assignment(instanceId, 2)
+    const key = await attemptOf(worker)
+    await lose(worker, key)
+    await worker.assignment(key.instanceId, 2)
     worker.disconnect()
   })
 

@@ -9,6 +9,7 @@ import {
   type AttemptEnd,
   type ChunkResult,
   Empty,
+  type Heartbeat,
   HeartbeatReply,
   type Hello,
   LogReply,
@@ -29,7 +30,7 @@ const ANSWER_TIMEOUT_MS = 15_000
 export class ProtocolWorker {
   /** Set before it connects, it pretends to be another worker. */
   workerId: string = randomUUID()
-  private readonly incarnation = randomUUID()
+  private incarnation = randomUUID()
   /** What it was given, in order. */
   readonly given: Assignment[] = []
   private socket: Socket | undefined
@@ -42,7 +43,11 @@ export class ProtocolWorker {
   ) {}
 
   /** Connects to a server, or anew to another one, and says hello. `attempts`: what it says that it runs. `more`: what else it says. */
-  async connect(url: string, attempts: readonly AttemptKey[] = [], more: Partial<Pick<Hello, 'spooled' | 'sentAt' | 'group'>> = {}): Promise<Welcome> {
+  async connect(
+    url: string,
+    attempts: readonly AttemptKey[] = [],
+    more: Partial<Pick<Hello, 'spooled' | 'givenUp' | 'sentAt' | 'group'>> = {},
+  ): Promise<Welcome> {
     this.disconnect()
     const socket = io(`${url}${WORKER_NAMESPACE}`, { transports: ['websocket'], auth: { token: this.token }, reconnection: false, forceNew: true })
     this.socket = socket
@@ -63,6 +68,12 @@ export class ProtocolWorker {
 
   get isConnected(): boolean {
     return this.socket?.connected === true
+  }
+
+  /** It is another process from now on. */
+  restart(): void {
+    this.disconnect()
+    this.incarnation = randomUUID()
   }
 
   disconnect(): void {
@@ -113,8 +124,9 @@ export class ProtocolWorker {
   }
 
   /** `attempts`: what it says that it runs. */
-  heartbeat(attempts: readonly AttemptKey[]): Promise<HeartbeatReply> {
-    return this.ask(HeartbeatReply, 'heartbeat', { attempts: attempts.map(keyOf), freeSlots: this.slots - attempts.length, isDraining: false, spoolBytes: 0 })
+  heartbeat(attempts: readonly AttemptKey[], more: Partial<Pick<Heartbeat, 'givenUp'>> = {}): Promise<HeartbeatReply> {
+    const state = { freeSlots: this.slots - attempts.length, isDraining: false, spoolBytes: 0 }
+    return this.ask(HeartbeatReply, 'heartbeat', { attempts: attempts.map(keyOf), ...state, ...more })
   }
 
   private async ask<T extends z.ZodType>(schema: T, event: string, ...message: unknown[]): Promise<z.output<T>> {

@@ -20,6 +20,7 @@ import { Connection } from './connection.js'
 import { DiskWatch, releaseReserve } from './disk-watch.js'
 import { Cgroups } from './guard/cgroups.js'
 import { WorkerFailure } from './errors.js'
+import { GivenUp } from './given-up.js'
 import { GuardClient } from './guard/guard-client.js'
 import { Reaper } from './guard/reaper.js'
 import { HealthBeat } from './health.js'
@@ -84,6 +85,7 @@ export class Agent {
   private readonly cgroups: Cgroups | undefined
   private readonly attempts = new Map<string, Attempt>()
   private readonly recent = new RecentKeys(20_000)
+  private readonly givenUp = new GivenUp()
   private readonly reports: Reports
   private readonly connection: Connection
   private readonly deps: AttemptDeps
@@ -306,6 +308,7 @@ export class Agent {
       await attempt.run()
     } catch (error) {
       this.log.error({ err: error, attempt: attempt.keyText }, 'an attempt broke inside the worker')
+      this.givenUp.add(attempt.key)
     } finally {
       this.recent.add(attempt.keyText)
       this.attempts.delete(attempt.keyText)
@@ -328,6 +331,7 @@ export class Agent {
   }
 
   private welcomed(welcome: Welcome, sentAt: number): void {
+    this.givenUp.answered(sentAt)
     this.lease.renew(sentAt, welcome.leaseMs)
     this.fence(welcome.stop, 'given away while the worker was not connected')
     this.reports.connected()
@@ -337,6 +341,7 @@ export class Agent {
   }
 
   private renewed(reply: HeartbeatReply, sentAt: number): void {
+    this.givenUp.answered(sentAt)
     this.lease.renew(sentAt)
     this.fence(reply.stop, "no longer this worker's")
     this.cancel(reply.cancel)
@@ -349,6 +354,7 @@ export class Agent {
       if (attempt.isFenced) continue
       this.log.warn({ attempt: attempt.keyText }, 'the lease has run out; killed')
       attempt.fence('the lease has run out')
+      this.givenUp.add(attempt.key)
     }
   }
 
@@ -378,6 +384,7 @@ export class Agent {
       attempts: this.heldKeys(),
       spooled: this.pipeline.keys(MAX_SPOOLED),
       incarnation: this.incarnation,
+      ...this.givenUp.said,
       sentAt: Date.now(),
     }
   }
@@ -389,6 +396,7 @@ export class Agent {
       freeSlots: this.slots.free,
       isDraining: !this.takesWork,
       spoolBytes: this.pipeline.unackedBytes,
+      ...this.givenUp.said,
       sentAt: Date.now(),
       ...(this.disk.problem === null ? {} : { problem: this.disk.problem.slice(0, MAX_PROBLEM_LENGTH) }),
     }

@@ -64,6 +64,7 @@ export class Claims {
       namespace: instance.namespace,
       workerId: worker.id,
       workerName: worker.name,
+      incarnation: worker.incarnation,
       status: 'DISPATCHED',
       dispatchedAt: new Date(now),
       startedAt: null,

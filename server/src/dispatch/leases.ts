@@ -13,6 +13,14 @@ import { Settlement } from './settlement.js'
 const ON_ITS_WAY_MS = 15_000
 const LOSE_AT_A_TIME = 32
 
+/** The process of a worker that says what it holds. `mayHave`: whether it was sent this attempt over the connection by which it says so, and has not refused it. */
+export type Holder = { id: string; incarnation: string; mayHave(key: AttemptKey): boolean }
+type Held = { isConnect: boolean; receivedAt: number; spooled?: readonly AttemptKey[] | undefined; givenUp?: readonly AttemptKey[] | undefined }
+/** `isSpooled`: there is output of it. `mayHaveStarted`: nobody can know that it did not start. */
+type Loss = { reason: string; leaseBefore?: Date; isSpooled?: boolean; mayHaveStarted: boolean }
+
+const setOf = (keys: readonly AttemptKey[] = []): Set<string> => new Set(keys.map(attemptKeyString))
+
 /** Who holds which attempt: leases are renewed by heartbeat, and end by loss of the worker or of the worker's memory of the attempt. */
 @Injectable()
 export class Leases {
@@ -29,20 +37,23 @@ export class Leases {
   /**
    * Compares what a worker holds with what it should. Renews the leases of what is right; `stop`: what is not (any more) its to run; `cancel`: what a user wants
    * ended. Attempts that it should hold and does not know are lost: at once after a connect (what was given to it before is not on its way any more), else when
-   * they are not fresh. `spooled`: attempts that the worker has output of, so they did start. `receivedAt`: when the message came. Whatever was dispatched later it cannot list, however long the message waited here since.
+   * they are not fresh. `spooled`: attempts that the worker has output of, so they did start. `givenUp`: attempts that it took and will not tell the end of. `receivedAt`: when
+   * the message came. Whatever was dispatched later it cannot list, however long the message waited here since.
+   *
+   * Only the process that an attempt was given to knows that it never came, and only once it cannot come any more: over this connection it may still, to a worker that was frozen.
    */
-  async reconcile(
-    workerId: string,
-    held: readonly AttemptKey[],
-    { isConnect, receivedAt, spooled = [] }: { isConnect: boolean; receivedAt: number; spooled?: readonly AttemptKey[] | undefined },
-  ): Promise<{ stop: AttemptKey[]; cancel: AttemptKey[] }> {
+  async reconcile(worker: Holder, held: readonly AttemptKey[], message: Held): Promise<{ stop: AttemptKey[]; cancel: AttemptKey[] }> {
+    const { isConnect, receivedAt } = message
+    const workerId = worker.id
     const leased = await this.attempts.findLeasedBy(workerId)
     const known = new Map(leased.map((attempt) => [attemptKeyString(attemptKeyOf(attempt._id)), attempt]))
     const mine = held.filter((key) => known.has(attemptKeyString(key)))
-    const isHeld = new Set(held.map(attemptKeyString))
+    const [isHeld, spooled, givenUp] = [setOf(held), setOf(message.spooled), setOf(message.givenUp)]
     const lostBefore = isConnect ? receivedAt : receivedAt - ON_ITS_WAY_MS
-    const isForgotten = ({ _id, dispatchedAt }: AttemptDocument): boolean =>
-      !isHeld.has(attemptKeyString(attemptKeyOf(_id))) && dispatchedAt.getTime() < lostBefore
+    const isForgotten = ({ _id, dispatchedAt }: AttemptDocument): boolean => {
+      const key = attemptKeyString(attemptKeyOf(_id))
+      return !isHeld.has(key) && (givenUp.has(key) || dispatchedAt.getTime() < lostBefore)
+    }
     const [forgotten, kept] = [leased.filter(isForgotten), leased.filter((attempt) => !isForgotten(attempt))]
     // What is on its way too: the answer renews the worker's one lease, under which it would run that as well.
     await this.attempts.renew(
@@ -50,8 +61,14 @@ export class Leases {
       workerId,
       new Date(receivedAt + this.config.leaseMs),
     )
-    await this.loseAll(forgotten, () => (isConnect ? 'The worker restarted or never received it' : 'The worker does not know it any more'), {
-      spooled: new Set(spooled.map(attemptKeyString)),
+    await this.loseAll(forgotten, (attempt) => {
+      const key = attemptKeyOf(attempt._id)
+      const text = attemptKeyString(key)
+      const isSpooled = spooled.has(text)
+      if (attempt.incarnation !== worker.incarnation) return { reason: `The worker ${attempt.workerName} restarted`, isSpooled, mayHaveStarted: true }
+      if (givenUp.has(text)) return { reason: `The worker ${attempt.workerName} lost its lease and gave it up`, isSpooled, mayHaveStarted: true }
+      const reason = isConnect ? 'The worker never received it' : 'The worker does not know it'
+      return { reason, isSpooled, mayHaveStarted: worker.mayHave(key) }
     })
     return {
       stop: await this.notTheirs(
@@ -74,8 +91,8 @@ export class Leases {
   async expire(limit: number): Promise<number> {
     const now = this.clock.date()
     const expired = await this.attempts.findExpired(now, limit)
-    await this.loseAll(expired, ({ workerName }) => `The worker ${workerName} was silent for longer than its lease of ${this.config.leaseMs} ms`, {
-      leaseBefore: now,
+    await this.loseAll(expired, ({ workerName }) => {
+      return { reason: `The worker ${workerName} was silent for longer than its lease of ${this.config.leaseMs} ms`, leaseBefore: now, mayHaveStarted: true }
     })
     return expired.length
   }
@@ -83,26 +100,22 @@ export class Leases {
   /** Ends an attempt that no worker was given, and says why; what follows is as for any that was lost before its start. */
   async loseUnsent(key: AttemptKey, reason: string): Promise<void> {
     const [attempt] = await this.attempts.findMany([attemptId(key)])
-    if (attempt !== undefined) await this.lose(attempt, reason, undefined, false)
+    if (attempt !== undefined) await this.lose(attempt, { reason, mayHaveStarted: false })
   }
 
   /** A worker may have held thousands. */
-  private async loseAll(
-    attempts: readonly AttemptDocument[],
-    reason: (attempt: AttemptDocument) => string,
-    { leaseBefore, spooled = new Set() }: { leaseBefore?: Date; spooled?: ReadonlySet<string> } = {},
-  ): Promise<void> {
-    await mapBounded(attempts, LOSE_AT_A_TIME, (attempt) =>
-      this.lose(attempt, reason(attempt), leaseBefore, spooled.has(attemptKeyString(attemptKeyOf(attempt._id)))),
-    )
+  private async loseAll(attempts: readonly AttemptDocument[], lossOf: (attempt: AttemptDocument) => Loss): Promise<void> {
+    await mapBounded(attempts, LOSE_AT_A_TIME, (attempt) => this.lose(attempt, lossOf(attempt)))
   }
 
-  private async lose(attempt: AttemptDocument, error: string, leaseBefore: Date | undefined, isSpooled: boolean): Promise<void> {
+  private async lose(attempt: AttemptDocument, { reason, leaseBefore, isSpooled = false, mayHaveStarted }: Loss): Promise<void> {
     const at = this.clock.date()
     const key = attemptKeyOf(attempt._id)
     // `started` may never have come although it did start: then another attempt costs a retry, or must not be made at all.
     const hasStarted = isSpooled || attempt.progress !== null || (await this.streams.hasLines(key))
-    let lost = await this.attempts.markLost(attempt._id, attempt.workerId, { at, error, leaseBefore, hasStarted })
+    const isUnknown = mayHaveStarted && !hasStarted && attempt.startedAt === null
+    const error = isUnknown ? `${reason}; the attempt may have started` : reason
+    let lost = await this.attempts.markLost(attempt._id, attempt.workerId, { at, error, leaseBefore, hasStarted, mayHaveStarted })
     if (lost === null) return
     // Lines may have come between the two.
     if (lost.startedAt === null && (await this.streams.hasLines(key))) lost = (await this.attempts.markLostStarted(attempt._id)) ?? lost
@@ -113,12 +126,12 @@ export class Leases {
 
   /** What follows from an attempt that has ended, for its log and its instance. The sweep does it again when the server that should have is dead. Idempotent. */
   async conclude(attempt: AttemptDocument): Promise<void> {
-    const { status, startedAt, finishedAt, error, killProblem, result, resultText, isFinal, logTotals } = attempt
+    const { status, startedAt, mayHaveStarted, finishedAt, error, killProblem, result, resultText, isFinal, logTotals } = attempt
     const key = attemptKeyOf(attempt._id)
     if (status === 'LOST') await this.streams.interrupt(key, error ?? 'The worker is lost')
     else if (logTotals !== null) await this.streams.attemptsEnded([{ ...key, totals: announcedTotals(key, logTotals) }])
     const isLeftRunning = killProblem !== undefined
-    const end = { status, startedAt, finishedAt: finishedAt ?? this.clock.date(), error, result, resultText, isLeftRunning, isFinal }
+    const end = { status, startedAt, mayHaveStarted, finishedAt: finishedAt ?? this.clock.date(), error, result, resultText, isLeftRunning, isFinal }
     await this.settlement.settle([{ key, ...end }])
   }
 }

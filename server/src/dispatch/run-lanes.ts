@@ -85,7 +85,10 @@ export class RunLanes {
   private async send(worker: WorkerConnection, { items, bytes }: Message<Candidate, Assignment>, candidates: Candidate[]): Promise<Candidate[]> {
     // It has left meanwhile, or its lane is full, so it certainly did not get them.
     if (!(await this.isTokenValid(worker)) || !worker.socket.connected || worker.isLaneFull) return candidates
-    const sent = worker.runSent(bytes)
+    const sent = worker.runSent(
+      bytes,
+      candidates.map(({ key }) => key),
+    )
     try {
       const { results } = await askWorker(worker.socket, 'run', { attempts: items.map(({ assignment }) => assignment) }, RunReply)
       if (worker.runAnswered(sent)) this.registry.capacityChanged()

@@ -18,6 +18,7 @@ export type Ended = {
   key: AttemptKey
   status: AttemptStatus
   startedAt: Date | null
+  mayHaveStarted?: boolean | undefined
   finishedAt: Date
   error: string | null
   result: unknown
@@ -88,7 +89,7 @@ export class Settlement {
     if (instance === undefined) return final(instanceStatusAfter(ended.status))
     if (instance.cancelRequestedAt !== null) return final('CANCELLED')
     const now = this.clock.now()
-    if (ended.status === 'LOST' && startedAt === null && instance.unstartedLosses < MAX_UNSTARTED_LOSSES) {
+    if (ended.status === 'LOST' && startedAt === null && ended.mayHaveStarted !== true && instance.unstartedLosses < MAX_UNSTARTED_LOSSES) {
       const unstartedLosses = instance.unstartedLosses + 1
       return { ...common, kind: 'retry', ...dueIn(unstartedBackoffMs(unstartedLosses), now), retriesUsed: instance.retriesUsed, unstartedLosses, error }
     }

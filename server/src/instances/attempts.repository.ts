@@ -29,9 +29,13 @@ export type AttemptDocument = {
   namespace: string
   workerId: string
   workerName: string
+  /** The process of the worker that it was given to. Absent where that was before this was noted. */
+  incarnation?: string
   status: AttemptStatus
   dispatchedAt: Date
   startedAt: Date | null
+  /** LOST, and nobody knows whether it started: treated as if it had. */
+  mayHaveStarted?: true
   finishedAt: Date | null
   leaseExpiresAt: Date | null
   cancelRequestedAt: Date | null
@@ -183,12 +187,21 @@ export class AttemptsRepository implements OnModuleInit {
   markLost(
     id: AttemptId,
     workerId: string,
-    { at, error, leaseBefore, hasStarted }: { at: Date; error: string; leaseBefore?: Date | undefined; hasStarted: boolean },
+    {
+      at,
+      error,
+      leaseBefore,
+      hasStarted,
+      mayHaveStarted,
+    }: { at: Date; error: string; leaseBefore?: Date | undefined; hasStarted: boolean; mayHaveStarted: boolean },
   ): Promise<AttemptDocument | null> {
-    const startedAt = hasStarted ? { startedAt: { $ifNull: ['$startedAt', '$dispatchedAt'] } } : {}
+    const start = {
+      ...(hasStarted ? { startedAt: { $ifNull: ['$startedAt', '$dispatchedAt'] } } : {}),
+      ...(mayHaveStarted ? { mayHaveStarted: true } : {}),
+    }
     return this.collection.findOneAndUpdate(
       { _id: id, workerId, status: leased, ...(leaseBefore === undefined ? {} : { leaseExpiresAt: { $lt: leaseBefore } }) },
-      [{ $set: { status: 'LOST', finishedAt: at, leaseExpiresAt: null, error: { $literal: error }, ...startedAt } }],
+      [{ $set: { status: 'LOST', finishedAt: at, leaseExpiresAt: null, error: { $literal: error }, ...start } }],
       { returnDocument: 'after' },
     )
   }

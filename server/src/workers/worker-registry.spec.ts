@@ -61,7 +61,7 @@ describe('a worker that does not answer', () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     try {
       const worker = newWorker(8)
-      const sent = worker.runSent(100)
+      const sent = worker.runSent(100, [])
       expect(worker.freeSlots).toBe(8)
       vi.advanceTimersByTime(1_500)
       expect(worker.freeSlots).toBe(0)
@@ -74,7 +74,7 @@ describe('a worker that does not answer', () => {
 
   it('is offered nothing after it let a message time out, until it is heard of', () => {
     const worker = newWorker(8)
-    worker.runUnanswered(worker.runSent(100))
+    worker.runUnanswered(worker.runSent(100, []))
     expect(worker.freeSlots).toBe(0)
     worker.correct([], 8)
     expect(worker.freeSlots).toBe(8)
@@ -82,12 +82,12 @@ describe('a worker that does not answer', () => {
 
   it('has a bound on messages and on bytes', () => {
     const many = newWorker(1_000)
-    const sent = Array.from({ length: 64 }, () => many.runSent(1))
+    const sent = Array.from({ length: 64 }, () => many.runSent(1, []))
     expect([many.isLaneFull, many.freeSlots]).toEqual([true, 0])
     for (const each of sent.slice(0, 1)) many.runAnswered(each)
     expect([many.isLaneFull, many.freeSlots]).toEqual([false, 1_000])
     const large = newWorker(1_000)
-    const huge = large.runSent(16 * 1024 * 1024)
+    const huge = large.runSent(16 * 1024 * 1024, [])
     expect([large.isLaneFull, large.freeSlots]).toEqual([true, 0])
     expect(large.runAnswered(huge)).toBe(true)
     expect(large.freeSlots).toBe(1_000)

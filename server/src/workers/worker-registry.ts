@@ -13,6 +13,8 @@ const MAX_UNANSWERED_RUNS = 64
 const MAX_UNANSWERED_BYTES = 16 * 1024 * 1024
 /** A worker that takes longer than this to answer is offered nothing more until it does: others may be quicker. */
 const SLOW_ANSWER_MS = 1_000
+/** What it was sent and does not name is remembered for longer than it takes to call it lost. */
+const REMEMBER_SENT_MS = 600_000
 
 /** A `run` message under way. */
 export type SentRun = { bytes: number; sentAt: number }
@@ -27,6 +29,8 @@ export class WorkerConnection {
   readonly clock = new WorkerClock()
   /** Attempts that take a slot, with the time (monotonic) since when, and when they were given to it (the cluster's time) where that was by this connection. */
   private readonly held = new Map<string, { since: number; givenAt?: number }>()
+  /** Attempts that were sent to it, with the time (monotonic) of that, and that it may have. */
+  private readonly sent = new Map<string, number>()
   private reserved = 0
   /** Slots that are taken by what this server does not know of, such as a handler that goes on after its end was told: as of the last heartbeat, and as refused since. */
   private occupied = 0
@@ -79,8 +83,9 @@ export class WorkerConnection {
   }
 
   /** Notes that it was sent a `run` message; to be ended by {@link runAnswered} or {@link runUnanswered}. */
-  runSent(bytes: number): SentRun {
+  runSent(bytes: number, keys: readonly AttemptKey[]): SentRun {
     const sent = { bytes, sentAt: performance.now() }
+    for (const key of keys) this.sent.set(attemptKeyString(key), sent.sentAt)
     this.unanswered.add(sent)
     this.unansweredBytes += bytes
     return sent
@@ -125,8 +130,14 @@ export class WorkerConnection {
     return { workerId: this.id, clockOffset: this.clock.offset ?? 0, givenAt: this.held.get(attemptKeyString(key))?.givenAt }
   }
 
+  /** It was sent this attempt over this connection, and has neither refused it nor told its end. */
+  mayHave(key: AttemptKey): boolean {
+    return this.sent.has(attemptKeyString(key))
+  }
+
   /** True when the attempt held a slot. */
   letGo(key: AttemptKey): boolean {
+    this.sent.delete(attemptKeyString(key))
     return this.held.delete(attemptKeyString(key))
   }
 
@@ -144,6 +155,8 @@ export class WorkerConnection {
     const said = new Set(held.map(attemptKeyString))
     const before = performance.now() - ACK_TIMEOUT_MS
     for (const [key, { since }] of this.held) if (!said.has(key) && since < before) this.held.delete(key)
+    const rememberedSince = performance.now() - REMEMBER_SENT_MS
+    for (const [key, sentAt] of this.sent) if (!said.has(key) && sentAt < rememberedSince) this.sent.delete(key)
     // What it names may have ended, its slot free: then this is too low, and a refusal says so.
     this.occupied = Math.max(0, this.slots - freeSlots - held.length)
   }

@@ -97,7 +97,8 @@ export class WorkerSessions {
         `workerId: is in use by a worker that is alive on host ${known?.host ?? 'unknown'}. One that replaces it is let in when its lease is over; a copy of its spool folder needs an ID of its own: remove worker.json there`,
       )
     try {
-      const { stop } = await this.leases.reconcile(hello.workerId, hello.attempts, { isConnect: true, receivedAt: now.getTime(), spooled: hello.spooled })
+      const { attempts, spooled, givenUp } = hello
+      const { stop } = await this.leases.reconcile(connection, attempts, { isConnect: true, receivedAt: now.getTime(), spooled, givenUp })
       // It gave up waiting: it may have said hello to another server since.
       if (!socket.connected) throw new AppError('UNAVAILABLE', 'The worker disconnected before its hello was answered')
       if (identity.drain !== undefined) connection.wish(identity.drain)
@@ -134,7 +135,7 @@ export class WorkerSessions {
       throw new AppError('CONFLICT', 'workerId: is another process by now, or was removed; connect again')
     }
     if (stored.drain !== undefined) connection.wish(stored.drain)
-    const reply = await this.leases.reconcile(connection.id, message.attempts, { isConnect: false, receivedAt })
+    const reply = await this.leases.reconcile(connection, message.attempts, { isConnect: false, receivedAt, givenUp: message.givenUp })
     this.registry.capacityChanged()
     this.measure()
     return { ...reply, drain: connection.isDrainWanted }

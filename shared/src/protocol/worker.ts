@@ -42,7 +42,8 @@ const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'letters, dig
 /**
  * worker → server, first after each connect. `attempts`: every attempt that it runs or whose end it has not yet delivered. `spooled`: attempts whose output is in its spool; one
  * that is lost has started then, also if it never said so. `sentAt`: the worker's clock, by which the server corrects the times that it reports.
- * `incarnation`: a UUID made anew by each worker process: it tells a worker that connects again from a second one that uses its ID.
+ * `incarnation`: a UUID made anew by each worker process: it tells a worker that connects again from a second one that uses its ID. `givenUp`: attempts that this process
+ * took and will not tell the end of (its lease ran out); said until a message with them is answered. Any other that it does not list, it never received.
  */
 export const Hello = z.object({
   protocol: z.int(),
@@ -59,6 +60,7 @@ export const Hello = z.object({
   attempts: z.array(AttemptKey).max(20_000),
   spooled: z.array(AttemptKey).max(20_000).optional(),
   incarnation: z.uuid().optional(),
+  givenUp: z.array(AttemptKey).max(20_000).optional(),
   sentAt: z.int().min(0).optional(),
 })
 export type Hello = z.infer<typeof Hello>
@@ -183,12 +185,13 @@ export const SealReply = z.object({
 })
 export type SealReply = z.infer<typeof SealReply>
 
-/** worker → server, every `heartbeatMs`: renews the leases of these attempts. `spoolBytes`: log chunks that wait in the spool to be acknowledged, bytes. `problem`: why it takes no new work though it is connected, for people (its disk is full): servers place nothing on it until it is gone. `sentAt`: as in Hello. */
+/** worker → server, every `heartbeatMs`: renews the leases of these attempts. `spoolBytes`: log chunks that wait in the spool to be acknowledged, bytes. `problem`: why it takes no new work though it is connected, for people (its disk is full): servers place nothing on it until it is gone. `sentAt`, `givenUp`: as in Hello. */
 export const Heartbeat = z.object({
   attempts: z.array(AttemptKey).max(20_000),
   freeSlots: z.int().min(0),
   isDraining: z.boolean(),
   spoolBytes: z.int().min(0),
+  givenUp: z.array(AttemptKey).max(20_000).optional(),
   sentAt: z.int().min(0).optional(),
   problem: z
     .string()
