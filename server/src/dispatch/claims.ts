@@ -11,8 +11,8 @@ import { PermitsRepository } from './permits.repository.js'
 
 /** An attempt to place, and the slot that was reserved for it. */
 export type Reserved = { key: AttemptKey; worker: WorkerConnection }
-/** The same, with the instance as it was read a moment ago. */
-export type Candidate = Reserved & { instance: InstanceDocument }
+/** The same, with the instance as it was read a moment ago. `claimedAt`: when its attempt was made, monotonic. */
+export type Candidate = Reserved & { instance: InstanceDocument; claimedAt?: number }
 
 /** Makes attempts and moves their instances to RUNNING. The attempt's unique key is the fence between servers. */
 @Injectable()
@@ -30,6 +30,8 @@ export class Claims {
   async claim(candidates: readonly Candidate[]): Promise<Candidate[]> {
     if (candidates.length === 0) return []
     const now = this.clock.now()
+    const claimedAt = performance.now()
+    for (const candidate of candidates) candidate.claimedAt = claimedAt
     const duplicates = await this.attempts.insertMany(candidates.map((candidate) => this.newAttempt(candidate, now)))
     const made = candidates.filter((_, i) => !duplicates.has(i))
     const claims = made.map(({ key }) => ({ instanceId: key.instanceId, attempt: key.attempt }))

@@ -16,6 +16,9 @@ import { type Candidate, Claims } from './claims.js'
 import { Leases } from './leases.js'
 import { type Message, splitMessages } from './domain/run-messages.js'
 
+/** What could not be sent for so long is taken back: soon a heartbeat without it would show that the worker never received it, and that has to stay true. */
+const SEND_WITHIN_MS = 5_000
+
 /** `refused`: the worker certainly does not run it, and its claim was taken back. No answer means `taken`: a heartbeat, a hello or the lease decides. */
 export type Handed = 'taken' | 'refused'
 
@@ -84,7 +87,7 @@ export class RunLanes {
 
   private async send(worker: WorkerConnection, { items, bytes }: Message<Candidate, Assignment>, candidates: Candidate[]): Promise<Candidate[]> {
     // It has left meanwhile, or its lane is full, so it certainly did not get them.
-    if (!(await this.isTokenValid(worker)) || !worker.socket.connected || worker.isLaneFull) return candidates
+    if (!(await this.isTokenValid(worker)) || !worker.socket.connected || worker.isLaneFull || candidates.some(isLate)) return candidates
     const sent = worker.runSent(
       bytes,
       candidates.map(({ key }) => key),
@@ -177,3 +180,5 @@ export class RunLanes {
     }
   }
 }
+
+const isLate = ({ claimedAt }: Candidate): boolean => claimedAt !== undefined && performance.now() - claimedAt > SEND_WITHIN_MS
