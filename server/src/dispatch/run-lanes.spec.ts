@@ -15,7 +15,7 @@ beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
 
 /** Lanes to a worker that answers `reply`; the check of its token takes `checkMs`. */
-function setUp({ checkMs = 0, reply = 'accepted' as 'accepted' | 'refused' } = {}) {
+function setUp({ checkMs = 0, reply = 'accepted' }: { checkMs?: number; reply?: 'accepted' | 'refused' } = {}) {
   const sent: unknown[] = []
   const socket = {
     connected: true,
