@@ -10,7 +10,8 @@ const ALONE = [
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 // No retries: a test that fails now and then has found something.
-const options = { pool: 'forks', testTimeout: 120_000, hookTimeout: 180_000, retry: 0 } as const
+// Conditions are waited for, so a slow machine has time: it costs nothing where they come sooner.
+const options = { pool: 'forks', testTimeout: 120_000, hookTimeout: 180_000, retry: 0, expect: { poll: { timeout: 15_000, interval: 50 } } } as const
 
 // Tests against real processes. Most wait more than they compute, so that two files at a time suit two cores.
 export default defineConfig({

@@ -118,7 +118,7 @@ describe('text that would be a script stays text', () => {
     expect(
       await log
         .row(LOG.length + 3)
-        .locator('pre')
+        .locator('.lv-detail')
         .textContent(),
     ).toBe(JSON.stringify(JSON.parse(JSON_LINE), null, 2))
     const links = await log.root.locator('.lv-text a').evaluateAll((all) => all.map((link) => [link.getAttribute('href'), link.getAttribute('rel')]))

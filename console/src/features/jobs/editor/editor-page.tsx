@@ -62,6 +62,8 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
   })
 
   const current = base.job
+  // A new job has just been saved, and its own page is about to come: a dialog that is opened before would vanish with this one.
+  const isMoving = savedId !== undefined && job === undefined
   return (
     <>
       <LeaveGuard isDirty={isDirty && !isReadOnly} name={draft.name} />
@@ -109,7 +111,7 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
               />
               {current !== undefined && can(namespace, 'operator') && (
                 <Tooltip title={isDirty ? t('editor.runsSaved') : ''}>
-                  <Button icon={<CaretRightOutlined />} onClick={() => setIsRunning(true)}>
+                  <Button icon={<CaretRightOutlined />} disabled={isMoving} onClick={() => setIsRunning(true)}>
                     {t('run.now')}
                   </Button>
                 </Tooltip>
