@@ -7,6 +7,7 @@ import { JobsService } from '../jobs/jobs.service.js'
 import { SecretBox } from '../jobs/secret-box.service.js'
 import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
+import { mapBounded } from '../platform/map-bounded.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { askWorker } from '../workers/ask-worker.js'
@@ -18,6 +19,7 @@ import { type Message, splitMessages } from './domain/run-messages.js'
 
 /** What could not be sent for so long is taken back: soon a heartbeat without it would show that the worker never received it, and that has to stay true. */
 const SEND_WITHIN_MS = 5_000
+const LOSE_AT_A_TIME = 16
 
 /** `refused`: the worker certainly does not run it, and its claim was taken back. No answer means `taken`: a heartbeat, a hello or the lease decides. */
 export type Handed = 'taken' | 'refused'
@@ -28,8 +30,8 @@ export type Handed = 'taken' | 'refused'
  */
 @Injectable()
 export class RunLanes {
-  /** Of tokens; what waits for them is not sent yet. */
-  private readonly checks = new Set<Promise<boolean>>()
+  /** Checks of tokens, for which something waits to be sent, and losses that are being written. */
+  private readonly underWay = new Set<Promise<unknown>>()
 
   constructor(
     private readonly claims: Claims,
@@ -43,9 +45,16 @@ export class RunLanes {
     private readonly logger: Logger,
   ) {}
 
-  /** Resolves when all that was handed here is sent. */
+  /** Resolves when all that was handed here is sent, or written down as lost. */
   async idle(): Promise<void> {
-    await Promise.allSettled(this.checks)
+    await Promise.allSettled(this.underWay)
+  }
+
+  private track<T>(work: Promise<T>): Promise<T> {
+    this.underWay.add(work)
+    const forget = (): void => void this.underWay.delete(work)
+    work.then(forget, forget)
+    return work
   }
 
   /** Sends the attempts; what became of each is told later, in the order given. Never rejects, and neither do the answers. */
@@ -54,7 +63,6 @@ export class RunLanes {
     for (const { worker, key } of placed) worker.hold(key, now)
     const unopenable = new Map<Candidate, string>()
     const assignments = await this.assignments(placed, unopenable)
-    for (const [candidate, reason] of unopenable) await this.lose(candidate, reason)
     const answers = new Map<Candidate, Promise<Handed>>()
     const readable = placed.flatMap((candidate, i) => {
       const assignment = assignments[i]
@@ -70,6 +78,8 @@ export class RunLanes {
           )
       }
     }
+    // After the others are sent, and not waited for: each costs several writes.
+    if (unopenable.size > 0) this.track(mapBounded([...unopenable], LOSE_AT_A_TIME, ([candidate, reason]) => this.lose(candidate, reason)))
     const unreadable = placed.filter((candidate) => !answers.has(candidate) && !unopenable.has(candidate))
     const takenBack = unreadable.length === 0 ? Promise.resolve() : this.takeBack(unreadable)
     return placed.map(
@@ -108,15 +118,11 @@ export class RunLanes {
   }
 
   private async isTokenValid(worker: WorkerConnection): Promise<boolean> {
-    const checked = this.tokens.isValid(worker.socket)
-    this.checks.add(checked)
     try {
-      return await checked
+      return await this.track(this.tokens.isValid(worker.socket))
     } catch (err) {
       this.logger.warn('The token of a worker could not be checked, so it was given nothing', { worker: worker.id, err })
       return false
-    } finally {
-      this.checks.delete(checked)
     }
   }
 
@@ -150,15 +156,16 @@ export class RunLanes {
     try {
       return this.assignment(candidate, job)
     } catch (err) {
-      if (!(err instanceof UnopenableSecretError)) throw err
+      // Whatever it is, it concerns this attempt alone.
       const { key, instance } = candidate
-      this.logger.error('The secrets of a job cannot be opened', { attempt: attemptKeyString(key), job: instance.jobId, reason: err.message })
-      unopenable.set(candidate, `Not handed out: ${err.message}`)
+      const reason = err instanceof UnopenableSecretError ? err.message : 'its job cannot be read'
+      this.logger.error('An attempt cannot be handed out', { attempt: attemptKeyString(key), job: instance.jobId, err })
+      unopenable.set(candidate, `Not handed out: ${reason}`)
       return undefined
     }
   }
 
-  private assignment({ key, instance }: Candidate, job: RunDefinition | undefined): Assignment | undefined {
+  private assignment({ key, instance, worker }: Candidate, job: RunDefinition | undefined): Assignment | undefined {
     if (job === undefined) {
       this.logger.error('The job of an instance has no such revision', { instance: instance._id, job: instance.jobId, revision: instance.revision })
       return undefined
@@ -171,7 +178,8 @@ export class RunLanes {
       revision: instance.revision,
       scheduledFor: instance.scheduledFor?.toISOString() ?? null,
       processor: job.processor,
-      params: instance.params,
+      // Workers of version 1 know no text; the value may be rounded, as it was for them.
+      params: instance.paramsText !== undefined && worker.protocol < 2 ? (JSON.parse(instance.paramsText) as Record<string, unknown>) : instance.params,
       ...(instance.paramsText === undefined ? {} : { paramsText: instance.paramsText }),
       secrets: this.secrets.open(instance.jobId, job.secrets),
       timeoutMs: job.timeoutMs,

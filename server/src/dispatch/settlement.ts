@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common'
+import type { RetryPolicy } from '@jobtrail/shared/api/jobs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { NotFoundError } from '@jobtrail/shared/domain/errors'
 import { type AttemptStatus, type InstanceStatus, instanceStatusAfter, isRetriedByPolicy } from '@jobtrail/shared/domain/statuses'
 import type { InstanceDocument, Settlement as InstanceSettlement } from '../instances/instance-document.js'
 import { InstancesRepository } from '../instances/instances.repository.js'
@@ -95,10 +97,22 @@ export class Settlement {
     }
     // Beside processes that could not be ended none may run; what no worker could start needs none.
     if (ended.isLeftRunning || ended.isFinal === true) return final(instanceStatusAfter(ended.status))
-    const policy = (await this.jobs.revision(instance.jobId, instance.revision)).retry
+    const policy = await this.retryPolicy(instance)
+    if (policy === undefined) return final(instanceStatusAfter(ended.status))
     if (instance.retriesUsed >= policy.maxRetries) return final(instanceStatusAfter(ended.status))
     const retriesUsed = instance.retriesUsed + 1
     return { ...common, kind: 'retry', ...dueIn(backoffMs(policy, retriesUsed), now), retriesUsed, unstartedLosses: instance.unstartedLosses, error }
+  }
+
+  /** Undefined where the revision is gone: no retry could be handed out either, and the ends beside it must not wait for it. */
+  private async retryPolicy({ _id, jobId, revision }: InstanceDocument): Promise<RetryPolicy | undefined> {
+    try {
+      return (await this.jobs.revision(jobId, revision)).retry
+    } catch (err) {
+      if (!(err instanceof NotFoundError)) throw err
+      this.logger.error('The job of an instance has no such revision, so it is not retried', { instance: _id, job: jobId, revision })
+      return undefined
+    }
   }
 
   /** Beside the answer to the worker: a Redis that hangs must not hold up the ends of other runs. */

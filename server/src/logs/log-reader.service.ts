@@ -113,7 +113,7 @@ export class LogReader {
     let high = lines
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      const position = await this.store.positionAt(key, middle)
+      const position = await this.store.positionAt(key, middle, true)
       if (position === undefined || position.n + position.count <= middle) throw await this.whyMissing(key, middle)
       if (byte < position.offset) high = position.n
       else if (byte >= position.offset + position.bytes) low = position.n + position.count

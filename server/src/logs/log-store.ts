@@ -30,8 +30,8 @@ export abstract class LogStore {
   abstract read(key: AttemptKey, range: ChunkRead): Promise<StoredChunk[]>
   /** Positions of chunks that begin at line `from` or later, by `n`. */
   abstract positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]>
-  /** The chunk with the greatest `n` up to `line`: the one that holds it, where there is no gap. */
-  abstract positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined>
+  /** The chunk with the greatest `n` up to `line`: the one that holds it, where there is no gap. `isForPeople`: over the connections that what people read has. */
+  abstract positionAt(key: AttemptKey, line: number, isForPeople?: boolean): Promise<ChunkPosition | undefined>
   /** Of each stream its only chunk, if it has exactly one; answers in the order given. */
   abstract onlyPositions(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]>
   /** Whether each stream has a chunk at line 0; answers in the order given. */

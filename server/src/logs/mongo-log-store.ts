@@ -141,12 +141,10 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     return (await cursor.toArray()).map(toPosition)
   }
 
-  async positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined> {
-    const document = await this.reads.findOne<PositionDocument>(inStream(key, 0, line + 1), {
-      sort: { _id: -1 },
-      projection: POSITION,
-      maxTimeMS: OPERATION_MS,
-    })
+  async positionAt(key: AttemptKey, line: number, isForPeople = false): Promise<ChunkPosition | undefined> {
+    const filter = inStream(key, 0, line + 1)
+    const options = { sort: { _id: -1 }, projection: POSITION, maxTimeMS: OPERATION_MS } as const
+    const document = await (isForPeople ? this.reads.findOne<PositionDocument>(filter, options) : this.chunks.findOne<PositionDocument>(filter, options))
     return document === null ? undefined : toPosition(document)
   }
 

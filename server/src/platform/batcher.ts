@@ -119,7 +119,10 @@ export class Batcher<T, R> {
         try {
           const results = await this.options.write(part.map((entry) => entry.item))
           if (results.length !== part.length) throw new Error(`Batch of ${part.length} got ${results.length} answers`)
-          settles.push(() => part.forEach((entry, i) => entry.resolve(results[i] as R)))
+          const settle = (): void => part.forEach((entry, i) => entry.resolve(results[i] as R))
+          // Of a batch that is split nobody waits for the bad items of others.
+          if (part.length < batch.length) settle()
+          else settles.push(settle)
         } catch (error) {
           const middle = Math.ceil(part.length / 2)
           if (part.length > 1 && isItemError(error)) halves.push(part.slice(0, middle), part.slice(middle))

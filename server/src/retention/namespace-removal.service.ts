@@ -85,11 +85,21 @@ export class NamespaceRemoval implements OnModuleInit {
       if (removed.length === 0 || (await this.lock.take()) !== 'ours') return
       const endAt = performance.now() + WORK_MS
       for (const namespace of removed) {
-        while ((await this.step(namespace)) === 'more') if (this.isStopped || performance.now() >= endAt) return
+        while ((await this.tryStep(namespace)) === 'more') if (this.isStopped || performance.now() >= endAt) return
       }
     } catch (err) {
       this.nextAt = performance.now() + FAILURE_PAUSE_MS * (0.5 + Math.random())
-      this.logger.warn('Deleting what was in a removed namespace was cut short; it goes on later', { err })
+      this.logger.warn('Could not look for removed namespaces; trying again later', { err })
+    }
+  }
+
+  /** What is wrong with one must not keep the others from being deleted. */
+  private async tryStep(namespace: RemovedNamespace): Promise<Step> {
+    try {
+      return await this.step(namespace)
+    } catch (err) {
+      this.logger.warn('Deleting what was in a removed namespace was cut short; it goes on later', { namespace: namespace.name, err })
+      return 'wait'
     }
   }
 

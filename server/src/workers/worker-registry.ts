@@ -45,6 +45,8 @@ export class WorkerConnection {
     readonly id: string,
     /** Which process of the worker it is. */
     readonly incarnation: string,
+    /** The version of the protocol that it speaks. */
+    readonly protocol: number,
     readonly name: string,
     readonly capabilities: Capabilities,
     readonly slots: number,

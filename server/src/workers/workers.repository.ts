@@ -96,7 +96,9 @@ export class WorkersRepository implements OnModuleInit {
    * changed. What users want of it stays; the answer says it.
    */
   async connected({ _id, ...worker }: ConnectedWorker, aliveSince: Date): Promise<{ drain: DrainWish | undefined } | 'taken'> {
-    const isFree = [{ incarnation: worker.incarnation }, { incarnation: { $exists: false } }, { serverId: null }, { lastHeartbeatAt: { $lt: aliveSince } }]
+    const { incarnation, host } = worker
+    // A connection that has ended says that its process is dead only where a new one is on the same host: a copy elsewhere must not win against one that connects again.
+    const isFree = [{ incarnation }, { incarnation: { $exists: false } }, { serverId: null, host }, { lastHeartbeatAt: { $lt: aliveSince } }]
     try {
       const stored = await this.collection.findOneAndUpdate(
         { _id, $or: isFree },

@@ -10,8 +10,8 @@ import { LogLimits, Processor } from '../api/jobs.js'
  * Every message is answered by an acknowledgement of the shape `Reply`; every wait has a deadline (ACK_TIMEOUT_MS). Messages carry lists, so that many
  * small events cost one round trip; a reply's `results` are in the order of the request's list. Prose and sequence diagrams: docs/protocol.md.
  *
- * Servers speak this version and the one before it, so servers and workers may be upgraded in any order. Members that a side does not know are ignored, and a
- * member that version 1 did not have is optional.
+ * Servers speak this version and the one before it, so servers are upgraded before workers. Members that a side does not know are ignored, and a member that version 1
+ * did not have is optional.
  */
 export const PROTOCOL_VERSION = 2
 /** The oldest version that servers still speak. */

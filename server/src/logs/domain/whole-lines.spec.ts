@@ -34,6 +34,20 @@ test('a line that is not whole yet is held back, and given as it is at the end o
   expect([joiner.isOpen, joiner.next]).toEqual([false, 2])
 })
 
+test('what waits for a line that is never finished is bounded in bytes', () => {
+  const joiner = new LineJoiner()
+  expect(joiner.add(line(0, 'never finished', LineFlag.CUT))).toEqual([])
+  const long = Buffer.alloc(64 * 1024)
+  let held = 0
+  let most = 0
+  for (let n = 1; n <= 500; n++) {
+    held += long.length
+    for (const { text } of joiner.add(line(n, long, LineFlag.STDERR))) held -= text.length
+    most = Math.max(most, held)
+  }
+  expect(most).toBeLessThanOrEqual(5 * 1024 * 1024)
+})
+
 test('nothing is lost or doubled, whatever is cut; lines are in order, and no longer than their bound', () => {
   const piece = fc.record({
     flags: fc.constantFrom(0, LineFlag.CUT, LineFlag.STDERR, LineFlag.STDERR | LineFlag.CUT, LineFlag.MARKER),

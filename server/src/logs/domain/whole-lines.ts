@@ -7,6 +7,8 @@ export type WholeLine = LogLine & { pieces: number }
 export const MAX_PIECES = 16
 /** So many lines of the other side wait for a line that is not whole. */
 const MAX_WAITING = 1_000
+/** And so many bytes, with the line itself. */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024
 
 type Entry = { parts: LogLine[]; isWhole: boolean }
 
@@ -16,6 +18,7 @@ export class LineJoiner {
   private waiting: Entry[] = []
   private readonly open = new Map<number, Entry>()
   private end = 0
+  private waitingBytes = 0
 
   /** A line is not whole yet. */
   get isOpen(): boolean {
@@ -42,10 +45,11 @@ export class LineJoiner {
     const entry = former ?? { parts: [], isWhole: false }
     if (former === undefined) this.waiting.push(entry)
     entry.parts.push(line)
+    this.waitingBytes += line.text.length
     entry.isWhole = !isCut || entry.parts.length >= MAX_PIECES
     if (entry.isWhole) this.open.delete(side)
     else this.open.set(side, entry)
-    return this.given(this.waiting.length > MAX_WAITING)
+    return this.given(this.waiting.length > MAX_WAITING || this.waitingBytes > MAX_WAITING_BYTES)
   }
 
   /** What is left at the end of what can be read, whole or not. */
@@ -58,7 +62,9 @@ export class LineJoiner {
     const until = isAll ? this.waiting.length : this.waiting.findIndex(({ isWhole }) => !isWhole)
     const entries = this.waiting.splice(0, until < 0 ? this.waiting.length : until)
     if (isAll) this.open.clear()
-    return entries.flatMap(({ parts }) => joined(parts))
+    const lines = entries.flatMap(({ parts }) => joined(parts))
+    for (const { text } of lines) this.waitingBytes -= text.length
+    return lines
   }
 }
 
