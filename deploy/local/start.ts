@@ -1,5 +1,5 @@
 // What `npm start` does once everything is installed and built.
-import { scrubEnvironment } from '@jobtrail/shared/process/scrub-secrets'
+import { scrubEnvironment, SERVER_ADDRESSES } from '@jobtrail/shared/process/scrub-secrets'
 import { DataFolder } from './data-folder.js'
 import { USAGE, UsageError, type StartOptions, parseOptions } from './options.js'
 import { displayPath } from './paths.js'
@@ -102,7 +102,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       return 0
     }
     // Nothing that is started inherits a secret, and jobs, which run as the same user, find none in /proc.
-    scrubEnvironment(process.env)
+    scrubEnvironment(process.env, { names: SERVER_ADDRESSES })
     folder = await DataFolder.open(options)
     return await run(options, folder)
   } catch (error) {

@@ -3,7 +3,7 @@ import type { Server as HttpServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NestFactory } from '@nestjs/core'
 import type { NestExpressApplication } from '@nestjs/platform-express'
-import { scrubEnvironment } from '@jobtrail/shared/process/scrub-secrets'
+import { scrubEnvironment, SERVER_ADDRESSES } from '@jobtrail/shared/process/scrub-secrets'
 import { AppModule } from './app.module.js'
 import { type Config, ConfigError, parseConfig } from './config/config.js'
 import { configureHttp, HTTP_OPTIONS } from './platform/http/configure-http.js'
@@ -22,7 +22,7 @@ const CLOSE_IDLE_EVERY_MS = 50
 function readConfig(): Config {
   try {
     const config = parseConfig(process.env)
-    scrubEnvironment(process.env)
+    scrubEnvironment(process.env, { names: SERVER_ADDRESSES })
     return config
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error

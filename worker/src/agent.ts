@@ -114,8 +114,11 @@ export class Agent {
       if (user !== undefined) openTheWay(user, config.spoolDir, join(config.spoolDir, 'runs'))
       const reaper = new Reaper(log)
       if (hold.isCopy) log.warn('this spool folder was copied or moved; what its former place left running is not ended')
-      const { keys, left } = hold.isCopy ? { keys: [], left: [] } : await killLeftovers(join(config.spoolDir, 'runs'), reaper, LEFTOVERS_TIMEOUT_MS, user)
+      const { keys, left, kept } = hold.isCopy
+        ? { keys: [], left: [], kept: [] }
+        : await killLeftovers(join(config.spoolDir, 'runs'), reaper, LEFTOVERS_TIMEOUT_MS, user)
       if (keys.length > 0) log.warn({ attempts: keys }, 'cleared attempts that a former process of this worker left')
+      if (kept.length > 0) log.warn({ kept }, 'folders of attempts of a former process of this worker cannot be removed')
       if (left.length > 0) log.error({ left }, 'processes of a former process of this worker cannot be ended; their attempts will be made again beside them')
       const outbox = Outbox.open(join(config.spoolDir, 'outbox.jsonl'))
       if (outbox.badLines > 0) log.warn({ lines: outbox.badLines }, 'the outbox file held lines that cannot be read')
@@ -156,8 +159,8 @@ export class Agent {
     this.guard = new GuardClient(log)
     this.health = new HealthBeat(config.spoolDir, () => this.guard.isGuarding, log)
     this.onFailure = onFailure
-    // A copy would have the group of its original.
-    this.cgroups = hold.isCopy ? undefined : Cgroups.open(`jobtrail-${hold.workerId}`)
+    // A copy must not have the group of its original.
+    this.cgroups = Cgroups.open(`jobtrail-${hold.isCopy ? this.incarnation : hold.workerId}`)
     this.lease = new LeaseWatch({ onRenewed: (guardDeadline) => this.guard.lease(guardDeadline), onExpired: () => this.loseLease() })
     this.connection = new Connection({
       urls: config.server,

@@ -107,6 +107,8 @@ export class Attempt {
   }
 
   private async execute(stream: StreamLog): Promise<Outcome> {
+    // The worker may have been frozen since it accepted the attempt; then another one may run it by now.
+    this.deps.checkLease()
     if (this.isFenced || this.stopReason !== undefined) return failure('Ended before it started')
     try {
       const { assignment, key, keyText } = this

@@ -26,7 +26,8 @@ export class HealthBeat {
     this.path = pathIn(spoolDir)
     this.timer = setInterval(() => this.beat(), BEAT_MS)
     this.timer.unref()
-    this.beat()
+    // Anew: one that a killed process left names that process.
+    this.make()
   }
 
   close(): void {

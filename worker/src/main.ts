@@ -16,7 +16,7 @@ const INTERRUPTED_STATUS = 130
 
 async function run({ config, handlersModule, isIsolated }: Extract<CommandLine, { kind: 'run' }>): Promise<void> {
   const log = makeLogger(config.logLevel, config.name)
-  if (!scrubEnvironment(process.env, [config.token]))
+  if (!scrubEnvironment(process.env, { more: [config.token] }))
     log.warn('the token cannot be taken out of the environment of this process, where jobs may read it: give --token-file')
   if (handlersModule !== undefined && !isIsolated && config.runAsUser !== undefined)
     throw new ConfigError('--run-as-user (JOBTRAIL_RUN_AS_USER): handlers run in the worker itself, as its user, unless --handler-isolation is process')

@@ -59,10 +59,9 @@ export async function takeSpoolLock(dir: string, onLost: () => void, options: Lo
 /** Touches the lock while it is held, and notices when it is not. */
 function keep(path: string, mine: string, beatMs: number, onLost: () => void): SpoolLock {
   const timer = setInterval(() => {
-    if (readIfThere(path) === mine) {
-      touch(path)
-      return
-    }
+    const isMine = holdsStill(path, mine)
+    if (isMine === true) touch(path)
+    if (isMine !== false) return
     clearInterval(timer)
     onLost()
   }, beatMs)
@@ -75,13 +74,22 @@ function keep(path: string, mine: string, beatMs: number, onLost: () => void): S
   }
 }
 
+/** Undefined where that cannot be seen just now: no descriptor is left, or the disk fails. */
+function holdsStill(path: string, mine: string): boolean | undefined {
+  try {
+    return readIfThere(path) === mine
+  } catch {
+    return undefined // the next beat looks again
+  }
+}
+
 function touch(path: string): void {
   const now = new Date()
   try {
     utimesSync(path, now, now)
   } catch (error) {
     // Taken away just now: the next beat sees it. A folder that has become read-only is the pipeline's trouble to tell.
-    if (!['ENOENT', 'EROFS', 'EIO', 'ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '')) throw error
+    if (!['ENOENT', 'EROFS', 'EIO', 'ENOSPC', 'EDQUOT', 'EACCES', 'EPERM', 'ESTALE'].includes(systemCode(error) ?? '')) throw error
   }
 }
 

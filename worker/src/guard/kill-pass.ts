@@ -89,9 +89,17 @@ function chase(newest: number, lookAt: (pid: number) => void): void {
 /** The ID that was given last: the last field of /proc/loadavg. */
 const newestPid = (): number => Number(readFileSync('/proc/loadavg', 'latin1').trim().split(' ').at(-1))
 
-/** Whether an attempt is certainly over, without a search: its control group, which nothing leaves, is empty. */
+/**
+ * Whether an attempt is certainly over, without a search: its control group, which nothing leaves, is empty. False also where that cannot be seen just now (no
+ * descriptor is left, say): then it is searched for.
+ */
 export function isEmptied({ cgroup, isContained }: AttemptGroup): boolean {
-  return cgroup !== undefined && isContained === true && !isPopulated(cgroup)
+  if (cgroup === undefined || isContained !== true) return false
+  try {
+    return !isPopulated(cgroup)
+  } catch {
+    return false
+  }
 }
 
 /** When nothing of the attempt is left. */

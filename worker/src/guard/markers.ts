@@ -14,7 +14,7 @@ export const limitMarkerOf = (key: string): string => String(2 ** 40 + createHas
  * Runs in the process before it becomes the command: sets the second marker (dash, busybox: -w; bash, ksh, zsh: -x), waits until the worker says on descriptor 3
  * that it is ready to look after it, and ends if the worker dies before.
  */
-const PRELUDE = `{ ulimit -S -w "$1" || ulimit -S -x "$1"; } 2> /dev/null; IFS= read -r go <&3 || exit 125; exec 3<&-; unset go; shift; exec "$@"`
+const PRELUDE = `{ ulimit -S -w "$1" || ulimit -S -x "$1"; } 2> /dev/null; IFS= read -r JOBTRAIL_GATE <&3 || exit 125; exec 3<&-; unset JOBTRAIL_GATE; shift; exec "$@"`
 
 /** The command that starts this one, marked. The process ID is the command's from the start. */
 export function markedCommand(key: string, file: string, args: readonly string[]): { file: string; args: readonly string[] } {

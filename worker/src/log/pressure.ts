@@ -30,8 +30,10 @@ export class Pressure {
     // Nothing of it is kept any more.
     if (queue?.isGone === true) return 'go'
     const factor = current === 'go' ? 1 : 0.5
-    if (this.isSpoolFull(queue, current)) return onPressure === 'drop' ? 'drop' : 'wait'
-    if (queue === undefined) return 'go'
+    // Of a damaged file nothing is sent before the attempt has ended: to wait for that would be to wait for ever.
+    const isBroken = queue?.isBroken === true
+    if (this.isSpoolFull(queue, current)) return onPressure === 'drop' || isBroken ? 'drop' : 'wait'
+    if (queue === undefined || isBroken) return 'go'
     if (queue.unwrittenBytes > MAX_UNWRITTEN_BYTES * factor) return 'wait'
     // A job that would rather lose lines than wait is not slowed down by the server, only by the disk.
     return onPressure === 'block' && this.isAcking && queue.unackedBytes > this.maxUnacked * factor ? 'wait' : 'go'

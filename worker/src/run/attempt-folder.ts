@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { parseAttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { MAX_USER_JSON_BYTES, readUserJson, tooLarge } from '@jobtrail/shared/json/json-text'
 import { resultOf } from '@jobtrail/shared/protocol/attempt-result'
-import { systemCode } from '../errors.js'
+import { describeError, systemCode } from '../errors.js'
 import { type AttemptGroup, killKnown } from '../guard/kill-pass.js'
 import type { Reaper } from '../guard/reaper.js'
 import type { JobUser } from './job-user.js'
@@ -93,25 +93,36 @@ async function removeAs({ uid, gid }: JobUser, jobsPart: string): Promise<void> 
   await promisify(execFile)('/bin/sh', ['-c', 'cd "$0" 2> /dev/null || exit 0; rm -rf -- ..?* .[!.]* *', jobsPart], { uid, gid, timeout: 60_000 })
 }
 
+export type Leftovers = { keys: string[]; left: string[]; kept: string[] }
+
 /**
  * Kills what a former worker of this spool left running (it and its guard were killed) and clears its folders. Nothing of it may run when the servers learn that
- * the worker is back, for then they make the attempts again: so this waits, at most `boundMs`. `left` tells of what could not be ended.
+ * the worker is back, for then they make the attempts again: so this waits, at most `boundMs`. `left` tells of what could not be ended, `kept` of folders that could not be
+ * removed (a job may make such things in its folder): they are in nobody's way.
  */
-export async function killLeftovers(runsDir: string, reaper: Reaper, boundMs: number, user?: JobUser): Promise<{ keys: string[]; left: string[] }> {
+export async function killLeftovers(runsDir: string, reaper: Reaper, boundMs: number, user?: JobUser): Promise<Leftovers> {
   const keys = leftoverKeys(runsDir)
   const attempts = keys.map((key) => readGroup(runsDir, key))
   for (const attempt of attempts) killKnown(attempt)
   const left: string[] = []
+  const kept: string[] = []
   await Promise.all(
     attempts.map(async (attempt) => {
       const reaped = await reaper.end(attempt, boundMs)
       const path = join(runsDir, attempt.key)
-      if (reaped.left === null && user !== undefined) await removeAs(user, join(path, JOBS_PART))
-      if (reaped.left === null) rmSync(path, { recursive: true, force: true, maxRetries: 3 })
-      else left.push(`${attempt.key}: ${reaped.left}`)
+      if (reaped.left !== null) {
+        left.push(`${attempt.key}: ${reaped.left}`)
+        return
+      }
+      try {
+        if (user !== undefined) await removeAs(user, join(path, JOBS_PART))
+        rmSync(path, { recursive: true, force: true, maxRetries: 3 })
+      } catch (error) {
+        kept.push(`${attempt.key}: ${describeError(error)}`)
+      }
     }),
   )
-  return { keys, left }
+  return { keys, left, kept }
 }
 
 function leftoverKeys(runsDir: string): string[] {

@@ -23,7 +23,7 @@ export type ToHandler = z.infer<typeof ToHandler>
 
 /** Process of a handler → worker. `result` is JSON text; `isText`: it would not be exact as a value. */
 export const FromHandler = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('progress'), percent: z.number().min(0).max(100).nullable(), message: z.string().max(1_000).nullable() }),
+  z.object({ kind: z.literal('progress'), percent: z.number().min(0).max(100).nullable(), message: z.string().nullable() }),
   z.object({ kind: z.literal('succeeded'), result: z.string().nullable(), isText: z.boolean(), problem: z.string().nullable() }),
   z.object({ kind: z.literal('failed'), error: z.string() }),
 ])

@@ -15,7 +15,7 @@ export const paramsTextOf = ({ params, paramsText }: Pick<Assignment, 'params' |
 
 /** What belongs to the worker's process alone: Jobtrail's settings, Node's, npm's, and what a service manager gives to a service. */
 const WORKERS_OWN =
-  /^(JOBTRAIL_|NODE_CHANNEL_|npm_)|^(NODE_OPTIONS|NODE_UNIQUE_ID|NODE_V8_COVERAGE|MONGODB_URI|REDIS_URL|NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES)|WATCHDOG_(PID|USEC)|CREDENTIALS_DIRECTORY|JOURNAL_STREAM|INVOCATION_ID)$/
+  /^(JOBTRAIL_|NODE_CHANNEL_|npm_)|^(NODE_OPTIONS|NODE_UNIQUE_ID|NODE_V8_COVERAGE|NOTIFY_SOCKET|LISTEN_(PID|FDS|FDNAMES)|WATCHDOG_(PID|USEC)|CREDENTIALS_DIRECTORY|JOURNAL_STREAM|INVOCATION_ID)$/
 
 /**
  * The environment of an attempt's process: the worker's own without what is the worker's alone, then the params, the job's

@@ -227,7 +227,13 @@ class ShellExecution implements Execution {
     readable.onEnd = () => {
       const { pid } = this.child
       // The process closes its files before it can be reaped, so it is still there to be asked; otherwise somebody else held the pipe last.
-      if (!this.hasExited && pid !== undefined) this.endSignal = statOf(pid)?.endSignal ?? 0
+      if (this.hasExited || pid === undefined) return
+      try {
+        this.endSignal = statOf(pid)?.endSignal ?? 0
+      } catch (err) {
+        // No descriptor is left to look with: then Node's own word for the end has to do.
+        this.options.log.warn({ err, attempt: this.context.key }, 'the signal that ended a process cannot be read')
+      }
     }
     return new Promise((resolve) => readable.once('close', () => resolve()))
   }
