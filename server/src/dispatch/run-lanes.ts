@@ -79,7 +79,7 @@ export class RunLanes {
       }
     }
     // After the others are sent, and not waited for: each costs several writes.
-    if (unopenable.size > 0) this.track(mapBounded([...unopenable], LOSE_AT_A_TIME, ([candidate, reason]) => this.lose(candidate, reason)))
+    if (unopenable.size > 0) void this.track(mapBounded([...unopenable], LOSE_AT_A_TIME, ([candidate, reason]) => this.lose(candidate, reason)))
     const unreadable = placed.filter((candidate) => !answers.has(candidate) && !unopenable.has(candidate))
     const takenBack = unreadable.length === 0 ? Promise.resolve() : this.takeBack(unreadable)
     return placed.map(
