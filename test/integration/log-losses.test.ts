@@ -10,6 +10,7 @@ import { isCheckedLog } from '@jobtrail/shared/domain/statuses'
 import { expect, test, vi } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import { createAndRun, type JobInput, logPage, rawLog, shellJob, uniqueName, waitForInstance, waitForSealed } from '../support/factories.js'
+import { runUntilPrinting, waitForKeptEnd } from '../support/spool.js'
 import { Gate } from '../support/gate.js'
 import type { WorkerNode } from '../support/nodes.js'
 
@@ -19,19 +20,7 @@ vi.setConfig({ testTimeout: 5 * WAIT_MS })
 const cluster = useCluster({ servers: 1, workers: 1 })
 const newFile = (): string => join(cluster().dir, uniqueName('file'))
 
-/** Runs a job that prints a first line, and waits until a server has it. */
-async function startJob(script: string, more: Partial<JobInput> = {}): Promise<string> {
-  const api = await cluster().api()
-  const { instanceId } = await createAndRun(api, shellJob(script, more))
-  await waitForInstance(api, instanceId, 'has printed', ({ log }) => log.lines > 0)
-  return instanceId
-}
-
-/** Waits until a worker holds the end of an attempt that it could not deliver. Then its log is in the spool as well. */
-async function waitForKeptEnd(worker: WorkerNode, instanceId: string): Promise<void> {
-  const outbox = join(worker.spoolDir, 'outbox.jsonl')
-  await waitFor(() => readFileSync(outbox, 'utf8').includes(instanceId), { timeoutMs: WAIT_MS, what: `the end of ${instanceId} in ${outbox}` })
-}
+const startJob = async (script: string, more: Partial<JobInput> = {}): Promise<string> => runUntilPrinting(await cluster().api(), script, more)
 
 async function waitForEmptySpool(worker: WorkerNode): Promise<void> {
   await waitFor(() => readdirSync(join(worker.spoolDir, 'streams')).length === 0, { timeoutMs: WAIT_MS, what: `the spool of ${worker.name} to be empty` })

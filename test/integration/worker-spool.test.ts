@@ -14,6 +14,7 @@ import { childrenOf } from '../bench/harness/process-meter.js'
 import { attemptProcesses, listProcesses, waitForNoProcess } from '../support/attempt-processes.js'
 import { useCluster } from '../support/cluster.js'
 import { createAndRun, type JobInput, logPage, rawLog, shellJob, uniqueName, waitForInstance, waitForSealed } from '../support/factories.js'
+import { runUntilPrinting, waitForKeptEnd } from '../support/spool.js'
 import { Gate } from '../support/gate.js'
 import type { WorkerNode } from '../support/nodes.js'
 
@@ -34,19 +35,7 @@ const newFile = (): string => join(cluster().dir, uniqueName('file'))
 const isThere = (file: string): Promise<true> => waitFor(() => existsSync(file), { timeoutMs: WAIT_MS, what: `${file} to be there` })
 const sha256 = (content: Buffer | string): string => createHash('sha256').update(content).digest('hex')
 
-/** Runs a job that prints a first line, and waits until a server has it. */
-async function startJob(script: string, more: Partial<JobInput> = {}): Promise<string> {
-  const api = await cluster().api()
-  const { instanceId } = await createAndRun(api, shellJob(script, more))
-  await waitForInstance(api, instanceId, 'has printed', ({ log }) => log.lines > 0)
-  return instanceId
-}
-
-/** Waits until a worker holds the end of an attempt that it could not deliver. Then its log is in the spool as well. */
-async function waitForKeptEnd(worker: WorkerNode, instanceId: string): Promise<void> {
-  const outbox = join(worker.spoolDir, 'outbox.jsonl')
-  await waitFor(() => readFileSync(outbox, 'utf8').includes(instanceId), { timeoutMs: WAIT_MS, what: `the end of ${instanceId} in ${outbox}` })
-}
+const startJob = async (script: string, more: Partial<JobInput> = {}): Promise<string> => runUntilPrinting(await cluster().api(), script, more)
 
 /** Bytes of captured output that a worker holds on disk. */
 function spooledBytes(worker: WorkerNode): number {

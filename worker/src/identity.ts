@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { ConfigError, describeError, systemCode } from './errors.js'
+import { ConfigError, describeError } from './errors.js'
+import { parseJson, readIfThere } from './read-file.js'
 import { type LockOptions, takeSpoolLock } from './spool-lock.js'
 
 /** `folder`: device and inode of the folder that the identity was made in. Absent in files of the first version. */
@@ -51,21 +52,4 @@ function readOrMakeIdentity(dir: string): { workerId: string; isCopy: boolean } 
     renameSync(`${path}.new`, path)
   }
   return { workerId, isCopy: known?.folder !== undefined && known.folder !== folder }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined // the schema says what is wrong with it
-  }
 }

@@ -1,10 +1,10 @@
-import { appendFileSync, closeSync, ftruncateSync, openSync, readFileSync, renameSync, statSync, writeSync, writeFileSync } from 'node:fs'
+import { appendFileSync, closeSync, ftruncateSync, openSync, renameSync, statSync, writeSync, writeFileSync } from 'node:fs'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { boundedEnd } from '@jobtrail/shared/protocol/attempt-result'
 import { AttemptEnd } from '@jobtrail/shared/protocol/worker'
 import { z } from 'zod'
-import { systemCode } from './errors.js'
 import { isDiskFault } from './log/disk-fault.js'
+import { parseJson, readIfThere } from './read-file.js'
 
 /** One line of the file: an end to deliver, or ends that need no delivery any more. */
 const OutboxRecord = z.union([z.strictObject({ end: AttemptEnd }), z.strictObject({ done: z.array(z.string()) })])
@@ -54,7 +54,7 @@ export class Outbox {
 
   /** Opens the file and reads what it holds; it is written anew without what was settled. */
   static open(path: string): Outbox {
-    const { entries, badLines } = replayOutbox(readIfThere(path))
+    const { entries, badLines } = replayOutbox(readIfThere(path) ?? '')
     const outbox = new Outbox(path, -1, entries, badLines.length)
     try {
       if (badLines.length > 0) outbox.setAside(badLines, 'cannot be read')
@@ -154,21 +154,4 @@ export class Outbox {
 
 function sizeIfThere(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return ''
-    throw error
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined // the schema refuses it, and the line is counted
-  }
 }

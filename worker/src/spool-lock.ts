@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { linkSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { linkSync, readlinkSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { ConfigError, systemCode } from './errors.js'
 import { isAlive, statOf } from './guard/processes.js'
+import { readIfThere } from './read-file.js'
 
 /** The holder touches its lock this often. */
 const BEAT_MS = 2_000
@@ -140,13 +141,4 @@ function removeStale(path: string, content: string): void {
   }
   if (readIfThere(moved) !== content) linkIfFree(moved, path)
   rmSync(moved, { force: true })
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined
-    throw error
-  }
 }
