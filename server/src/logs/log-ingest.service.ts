@@ -9,6 +9,7 @@ import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { Shutdown } from '../platform/shutdown.js'
 import { SignalBus } from '../platform/signals.js'
+import { Slots } from '../platform/slots.js'
 import { type CheckedChunk, LogStore } from './log-store.js'
 import { LogStreamsRepository } from './log-streams.repository.js'
 import { OverlapGuard } from './overlap-guard.js'
@@ -18,6 +19,8 @@ const MAX_BATCH_BYTES = 10 * 1024 * 1024
 const BATCHES_IN_FLIGHT = 2
 /** Bytes of bodies that wait or are being written; beyond it workers are told to wait. */
 const MAX_QUEUED_BYTES = 64 * 1024 * 1024
+/** Bodies that are decompressed at a time: as many as libuv has threads. Compressed bodies may be a hundred times smaller than what comes out of them. */
+const CHECKS_AT_A_TIME = 4
 /** What a chunk weighs beside its body. */
 const CHUNK_OVERHEAD_BYTES = 512
 const FAILURE_LOG_EVERY_MS = 5_000
@@ -41,7 +44,8 @@ export class LogIngestService {
     weigh: ({ data }) => data.length + CHUNK_OVERHEAD_BYTES,
   })
   private readonly guard: OverlapGuard
-  /** Bytes of bodies that are being checked. */
+  private readonly checks = new Slots(CHECKS_AT_A_TIME)
+  /** Bytes of bodies that are being checked, or wait for it. */
   private checking = 0
   private failures = 0
   private failureLoggedAt = -Infinity
@@ -116,7 +120,7 @@ export class LogIngestService {
     if (this.checking + this.batcher.queuedWeight + data.length > MAX_QUEUED_BYTES) return undefined
     this.checking += data.length
     try {
-      const marker = checkBody(header, await unpackBodyAside(header.encoding, data))
+      const marker = await this.checks.use(async () => checkBody(header, await unpackBodyAside(header, data)))
       return marker === undefined ? {} : { marker }
     } catch (error) {
       return { problem: error instanceof Error ? error.message : String(error) }

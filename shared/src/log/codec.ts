@@ -49,10 +49,15 @@ export function packBody(body: Buffer): { data: Buffer; encoding: ChunkHeader['e
 }
 
 const decompress = promisify(brotliDecompress)
+/** What a line mostly takes in a body beside its text: its varint, and the newline that the process may not have written. */
+const META_BYTES = 4
+const LEAST_CHUNK_BYTES = 1024
 
-/** {@link unpackBody} on another thread. */
-export async function unpackBodyAside(encoding: ChunkHeader['encoding'], data: Buffer): Promise<Buffer> {
-  return encoding === 'plain' ? data : decompress(data, { maxOutputLength: MAX_BODY_BYTES })
+/** {@link unpackBody} on another thread: in one go if the body is as long as its header says. */
+export async function unpackBodyAside({ encoding, bytes, count }: Pick<ChunkHeader, 'encoding' | 'bytes' | 'count'>, data: Buffer): Promise<Buffer> {
+  if (encoding === 'plain') return data
+  const expected = bytes + count * META_BYTES
+  return decompress(data, { maxOutputLength: MAX_BODY_BYTES, chunkSize: Math.min(Math.max(expected, LEAST_CHUNK_BYTES), MAX_BODY_BYTES) })
 }
 
 /** The inverse of {@link packBody}. Throws on bytes that do not decode or grow beyond a chunk's limit. */
