@@ -63,7 +63,8 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
     const logs = new LogAudit(reading, witness, findings)
     const jobs = [...steadyKinds(witness.dir), ...failingKinds(witness.dir), ...oddKinds(witness.dir, join(cluster.dir, 'fixtures'))]
     const wanted = jobs.filter(({ name }) => options.jobs.length === 0 || options.jobs.includes(name))
-    const workload = new Workload(wanted, api, cluster.access, ledger, findings, random)
+    const isFormerUp = (): boolean => cluster.servers.some(({ build }) => build === 'former')
+    const workload = new Workload(wanted, api, cluster.access, ledger, findings, random, isFormerUp)
     const schedules = new ScheduleWatch(workload, ledger, api, cluster.access, findings)
     const runs = new RunWatch(ledger, reading, logs, witness, findings)
     const followers = new Followers(ledger, api, reading, findings)

@@ -50,13 +50,13 @@ export class LoadApi {
     return answer
   }
 
-  /** Asks again and again until there is an answer; undefined when the bench ends before, or when the answers are wrong. */
-  async insist(path: string, token: string, question: Question = {}): Promise<Answer | undefined> {
-    for (let wrong = 0; !this.isClosing && wrong < WRONG_ANSWERS;) {
+  /** Asks again and again until there is an answer; undefined when the bench ends before, or when the answers are wrong. Does not ask while it `mustWait`. */
+  async insist(path: string, token: string, question: Question = {}, mustWait = (): boolean => false): Promise<Answer | undefined> {
+    for (let wrong = 0; !this.isClosing && wrong < WRONG_ANSWERS; await sleep(RETRY_MS)) {
+      if (mustWait()) continue
       const answer = await this.ask(path, token, question, this.anyUrl())
       if (answer !== undefined && !isWrong(answer)) return answer
       if (answer !== undefined) wrong++
-      await sleep(RETRY_MS)
     }
     return undefined
   }
