@@ -4,7 +4,8 @@ import { systemCode } from '../errors.js'
 
 /**
  * A control group (cgroup v2) for each attempt, where the worker may make one: below its own, which a service manager or container runtime has to allow
- * (systemd: `Delegate=yes`). Nothing leaves such a group by forking, and the kernel ends all of it at once.
+ * (systemd: `Delegate=yes`). Nothing leaves such a group by forking, and the kernel ends all of it at once. A process of root or of the
+ * worker's user can move itself to another group; its markers tell.
  */
 export class Cgroups {
   private constructor(private readonly dir: string) {}
@@ -73,7 +74,7 @@ export function removeCgroup(path: string): void {
 }
 
 /** The folder of this process's own group in the unified hierarchy. */
-function ownCgroup(): string | undefined {
+export function ownCgroup(): string | undefined {
   const own = /^0::(\/.*)$/m.exec(readIfThere('/proc/self/cgroup') ?? '')?.[1]
   // Fields: id, parent, device, root of the mount, mount point, options … "-", type.
   const mount = (readIfThere('/proc/self/mountinfo') ?? '').split('\n').find((line) => / - cgroup2 /.test(line))

@@ -1,8 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isPopulated, killCgroup, pidsIn, removeCgroup } from './cgroups.js'
 import { MarkerReader } from './markers.js'
-import { isAlive, type ProcessStat, signalGroup, signalProcess, statOf } from './processes.js'
+import { areIdsHigherSince, isAlive, newestPid, type PidMoment, pidMoment, type ProcessStat, signalGroup, signalProcess, statOf } from './processes.js'
 
 /** What is known of an attempt's processes, to the guard and on disk. `group` is undefined while the process is being started. */
 export type AttemptGroup = {
@@ -14,6 +14,8 @@ export type AttemptGroup = {
   cgroup: string | undefined
   /** It was in its control group before it could start anything. */
   isContained?: boolean
+  /** Before it was started: no older process can be its. */
+  since?: PidMoment | undefined
 }
 
 /** Processes found alive, by attempt. They have been sent SIGKILL; those that are still found in a later pass do not heed it (yet). */
@@ -57,7 +59,10 @@ export async function killPass(attempts: readonly AttemptGroup[]): Promise<Found
     if (key !== undefined) note(key, pid)
   }
   const newest = newestPid()
-  const pids = readdirSync('/proc').map(Number)
+  const oldest = newestBefore(attempts)
+  const pids = readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => pid > oldest)
   for (const [i, pid] of pids.entries()) {
     lookAt(pid)
     if (i % PER_TURN === PER_TURN - 1) await nextTurn()
@@ -86,13 +91,20 @@ function chase(newest: number, lookAt: (pid: number) => void): void {
   throw new Error('Too many processes were started during the look to say what runs')
 }
 
-/** The ID that was given last: the last field of /proc/loadavg. */
-const newestPid = (): number => Number(readFileSync('/proc/loadavg', 'latin1').trim().split(' ').at(-1))
-
 /**
- * Whether an attempt is certainly over, without a search: its control group, which nothing leaves, is empty. False also where that cannot be seen just now (no
- * descriptor is left, say): then it is searched for.
+ * The processes of these attempts have higher IDs than this; 0 where that cannot be said. Reading what a process inherited takes a hundred times as long as listing it, so a
+ * short attempt must not pay for all that runs on the machine.
  */
+function newestBefore(attempts: readonly AttemptGroup[]): number {
+  const now = pidMoment()
+  const floors = attempts.map(({ since, group }) => {
+    if (now === undefined || since === undefined || group === undefined || group <= since.newest) return 0
+    return areIdsHigherSince(since, now) ? since.newest : 0
+  })
+  return Math.min(...floors)
+}
+
+/** Whether the control group of an attempt is empty. False also where that cannot be seen just now (no descriptor is left, say). */
 export function isEmptied({ cgroup, isContained }: AttemptGroup): boolean {
   if (cgroup === undefined || isContained !== true) return false
   try {

@@ -61,15 +61,35 @@ export function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean 
 }
 
 /** Processes vanish while they are looked at, and the environment of other users' processes is closed to us: both read as absent. */
-export function readProc(pid: number, file: string): string | undefined {
+export function readProc(...path: (number | string)[]): string | undefined {
   try {
-    return readFileSync(`/proc/${pid}/${file}`, 'latin1')
+    return readFileSync(`/proc/${path.join('/')}`, 'latin1')
   } catch (error) {
     const code = systemCode(error)
     if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return undefined
     throw error
   }
 }
+
+/** A moment, told by process IDs: the newest one, and how many processes there had been since the boot. */
+export type PidMoment = { newest: number; forks: number }
+
+/** Undefined where the system does not say. */
+export function pidMoment(): PidMoment | undefined {
+  const forks = Number(/^processes (\d+)$/m.exec(readProc('stat') ?? '')?.[1])
+  const newest = newestPid()
+  return forks > 0 && newest > 0 ? { newest, forks } : undefined
+}
+
+/** Whether every process that was started since then has a higher ID than the newest of then: false once IDs may have begun anew. */
+export function areIdsHigherSince(then: PidMoment, now: PidMoment): boolean {
+  const highest = Number(readProc('sys/kernel/pid_max'))
+  // Half of it: a fork that fails may take an ID without being counted.
+  return now.newest >= then.newest && now.forks - then.forks < highest / 2
+}
+
+/** The ID that was given last: the last field of /proc/loadavg. */
+export const newestPid = (): number => Number(readProc('loadavg')?.trim().split(' ').at(-1))
 
 /** Where a program would be started from; undefined when there is none. */
 export function findProgram(file: string, path: string, cwd: string): string | undefined {

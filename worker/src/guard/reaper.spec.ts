@@ -62,6 +62,16 @@ describe('reaper', () => {
     expect(isGone).toHaveBeenCalled()
   })
 
+  it('also looks for what may have left a control group that is empty', async () => {
+    const { alive, reaper } = setUp()
+    alive.set('a', 'sleep')
+    const ending = reaper.end({ ...attempt('a'), cgroup: '/no/such', isContained: true }, 1_000)
+    await vi.advanceTimersByTimeAsync(5)
+    alive.clear()
+    await vi.advanceTimersByTimeAsync(20)
+    expect(await ending).toMatchObject({ ended: 'sleep (4194305)', left: null })
+  })
+
   it('takes a look that fails for no proof that nothing runs', async () => {
     const { state, reaper } = setUp()
     state.error = new Error('EMFILE')

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { type AttemptGroup, describeProcesses, forget, type Found, isEmptied, killPass } from './kill-pass.js'
+import { type AttemptGroup, describeProcesses, forget, type Found, killPass } from './kill-pass.js'
 
 const FIRST_PAUSE_MS = 1
 const LONGEST_PAUSE_MS = 1_000
@@ -25,8 +25,8 @@ interface Entry {
 }
 
 /**
- * Ends all that is left of attempts, for as long as it takes: looks, kills, and looks again until a look finds nothing. Attempts that end at the same time share
- * their looks, for a look reads every process of the machine.
+ * Ends all that is left of attempts, for as long as it takes: looks, kills, and looks again until a look finds nothing. An empty control group is no reason not to look: a
+ * process that may write `cgroup.procs` can leave it. Attempts that end at the same time share their looks.
  */
 export class Reaper {
   private readonly entries = new Map<string, Entry>()
@@ -42,10 +42,6 @@ export class Reaper {
 
   /** Resolves when nothing of it runs any more, or after `boundMs` with what is left; then it goes on trying. */
   end(attempt: AttemptGroup, boundMs: number): Promise<Reaped> {
-    if (isEmptied(attempt)) {
-      forget(attempt)
-      return Promise.resolve({ ended: null, left: null, gone: Promise.resolve() })
-    }
     return new Promise((resolve) => {
       let setGone: () => void = () => undefined
       const gone = new Promise<void>((done) => (setGone = done))

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Assignment } from '@jobtrail/shared/protocol/worker'
-import { Cgroups } from '../guard/cgroups.js'
+import { Cgroups, ownCgroup } from '../guard/cgroups.js'
 import { GuardClient } from '../guard/guard-client.js'
 import type { AttemptGroup } from '../guard/kill-pass.js'
 import { MarkerReader } from '../guard/markers.js'
@@ -144,11 +144,12 @@ describe('shell', () => {
       ['in a session of its own', 'setsid sh -c "$STAY" &'],
       ['without its environment', 'env -i STAY="$STAY" PIDS="$PIDS" PATH="$PATH" setsid sh -c "$STAY" &'],
       ['whose parents are gone', '(setsid sh -c \'setsid sh -c "$STAY" & exit\' &) '],
+      ['in another control group', `sh -c 'echo $$ > "$OTHER/cgroup.procs"; exec setsid sh -c "$STAY"' 2> /dev/null &`],
       ['that ignores signals', 'setsid sh -c \'trap "" TERM HUP INT; sh -c "$STAY"\' &'],
     ])('leaves nothing running %s when it is killed', async (_what, leave) => {
       const pids = join(folder.path, `pids-${Math.random()}`)
       const STAY = 'exec > /dev/null 2>&1; echo $$ >> "$PIDS"; while :; do sleep 1; done'
-      const { execution } = script(`${leave}\n sleep 100`, { secrets: { STAY, PIDS: pids } }, contained)
+      const { execution } = script(`${leave}\n sleep 100`, { secrets: { STAY, PIDS: pids, OTHER: ownCgroup() ?? '' } }, contained)
       const left = () => (existsSync(pids) ? readFileSync(pids, 'utf8').split('\n').slice(0, -1).map(Number) : [])
       await until(() => left().length === 1)
       execution.kill('fenced')

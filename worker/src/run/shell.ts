@@ -9,7 +9,7 @@ import { addToCgroup, type Cgroups } from '../guard/cgroups.js'
 import type { GuardClient } from '../guard/guard-client.js'
 import { type AttemptGroup, forget, isEmptied, killKnown } from '../guard/kill-pass.js'
 import { markedCommand } from '../guard/markers.js'
-import { findProgram, signalGroup, statOf } from '../guard/processes.js'
+import { findProgram, pidMoment, signalGroup, statOf } from '../guard/processes.js'
 import type { Reaped, Reaper } from '../guard/reaper.js'
 import { AttemptFolder } from './attempt-folder.js'
 import type { JobUser } from './job-user.js'
@@ -95,6 +95,7 @@ class ShellExecution implements Execution {
     this.released = new Promise((resolve) => (this.setReleased = resolve))
     const opened: OutputPipe[] = []
     try {
+      this.group.since = pidMoment()
       this.group.cgroup = this.makeCgroup()
       options.guard.starting(this.group)
       for (const _side of ['stdout', 'stderr']) opened.push(pipes.open())
@@ -210,15 +211,15 @@ class ShellExecution implements Execution {
 
   /** Puts the process into its control group, before it may begin. */
   private contain(pid: number): AttemptGroup {
-    const { key, cgroup } = this.group
-    const known = { key, cgroup, group: pid, start: statOf(pid)?.start }
+    const { cgroup } = this.group
+    const known = { ...this.group, group: pid, start: statOf(pid)?.start }
     if (cgroup === undefined) return known
     try {
       addToCgroup(cgroup, pid)
       return { ...known, isContained: true }
     } catch (error) {
       // It has ended already, or the group is not ours to fill: the markers tell.
-      if (systemCode(error) !== 'ESRCH') this.options.log.warn({ err: error, attempt: key }, 'the process could not be put into its control group')
+      if (systemCode(error) !== 'ESRCH') this.options.log.warn({ err: error, attempt: known.key }, 'the process could not be put into its control group')
       return known
     }
   }
