@@ -24,12 +24,17 @@ const KEEP_FACTOR = 10
 const ABOUT_NOW_MS = 10_000
 const MOST_KEPT = 200
 
+type Asking = { key: string; user: string; gone: AbortController; overview: Promise<Overview> }
+
 /** How things stand in the namespaces that one may see. */
 @Injectable()
 export class OverviewService {
   /** Each count reads up to 100,000 runs: with few at a time, MongoDB has time for what runs. Those who ask for the same wait for the same one. */
   private readonly gate = new UserGate({ what: 'overviews', running: 2, runningPerUser: 1, waiting: 64, waitingPerUser: 16, waitMs: 25_000 })
+  /** Answers, and counts that have begun. */
   private readonly kept = new Map<string, { until: number; overview: Promise<Overview> }>()
+  /** Questions that wait for their turn, or are being answered: one of each user. */
+  private asking: Asking[] = []
 
   constructor(
     private readonly repository: OverviewRepository,
@@ -51,21 +56,60 @@ export class OverviewService {
   }
 
   private once(key: string, principal: Principal, count: () => Promise<Overview>): Promise<Overview> {
+    const known = this.known(key)
+    if (known !== undefined) return known
+    const user = principal.key
+    const own = this.asking.find((each) => each.key === key && each.user === user)
+    if (own !== undefined) return own.overview
+    const gone = new AbortController()
+    const overview = this.inTurn(key, user, count, gone.signal).finally(() => {
+      this.asking = this.asking.filter((each) => each !== asking)
+    })
+    const asking: Asking = { key, user, gone, overview }
+    this.asking.push(asking)
+    return overview
+  }
+
+  /** Counts when the user's turn comes, unless another user's came sooner. Only what has begun is shared: until then it waits behind its user's other questions. */
+  private async inTurn(key: string, user: string, count: () => Promise<Overview>, gone: AbortSignal): Promise<Overview> {
+    let leave: () => void
+    try {
+      leave = await this.gate.enter(user, gone)
+    } catch (error) {
+      const known = this.known(key)
+      if (known !== undefined) return known
+      throw error
+    }
+    const known = this.known(key)
+    if (known !== undefined) {
+      leave()
+      return known
+    }
     const nowMs = this.clock.now()
-    const found = this.kept.get(key)
-    if (found !== undefined && nowMs < found.until) return found.overview
     for (const [old, { until }] of this.kept) if (nowMs >= until || this.kept.size >= MOST_KEPT) this.kept.delete(old)
-    const counted = this.gate.run(principal.key, async () => {
-      const startedAt = this.clock.now()
+    const overview = this.timed(key, count).finally(leave)
+    this.kept.set(key, { until: Infinity, overview })
+    for (const each of this.asking) if (each.key === key) each.gone.abort()
+    return overview
+  }
+
+  private known(key: string): Promise<Overview> | undefined {
+    const found = this.kept.get(key)
+    return found !== undefined && this.clock.now() < found.until ? found.overview : undefined
+  }
+
+  private async timed(key: string, count: () => Promise<Overview>): Promise<Overview> {
+    const startedAt = this.clock.now()
+    try {
       const overview = await count()
       const endedAt = this.clock.now()
-      entry.until = endedAt + Math.max(KEEP_MS, KEEP_FACTOR * (endedAt - startedAt))
+      const entry = this.kept.get(key)
+      if (entry !== undefined) entry.until = endedAt + Math.max(KEEP_MS, KEEP_FACTOR * (endedAt - startedAt))
       return overview
-    })
-    const entry = { until: Infinity, overview: counted }
-    this.kept.set(key, entry)
-    counted.catch(() => this.kept.delete(key))
-    return counted
+    } catch (error) {
+      this.kept.delete(key)
+      throw error
+    }
   }
 
   private async count(namespaces: NamespaceFilter, span: Span): Promise<Overview> {
