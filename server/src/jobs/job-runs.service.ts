@@ -26,7 +26,7 @@ export class JobRunsService {
 
   /**
    * In the order of `runs`. `created` is false where the job has an instance with the idempotency key already: the answer names that one. Throws AppError CONFLICT when it
-   * was asked for with other params or another delay. `at`: path of a run in the request.
+   * was asked for with other params or another delay: then none is made, unless it was taken at that very moment; the error says so. `at`: path of a run in the request.
    */
   async run(
     principal: Principal,
@@ -52,14 +52,15 @@ export class JobRunsService {
     const [used] = runs.length > 1 ? await this.instances.usedByOthers(instances) : []
     if (used !== undefined) throw otherRequest(`${at(used[0])}idempotencyKey`, used[1])
     const results = await this.instances.createMany(instances)
-    const changed = results.findIndex(({ isOther }) => isOther === true)
-    if (changed >= 0) throw otherRequest(`${at(changed)}idempotencyKey`, results[changed]?.instanceId)
     const created = results.filter((result) => result.created)
     const [first] = created
     if (first !== undefined) {
       const details = { instances: created.length, firstInstanceId: first.instanceId }
       await this.audit.record({ principal, action: 'job.run', namespace: job.namespace, target: { kind: 'job', id: job._id, name: job.name }, details })
     }
+    // Another request took the key after we had looked: the other runs of the list are made by now.
+    const changed = results.findIndex(({ isOther }) => isOther === true)
+    if (changed >= 0) throw otherRequest(`${at(changed)}idempotencyKey`, results[changed]?.instanceId, created.length)
     return results
   }
 }
@@ -80,8 +81,9 @@ function refuseKeysUsedTwice(instances: readonly NewInstance[], at: (index: numb
   }
 }
 
-function otherRequest(path: string, instanceId?: string): AppError {
+function otherRequest(path: string, instanceId?: string, made = 0): AppError {
   const where = instanceId === undefined ? 'in this request' : `for run ${instanceId}`
   const message = `was used ${where}, with other params or another delay; give another request another key`
-  return new AppError('CONFLICT', `${path}: ${message}`, { fields: [{ path, message }] })
+  const rest = made === 0 ? '' : `. ${made} other runs of this list were made: asked for again with their keys, they are not made twice`
+  return new AppError('CONFLICT', `${path}: ${message}${rest}`, { fields: [{ path, message }] })
 }
