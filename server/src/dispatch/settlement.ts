@@ -78,7 +78,7 @@ export class Settlement {
   }
 
   /** The same for one that is held since a moment ago: whoever gave a permit back meanwhile may have looked for held ones too early. */
-  async useFreePermits({ jobId, maxConcurrent }: Pick<InstanceDocument, 'jobId' | 'maxConcurrent'>, which?: { route: { $ne: string } }): Promise<void> {
+  async useFreePermits({ jobId, maxConcurrent }: Pick<InstanceDocument, 'jobId' | 'maxConcurrent'>, which?: { route: string }): Promise<void> {
     const free = maxConcurrent - (await this.permits.countTaken(jobId))
     const held = free > 0 ? await this.repository.findHeld(jobId, free, which) : []
     if (held.length > 0) await this.instances.enqueue(held)

@@ -32,6 +32,8 @@ const SETTLE_GRACE_MS = 10_000
 /** Acquiring a permit and making the attempt take far less, also while MongoDB is slow. */
 const PERMIT_GRACE_MS = 60_000
 const JOBS_LOOKED_AT = 200
+/** Of a job with held instances: each revision may have a route of its own. */
+const ROUTES_LOOKED_AT = 50
 /** How long a round looks for what is RUNNING and has ended. */
 const STUCK_MS = 500
 /** Sorts before every permit. */
@@ -267,12 +269,18 @@ export class Sweeper implements OnApplicationBootstrap {
       const jobId = await this.repository.nextJobWithHeld(this.heldAfter)
       this.heldAfter = jobId ?? ''
       if (jobId === undefined) return
-      const [first] = await this.repository.findHeld(jobId, 1)
-      if (first === undefined) continue
-      await this.settlement.useFreePermits(first)
-      // No worker may serve the route of the first one: a revision with another route must not wait for it.
-      const [other] = await this.repository.findHeld(jobId, 1, { route: { $ne: first.route } })
-      if (other !== undefined) await this.settlement.useFreePermits(other, { route: { $ne: first.route } })
+      await this.useFreePermitsOf(jobId)
+    }
+  }
+
+  /** No worker may serve the route of the first ones: those of a revision with another route must not wait for it. */
+  private async useFreePermitsOf(jobId: string): Promise<void> {
+    const routes: string[] = []
+    while (routes.length < ROUTES_LOOKED_AT) {
+      const [first] = await this.repository.findHeld(jobId, 1, { route: { $nin: routes } })
+      if (first === undefined) return
+      await this.settlement.useFreePermits(first, { route: first.route })
+      routes.push(first.route)
     }
   }
 

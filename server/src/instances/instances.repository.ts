@@ -186,7 +186,7 @@ export class InstancesRepository implements OnModuleInit {
   }
 
   /** Those of a job that are held, in the order in which they go on. */
-  findHeld(jobId: string, limit: number, more: { route?: string | { $ne: string } } = {}): Promise<InstanceDocument[]> {
+  findHeld(jobId: string, limit: number, more: { route?: string | { $nin: string[] } } = {}): Promise<InstanceDocument[]> {
     return this.collection
       .find({ jobId, status: 'WAITING', heldAt: { $type: 'date' }, ...more })
       .sort({ priority: -1, _id: 1 })
