@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common'
-import { v7 as uuidv7 } from 'uuid'
 import { STRIP_LENGTH, type InstanceDetail, type RunStripQuery, type RunStrips } from '@jobtrail/shared/api/instances'
 import type { Role } from '@jobtrail/shared/api/auth'
 import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
@@ -20,6 +19,7 @@ import { SignalBus } from '../platform/signals.js'
 import { paramsOf, storedParams } from '../platform/stored-json.js'
 import { WorkerDirectory } from '../workers/worker-directory.js'
 import { attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
+import { InstanceIds } from './domain/instance-id.js'
 import { isMissed } from './domain/missed.js'
 import type { NewInstance } from './domain/new-instance.js'
 import { waitingReason } from './domain/waiting-reason.js'
@@ -39,6 +39,7 @@ const EMPTY_LOG = { state: 'open' as const, lines: 0, bytes: 0 }
 /** Makes, shows, cancels and retries instances. */
 @Injectable()
 export class InstancesService {
+  private readonly ids = new InstanceIds()
   private readonly inserts = new Batcher<InstanceDocument[], Created[]>({
     write: (lists) => this.insertLists(lists),
     maxItems: 500,
@@ -68,7 +69,7 @@ export class InstancesService {
     if (items.length === 0) return Promise.resolve([])
     const now = this.clock.now()
     // With their IDs from here on, so that writing them again makes none twice.
-    return this.inserts.add(items.map((item) => newDocument(item, now)))
+    return this.inserts.add(items.map((item) => newDocument(item, this.ids.next(now), now)))
   }
 
   /** Indexes of those whose idempotency key another request has used, with the instance that has it: looked up before any of a list is made. */
@@ -300,10 +301,10 @@ function shareJobs(documents: InstanceDocument[]): InstanceDocument[] {
   return documents
 }
 
-function newDocument(item: NewInstance, now: number): InstanceDocument {
+function newDocument(item: NewInstance, id: string, now: number): InstanceDocument {
   const { job } = item
   return {
-    _id: uuidv7(),
+    _id: id,
     namespace: job.namespace,
     jobId: job.id,
     jobName: job.name,

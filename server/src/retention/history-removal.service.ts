@@ -18,7 +18,7 @@ import { RetentionProgressRepository } from './retention-progress.repository.js'
 const PAGE = 100
 /** The walk over all revisions begins again after so many sweeps: each hour, unless another time is set. */
 const WALK_EVERY_SWEEPS = 6
-/** Clocks of servers differ, and a server may be slow: a run of a revision was made from so long before that to so long after its end. */
+/** What servers know of the cluster's time differs a little, and a server may be slow: a run of a revision was made from so long before that to so long after its end. */
 const EARLY_MS = 60_000
 const LATE_MS = 3_600_000
 
