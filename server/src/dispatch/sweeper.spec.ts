@@ -38,9 +38,20 @@ test('a held run of any route of its job is queued when a permit is free, also b
   const clock = { now: () => 0 } as Clock
   const settlement = new Settlement(repository, instances, {} as never, permits, {} as never, clock, quiet)
   const sweeper = new Sweeper(
-    parseConfig({}), repository, instances, { leasedAmong: async () => new Set() } as unknown as AttemptsRepository, {} as Leases, permits, settlement,
-    { isReady: true, commands: { set: async () => 'OK', get: async () => '', info: async () => '' } } as unknown as RedisConnections, clock, new Metrics(),
-    {} as AttemptQueue, { isElected: async () => true } as unknown as SweepLock, new Shutdown(quiet), quiet,
+    parseConfig({}),
+    repository,
+    instances,
+    { leasedAmong: async () => new Set() } as unknown as AttemptsRepository,
+    {} as Leases,
+    permits,
+    settlement,
+    { isReady: true, commands: { set: async () => 'OK', get: async () => '', info: async () => '' } } as unknown as RedisConnections,
+    clock,
+    new Metrics(),
+    {} as AttemptQueue,
+    { isElected: async () => true } as unknown as SweepLock,
+    new Shutdown(quiet),
+    quiet,
   )
   await sweeper.sweep()
   expect(queued).toEqual(['unserved', 'unserved too', 'served'])

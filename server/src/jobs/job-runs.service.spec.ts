@@ -27,6 +27,9 @@ test('runs that were made beside a key that another request took just then are r
   )
   const runs = ['a', 'b', 'c'].map((idempotencyKey) => ({ delayMs: 0, idempotencyKey }))
   const refusal = service.run(new Principal('user', 'u', 'u', { '*': 'operator' }, null, null), 'job', runs, (index) => `runs[${index}].`)
-  await expect(refusal).rejects.toMatchObject({ code: 'CONFLICT', message: expect.stringMatching(/^runs\[1\]\.idempotencyKey: .* theirs,.* 2 other runs of this list were made/) })
+  await expect(refusal).rejects.toMatchObject({
+    code: 'CONFLICT',
+    message: expect.stringMatching(/^runs\[1\]\.idempotencyKey: .* theirs,.* 2 other runs of this list were made/),
+  })
   expect(recorded).toMatchObject([{ action: 'job.run', details: { instances: 2, firstInstanceId: 'a' } }])
 })
