@@ -1,8 +1,9 @@
-import { BadRequestException, HttpException, NotFoundException } from '@nestjs/common'
+import { type ArgumentsHost, BadRequestException, HttpException, NotFoundException } from '@nestjs/common'
 import { MongoNetworkError, MongoServerError } from 'mongodb'
 import { describe, expect, it } from 'vitest'
 import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
-import { answerTo } from './problem.filter.js'
+import type { Logger } from '../logging.js'
+import { answerTo, ProblemFilter } from './problem.filter.js'
 
 const request = { method: 'GET', path: '/api/jobs' }
 const outcome = (thrown: unknown): { status: number; code: string; detail: string } => {
@@ -59,5 +60,29 @@ describe('errors on the API', () => {
       expect(found).toMatchObject({ status: 500, code: 'INTERNAL' })
       expect(found.detail).not.toContain('hunter2')
     }
+  })
+})
+
+describe('the log', () => {
+  /** What is logged when these are thrown, one request each. */
+  const linesOf = (...thrown: unknown[]): unknown[] => {
+    const lines: unknown[] = []
+    const log = (level: string) => (_message: string, fields: object) => void lines.push({ level, ...fields })
+    const filter = new ProblemFilter({ warn: log('warn'), error: log('error') } as unknown as Logger)
+    const response: object = new Proxy({ headersSent: false }, { get: (target, member) => (member === 'headersSent' ? target.headersSent : () => response) })
+    const http = { getRequest: () => ({ ...request, originalUrl: request.path }), getResponse: () => response }
+    const host = { getType: () => 'http', switchToHttp: () => http } as unknown as ArgumentsHost
+    for (const each of thrown) filter.catch(each, host)
+    return lines
+  }
+
+  it('has one line, without a stack, for many requests that a busy server turned away', () => {
+    const busy = Array.from({ length: 50 }, () => new AppError('UNAVAILABLE', 'This server has too many searches under way: try again'))
+    expect(linesOf(...busy)).toEqual([{ level: 'warn', requests: 1, method: 'GET', path: '/api/jobs', reason: expect.stringContaining('too many searches') }])
+  })
+
+  it('has each failure whole, and nothing of what the caller did wrong', () => {
+    const broken = new Error('broken')
+    expect(linesOf(broken, broken, new NotFoundError('job', '1'))).toMatchObject([{ level: 'error', err: broken }, { level: 'error', err: broken }])
   })
 })

@@ -9,6 +9,7 @@ import { requestIdOf } from './request-context.js'
 import { isTooSlow, isUnavailable } from './unavailable.js'
 
 const UNAVAILABLE_RETRY_MS = 1_000
+const SHED_LOG_EVERY_MS = 5_000
 
 /** What an error becomes on the API: its status may be one that has no code of its own (415, say). */
 type Answer = { status: number; error: AppError }
@@ -16,6 +17,9 @@ type Answer = { status: number; error: AppError }
 /** Turns every error into problem details (RFC 9457). What is not ours to tell stays in the log, under the same request ID. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
+  private shed = 0
+  private shedLoggedAt = -Infinity
+
   constructor(private readonly logger: Logger) {}
 
   catch(thrown: unknown, host: ArgumentsHost): void {
@@ -25,7 +29,8 @@ export class ProblemFilter implements ExceptionFilter {
     const response = http.getResponse<Response>()
     const { status, error } = answerTo(thrown, request)
     const requestId = requestIdOf(request)
-    if (status >= 500) this.logger.error('Request failed', { requestId, method: request.method, path: request.path, code: error.code, err: thrown })
+    if (thrown instanceof AppError && thrown.code === 'UNAVAILABLE') this.noteShed(thrown, request)
+    else if (status >= 500) this.logger.error('Request failed', { requestId, method: request.method, path: request.path, code: error.code, err: thrown })
     if (response.headersSent) {
       // Half an answer is out: ending it would make it look whole.
       response.destroy()
@@ -49,6 +54,16 @@ export class ProblemFilter implements ExceptionFilter {
     if (status !== 416) response.removeHeader('Content-Range')
     response.setHeader('Cache-Control', 'no-store')
     response.status(status).type('application/problem+json').send(stringifyExact(problem))
+  }
+
+  /** Turning requests away is what a busy server is meant to do: one line for many, else the log would add to the load. */
+  private noteShed({ message }: AppError, { method, path }: Request): void {
+    this.shed++
+    const now = performance.now()
+    if (now - this.shedLoggedAt < SHED_LOG_EVERY_MS) return
+    this.logger.warn('Turned requests away for now', { requests: this.shed, method, path, reason: message })
+    this.shed = 0
+    this.shedLoggedAt = now
   }
 }
 
