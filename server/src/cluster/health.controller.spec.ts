@@ -1,5 +1,7 @@
+import type { Response } from 'express'
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '../config/config.js'
+import type { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import type { Mongo } from '../platform/mongo.js'
 import type { RedisConnections } from '../platform/redis.js'
@@ -10,7 +12,7 @@ const TOKEN = 'a-token-of-prometheus'
 
 function setUp(environment: Record<string, string>): (authorization?: string) => Promise<string> {
   const metrics = new Metrics()
-  const controller = new HealthController({} as Mongo, {} as RedisConnections, metrics, {} as Shutdown, parseConfig(environment))
+  const controller = new HealthController({} as Mongo, {} as RedisConnections, metrics, {} as Shutdown, parseConfig(environment), {} as Logger)
   metrics.setQueueDepths([
     { route: 'team/group//handler', depth: 2 },
     { route: 'other/group//', depth: 3 },
@@ -31,4 +33,26 @@ describe('/metrics', () => {
     for (const wrong of [undefined, 'Bearer another-token-of-it', `Basic ${TOKEN}`])
       await expect(print(wrong)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })
   })
+})
+
+it('/health/ready says which database is away to anybody, and why to the log only, once', async () => {
+  const failure = new Error('connect ECONNREFUSED mongo-1.internal:27017')
+  const isAway = { mongodb: true }
+  const logged: unknown[] = []
+  const controller = new HealthController(
+    { ping: () => (isAway.mongodb ? Promise.reject(failure) : Promise.resolve()) } as unknown as Mongo,
+    { ping: () => Promise.resolve() } as unknown as RedisConnections,
+    new Metrics(),
+    { isDraining: false } as Shutdown,
+    parseConfig({}),
+    { warn: (_message: string, fields: unknown) => logged.push(fields) } as unknown as Logger,
+  )
+  const ready = (): Promise<unknown> => controller.ready({ status: () => undefined } as unknown as Response)
+  for (let i = 0; i < 3; i++) expect(await ready()).toEqual({ status: 'unavailable', mongodb: 'away', redis: 'ok' })
+  expect(logged).toEqual([{ dependency: 'mongodb', err: failure }])
+  isAway.mongodb = false
+  expect(await ready()).toEqual({ status: 'ready', mongodb: 'ok', redis: 'ok' })
+  isAway.mongodb = true
+  await ready()
+  expect(logged).toHaveLength(2)
 })

@@ -7,6 +7,7 @@ import { bearerOf } from '../auth/bearer.js'
 import { Public } from '../auth/public.js'
 import { CONFIG, type Config } from '../config/config.js'
 import { Answers, AnswersText } from '../platform/http/openapi.js'
+import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { Mongo } from '../platform/mongo.js'
 import { RedisConnections } from '../platform/redis.js'
@@ -15,16 +16,21 @@ import { withTimeout } from '../platform/timeout.js'
 
 const CHECK_TIMEOUT_MS = 2_500
 
+type Dependency = 'mongodb' | 'redis'
+
 /** Probes and metrics; open to everybody who reaches the port, since they tell no user's data. With JOBTRAIL_METRICS_TOKEN metrics name routes, and need it. */
 @Controller()
 @Public()
 export class HealthController {
+  private readonly away = new Set<Dependency>()
+
   constructor(
     private readonly mongo: Mongo,
     private readonly redis: RedisConnections,
     private readonly metrics: Metrics,
     private readonly shutdown: Shutdown,
     @Inject(CONFIG) private readonly config: Config,
+    private readonly logger: Logger,
   ) {
     metrics.namesRoutes = config.metricsToken !== undefined
   }
@@ -40,10 +46,24 @@ export class HealthController {
   @Answers(Readiness)
   @Answers(Readiness, { status: 503 })
   async ready(@Res({ passthrough: true }) response: Response): Promise<Readiness> {
-    const [mongodb, redis] = await Promise.all([check(() => this.mongo.ping()), check(() => this.redis.ping())])
+    const [mongodb, redis] = await Promise.all([this.check('mongodb', () => this.mongo.ping()), this.check('redis', () => this.redis.ping())])
     const status = this.shutdown.isDraining ? 'draining' : mongodb === 'ok' ? 'ready' : 'unavailable'
     response.status(status === 'ready' ? 200 : 503)
     return { status, mongodb, redis }
+  }
+
+  /** Why it is away names hosts and ports: that is for the log. */
+  private async check(dependency: Dependency, probe: () => Promise<void>): Promise<'ok' | 'away'> {
+    try {
+      await withTimeout(probe(), CHECK_TIMEOUT_MS, 'no answer')
+      this.away.delete(dependency)
+      return 'ok'
+    } catch (err) {
+      // Once for each time that it goes: probes come often, and from anybody.
+      if (!this.away.has(dependency)) this.logger.warn('A probe of this server finds a database away', { dependency, err })
+      this.away.add(dependency)
+      return 'away'
+    }
   }
 
   @Get('metrics')
@@ -60,12 +80,3 @@ export class HealthController {
 /** Takes the same time whichever character differs. */
 const isSame = (given: string, expected: string): boolean => timingSafeEqual(hashOf(given), hashOf(expected))
 const hashOf = (text: string): Buffer => createHash('sha256').update(text).digest()
-
-async function check(probe: () => Promise<void>): Promise<string> {
-  try {
-    await withTimeout(probe(), CHECK_TIMEOUT_MS, 'no answer')
-    return 'ok'
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error)
-  }
-}
