@@ -83,6 +83,9 @@ describe('the log', () => {
 
   it('has each failure whole, and nothing of what the caller did wrong', () => {
     const broken = new Error('broken')
-    expect(linesOf(broken, broken, new NotFoundError('job', '1'))).toMatchObject([{ level: 'error', err: broken }, { level: 'error', err: broken }])
+    expect(linesOf(broken, broken, new NotFoundError('job', '1'))).toMatchObject([
+      { level: 'error', err: broken },
+      { level: 'error', err: broken },
+    ])
   })
 })
