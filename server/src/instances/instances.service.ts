@@ -93,9 +93,9 @@ export class InstancesService {
     return { id: _id, namespace, status, attempt }
   }
 
-  /** Its present state; undefined when it does not exist. For those who have checked rights before. */
+  /** For people: its present state; undefined when it does not exist. For those who have checked rights before. */
   async current(id: string): Promise<InstanceRef | undefined> {
-    const document = await this.repository.findById(id)
+    const document = await this.repository.look(id)
     return document === null ? undefined : { id, namespace: document.namespace, status: document.status, attempt: document.attempt }
   }
 

@@ -37,7 +37,7 @@ export class LogExpiry {
     const records = await this.repository.findMany(keys)
     const at = this.clock.date()
     const unsealed = keys.filter((_, i) => !isClosed(records[i]))
-    const stored = await mapBounded(unsealed, STREAMS_AT_A_TIME, async (key) => ({ key, totals: (await this.streams.view(key)).prefix }))
+    const stored = await mapBounded(unsealed, STREAMS_AT_A_TIME, async (key) => ({ key, totals: await this.streams.stored(key) }))
     if (stored.length > 0) await this.repository.expireUnsealed(stored, at)
     // All of them: one of the others may have been sealed meanwhile.
     await this.repository.expireSealed(keys, at)

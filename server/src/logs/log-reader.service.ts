@@ -124,7 +124,7 @@ export class LogReader {
 
   /** Is there a chunk at line `lines` or after it? Of a sealed stream there should not be. */
   async hasBeyond(key: AttemptKey, lines: number): Promise<boolean> {
-    return (await this.store.positions(key, lines, 1)).length > 0
+    return (await this.store.positions(key, lines, 1, true)).length > 0
   }
 
   /** Lines that were there a moment ago: the log has expired meanwhile, or it has a hole. */

@@ -28,9 +28,9 @@ export abstract class LogStore {
   /** Compares with what is stored and stores nothing: `dup`, `conflict`, or `refused` where nothing is. */
   abstract compare(chunks: readonly Chunk[]): Promise<PutResult[]>
   abstract read(key: AttemptKey, range: ChunkRead): Promise<StoredChunk[]>
-  /** Positions of chunks that begin at line `from` or later, by `n`. */
-  abstract positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]>
-  /** The chunk with the greatest `n` up to `line`: the one that holds it, where there is no gap. `isForPeople`: over the connections that what people read has. */
+  /** Positions of chunks that begin at line `from` or later, by `n`. `isForPeople`: over the connections that what people read has. */
+  abstract positions(key: AttemptKey, from: number, limit: number, isForPeople?: boolean): Promise<ChunkPosition[]>
+  /** The chunk with the greatest `n` up to `line`: the one that holds it, where there is no gap. */
   abstract positionAt(key: AttemptKey, line: number, isForPeople?: boolean): Promise<ChunkPosition | undefined>
   /** Of each stream its only chunk, if it has exactly one; answers in the order given. */
   abstract onlyPositions(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]>

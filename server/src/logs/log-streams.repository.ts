@@ -6,6 +6,7 @@ import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { LogLoss } from '@jobtrail/shared/log/losses'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
+import type { Reads } from '../platform/reads.js'
 import type { Prefix } from './domain/stream-totals.js'
 import { keyOf, type StreamId, streamId } from './log-key.js'
 
@@ -56,9 +57,11 @@ const CHECKED = LOG_STATES.filter(isCheckedLog)
 @Injectable()
 export class LogStreamsRepository implements OnModuleInit {
   private readonly collection: Collection<StreamDocument>
+  private readonly reads: Reads<StreamDocument>
 
   constructor(private readonly mongo: Mongo) {
     this.collection = mongo.collection<StreamDocument>('log_streams')
+    this.reads = mongo.reads<StreamDocument>('log_streams')
   }
 
   async onModuleInit(): Promise<void> {
@@ -78,9 +81,13 @@ export class LogStreamsRepository implements OnModuleInit {
   /** Answers in the order given. */
   async findMany(keys: readonly AttemptKey[]): Promise<(StreamRecord | undefined)[]> {
     if (keys.length === 0) return []
-    const documents = await this.collection.find({ _id: { $in: keys.map(streamId) } }).toArray()
-    const byKey = new Map(documents.map((document) => [attemptKeyString(keyOf(document._id)), toRecord(document)]))
-    return keys.map((key) => byKey.get(attemptKeyString(key)))
+    return inOrderOf(keys, await this.collection.find({ _id: { $in: keys.map(streamId) } }).toArray())
+  }
+
+  /** As {@link findMany}, for somebody who looks at them. */
+  async look(keys: readonly AttemptKey[]): Promise<(StreamRecord | undefined)[]> {
+    if (keys.length === 0) return []
+    return inOrderOf(keys, await this.reads.find({ _id: { $in: keys.map(streamId) } }).toArray())
   }
 
   /** Those of the streams that take nothing more, by {@link attemptKeyString}. */
@@ -236,6 +243,11 @@ function toStored({ chunks, lines, bytes, digest, losses = [], marker }: StreamT
 }
 
 const fromStored = ({ digest, ...sums }: StoredTotals): StreamTotals & Prefix => ({ ...sums, digest: digest.toString('hex') })
+
+function inOrderOf(keys: readonly AttemptKey[], documents: readonly StreamDocument[]): (StreamRecord | undefined)[] {
+  const byKey = new Map(documents.map((document) => [attemptKeyString(keyOf(document._id)), toRecord(document)]))
+  return keys.map((key) => byKey.get(attemptKeyString(key)))
+}
 
 function toRecord({ _id, state, totals, prefix, expected, gaps, reason, expiredAt }: StreamDocument): StreamRecord {
   return {

@@ -37,6 +37,8 @@ const STREAMS_AT_A_TIME = 8
 /** The watermark is written when a reader went this many chunks beyond it. */
 const WATERMARK_STEP = 32
 const WATERMARK_OF_SEAL = 20_000
+/** Over the connections that what people read has: those of leases and of logs that arrive are not to wait for them. */
+const FOR_PEOPLE = { isForPeople: true }
 
 /** The life of log streams: what is stored of them, sealing, interruption. */
 @Injectable()
@@ -125,23 +127,29 @@ export class LogStreamsService {
     return (await this.store.positions(key, 0, 1)).length > 0
   }
 
-  /** For lists of attempts; answers in the order given. */
+  /** For people, of lists of attempts; answers in the order given. */
   async summaries(keys: readonly AttemptKey[]): Promise<LogSummary[]> {
-    const records = await this.repository.findMany(keys)
+    const records = await this.repository.look(keys)
     return mapBounded(keys, STREAMS_AT_A_TIME, async (key, i) => {
-      const { prefix, had = prefix, ...rest } = await this.viewOf(key, records[i])
+      const { prefix, had = prefix, ...rest } = await this.viewOf(key, records[i], FOR_PEOPLE)
       return { ...rest, lines: had.lines, bytes: had.bytes }
     })
   }
 
-  /** The state is read before the chunks: a stream seen as sealed is read whole, one seen as open is read up to what was stored by then, or later. */
+  /** For people. The state is read before the chunks: a stream seen as sealed is read whole, one seen as open is read up to what was stored by then, or later. */
   async view(key: AttemptKey): Promise<StreamView> {
-    return this.viewOf(key, await this.repository.find(key))
+    return this.viewOf(key, await this.record(key), FOR_PEOPLE)
   }
 
-  /** What is said of the stream, without a look at its chunks. */
-  record(key: AttemptKey): Promise<StreamRecord | undefined> {
-    return this.repository.find(key)
+  /** For people: what is said of the stream, without a look at its chunks. */
+  async record(key: AttemptKey): Promise<StreamRecord | undefined> {
+    const [record] = await this.repository.look([key])
+    return record
+  }
+
+  /** What can be read of it. */
+  async stored(key: AttemptKey): Promise<StreamTotals> {
+    return (await this.viewOf(key, await this.repository.find(key))).prefix
   }
 
   /** Remembers that a stream is stored without a gap so far, so that the next reader need not look through it. A failure costs only time. */
@@ -184,7 +192,7 @@ export class LogStreamsService {
     return { ...check.decide(), storedLines: check.storedLines }
   }
 
-  private async viewOf(key: AttemptKey, record: StreamRecord | undefined): Promise<StreamView> {
+  private async viewOf(key: AttemptKey, record: StreamRecord | undefined, { isForPeople } = { isForPeople: false }): Promise<StreamView> {
     if (record?.state === 'expired')
       return {
         state: 'expired',
@@ -194,18 +202,22 @@ export class LogStreamsService {
         ...(record.expiredAt === undefined ? {} : { expiredAt: record.expiredAt.toISOString() }),
       }
     if (record?.totals !== undefined) return { state: record.state, prefix: record.totals, ...knownLosses(record) }
-    const { prefix, ranges } = await this.scan(key, record, record?.state === 'interrupted')
+    const { prefix, ranges } = await this.scan(key, record, { beyondGap: record?.state === 'interrupted', isForPeople })
     if (record?.state !== 'interrupted') return { state: 'open', prefix }
     const gaps = gapsOf(prefix.lines, ranges, record.expected?.lines)
     return { state: 'interrupted', prefix, ...(record.reason === undefined ? {} : { reason: record.reason }), ...(gaps.length === 0 ? {} : { gaps }) }
   }
 
   /** Looks through what is stored beyond the watermark: how far it goes without a gap and, unless `beyondGap` is false, the ranges after the first gap. */
-  private async scan(key: AttemptKey, record: StreamRecord | undefined, beyondGap = true): Promise<{ prefix: Prefix; ranges: LineRange[] }> {
+  private async scan(
+    key: AttemptKey,
+    record: StreamRecord | undefined,
+    { beyondGap, isForPeople } = { beyondGap: true, isForPeople: false },
+  ): Promise<{ prefix: Prefix; ranges: LineRange[] }> {
     const start = record?.prefix ?? emptyTotals(key)
     let prefix = start
     const ranges: LineRange[] = []
-    for await (const position of this.positions(key, start.lines)) {
+    for await (const position of this.positions(key, start.lines, isForPeople)) {
       const extended = ranges.length > 0 ? { prefix, hasGap: true } : extendPrefix(prefix, [position])
       prefix = extended.prefix
       if (extended.hasGap && (!beyondGap || !appendRange(ranges, position))) break
@@ -214,9 +226,9 @@ export class LogStreamsService {
     return { prefix, ranges }
   }
 
-  private async *positions(key: AttemptKey, from: number): AsyncGenerator<ChunkPosition> {
+  private async *positions(key: AttemptKey, from: number, isForPeople = false): AsyncGenerator<ChunkPosition> {
     for (let at = from; ;) {
-      const page = await this.store.positions(key, at, SCAN_PAGE)
+      const page = await this.store.positions(key, at, SCAN_PAGE, isForPeople)
       yield* page
       const last = page.at(-1)
       if (last === undefined || page.length < SCAN_PAGE) return

@@ -67,7 +67,7 @@ export class LogStreamsSweeper implements OnApplicationBootstrap, OnApplicationS
 
   private async check({ key, expected, progress }: ExpectedStream): Promise<void> {
     const now = this.clock.now()
-    const decision = await this.streams.decide(key, expected, await this.streams.record(key))
+    const decision = await this.streams.decide(key, expected, await this.repository.find(key))
     const { storedLines } = decision
     if (decision.state === 'sealed') {
       await this.streams.seal([{ ...key, totals: expected }])

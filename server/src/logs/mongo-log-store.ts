@@ -130,14 +130,10 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     return found
   }
 
-  async positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]> {
-    const cursor = this.chunks.find<PositionDocument>(inStream(key, from), {
-      sort: { _id: 1 },
-      limit,
-      batchSize: limit,
-      projection: POSITION,
-      maxTimeMS: OPERATION_MS,
-    })
+  async positions(key: AttemptKey, from: number, limit: number, isForPeople = false): Promise<ChunkPosition[]> {
+    const filter = inStream(key, from)
+    const options = { sort: { _id: 1 }, limit, batchSize: limit, projection: POSITION, maxTimeMS: OPERATION_MS } as const
+    const cursor = isForPeople ? this.reads.find<PositionDocument>(filter, options) : this.chunks.find<PositionDocument>(filter, options)
     return (await cursor.toArray()).map(toPosition)
   }
 
