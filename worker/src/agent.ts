@@ -95,6 +95,7 @@ export class Agent {
   private readonly incarnation = randomUUID()
   private readonly onFailure: (failure: WorkerFailure) => void
   private hasFailed = false
+  private isSpoolLost = false
 
   /** Takes the spool folder, clears what a killed predecessor left, and makes ready. Throws ConfigError when the folder cannot be had. */
   static async open(
@@ -104,11 +105,12 @@ export class Agent {
     onFailure: (failure: WorkerFailure) => void,
   ): Promise<Agent> {
     const user = config.runAsUser === undefined ? undefined : findJobUser(config.runAsUser)
-    const opened: { agent?: Agent } = {}
+    const opened: { agent?: Agent; failure?: WorkerFailure } = {}
     const hold = await holdOnFullDisk(config.spoolDir, () => {
       const failure = new WorkerFailure(`another worker took over ${config.spoolDir} while this one was frozen`, SPOOL_LOST_STATUS)
+      opened.failure = failure
       if (opened.agent === undefined) onFailure(failure)
-      else opened.agent.fail(failure)
+      else opened.agent.loseSpool(failure)
     })
     try {
       if (user !== undefined) openTheWay(user, config.spoolDir, join(config.spoolDir, 'runs'))
@@ -133,6 +135,7 @@ export class Agent {
           link.disk?.noteFault(error)
         },
       })
+      if (opened.failure !== undefined) throw opened.failure
       const agent = new Agent(config, handlers, log, hold, pipeline, { reaper, user, onFailure }, outbox)
       opened.agent = agent
       link.sender = agent.connection
@@ -187,7 +190,7 @@ export class Agent {
       onDiskFault: (error) => this.disk.noteFault(error),
       onFenced: (key) => this.fence([key], 'its start was refused'),
     })
-    const shell = new ShellRunner({ runsDir: join(config.spoolDir, 'runs'), guard: this.guard, reaper, cgroups: this.cgroups, log, env: process.env, user })
+    const shell = new ShellRunner({ runsDir: join(config.spoolDir, 'runs'), guard: this.guard, reaper, cgroups: this.cgroups, log, env: process.env, user, isSpoolLost: () => this.isSpoolLost })
     this.undoCapture = handlers.size > 0 ? installOutputCapture() : () => undefined
     this.deps = {
       pipeline,
@@ -225,6 +228,18 @@ export class Agent {
     this.onFailure(failure)
   }
 
+  /** Nothing in the folder is touched any more: a program that goes on would else write between the lines of the new owner, or remove them. */
+  private loseSpool(failure: WorkerFailure): void {
+    this.isSpoolLost = true
+    this.pipeline.abandon()
+    this.reports.abandon()
+    this.disk.close()
+    this.health.abandon()
+    this.fail(failure)
+    // The new owner speaks for this worker.
+    void this.connection.close()
+  }
+
   /** No new work from now on; what runs goes on. */
   drain(): void {
     if (this.state !== 'RUNNING') return
@@ -255,6 +270,7 @@ export class Agent {
    * step is bounded; what could not be delivered stays in the spool.
    */
   async stop(): Promise<void> {
+    if (this.isSpoolLost) return this.close()
     this.drain()
     if (!(await this.idle(this.config.drainTimeoutMs))) {
       this.log.warn({ running: this.attempts.size }, 'the drain time is over; stopping what still runs')
@@ -275,11 +291,13 @@ export class Agent {
     await this.connection.close()
     this.lease.close()
     this.disk.close()
-    this.reports.close()
+    if (this.isSpoolLost) this.reports.abandon()
+    else this.reports.close()
     await this.pipeline.close()
     this.guard.close()
     this.cgroups?.close()
-    this.health.close()
+    if (this.isSpoolLost) this.health.abandon()
+    else this.health.close()
     this.undoCapture()
     this.hold.release()
     this.log.info('worker stopped')

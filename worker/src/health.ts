@@ -30,6 +30,11 @@ export class HealthBeat {
     this.make()
   }
 
+  /** The file stays: it may be another's. */
+  abandon(): void {
+    clearInterval(this.timer)
+  }
+
   close(): void {
     clearInterval(this.timer)
     rmSync(this.path, { force: true })

@@ -41,6 +41,7 @@ export function replayOutbox(text: string): { entries: Map<string, OutboxEntry>;
 export class Outbox {
   private size: number
   private live = 0
+  private isClosed = false
 
   private constructor(
     private readonly path: string,
@@ -108,7 +109,7 @@ export class Outbox {
       this.live -= this.entries.get(key)?.bytes ?? 0
       this.entries.delete(key)
     }
-    if (known.length === 0) return
+    if (known.length === 0 || this.isClosed) return
     if (this.entries.size === 0 && this.size >= TRUNCATE_BYTES) {
       ftruncateSync(this.fd)
       this.size = 0
@@ -120,18 +121,23 @@ export class Outbox {
 
   /** Keeps records that no server takes, or that nobody can read, in a file beside: they must not hold up the others. */
   setAside(lines: readonly string[], reason: string): void {
+    if (this.isClosed) return
     const path = `${this.path}.bad`
     const room = MAX_BAD_BYTES - sizeIfThere(path)
     const text = lines.map((line) => `${JSON.stringify({ reason, line })}\n`).join('')
     if (Buffer.byteLength(text) <= room) appendFileSync(path, text, { mode: 0o600 })
   }
 
+  /** What comes afterwards changes no file. */
   close(): void {
+    if (this.isClosed) return
     closeSync(this.fd)
+    this.isClosed = true
   }
 
   /** Each batch begins with a newline, so that a write cut short before it spoils nothing but itself. */
   private append(lines: readonly string[]): void {
+    if (this.isClosed) return
     const data = Buffer.from(`\n${lines.join('\n')}\n`)
     for (let at = 0; at < data.length;) at += writeSync(this.fd, data, at)
     this.size += data.length

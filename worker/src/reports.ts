@@ -138,6 +138,11 @@ export class Reports {
 
   close(): void {
     this.flush()
+    this.abandon()
+  }
+
+  /** Nothing more is told or kept: the outbox has a new owner. */
+  abandon(): void {
     clearTimeout(this.collecting)
     for (const lane of [this.started, this.progress, this.finished]) lane.close()
     this.options.outbox.close()

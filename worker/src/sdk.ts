@@ -12,7 +12,7 @@ export { ConfigError, WorkerFailure } from './errors.js'
 
 /**
  * Settings as on the command line, and a logger to use instead of the worker's own. `onFailure`: the worker cannot go on (every server refuses it, its spool folder was
- * taken over); what it ran is killed. Without it that is only logged: it takes no more work.
+ * taken over); what it ran is killed, and a folder that was taken over is not touched any more. Without it that is only logged: it takes no more work.
  */
 export type WorkerOptions = WorkerConfigInput & { logger?: Logger; onFailure?: (failure: WorkerFailure) => void }
 

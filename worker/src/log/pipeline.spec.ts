@@ -40,6 +40,22 @@ afterEach(async () => {
 })
 
 describe('a log stream', () => {
+  it('writes, removes and sends nothing any more once the folder has a new owner, and still comes to its end', async () => {
+    const [known, fresh] = [newKey(), newKey()].map((key) => pipeline.openStream(key, NO_LIMITS, undefined))
+    known?.write('stdout', Buffer.from('mine\n'))
+    await until(async () => (await spoolFiles()).length === 1)
+    const path = join(dir, 'streams', (await spoolFiles())[0] ?? '')
+    pipeline.abandon()
+    await writeFile(path, 'of the new owner')
+    for (const log of [known, fresh]) log?.write('stdout', Buffer.from('late\n'))
+    pipeline.connected()
+    await Promise.all([known?.end(100), fresh?.end(100)])
+    await pipeline.close()
+    expect(await spoolFiles()).toHaveLength(1)
+    expect(await readFile(path, 'utf8')).toBe('of the new owner')
+    expect(faults).toEqual([])
+  })
+
   it('arrives as it was written, is sealed, and leaves no file', async () => {
     pipeline.connected()
     const key = newKey()

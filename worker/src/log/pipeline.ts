@@ -58,6 +58,7 @@ export class LogPipeline {
   private readonly captures = new Map<StreamQueue, StreamCapture>()
   private readonly stopped = new Set<StreamCapture>()
   private stoppedTimer: NodeJS.Timeout | undefined
+  private isAbandoned = false
   private drainWaiters: (() => void)[] = []
 
   private constructor(options: LogPipelineOptions, spool: Spool) {
@@ -111,6 +112,7 @@ export class LogPipeline {
   openStream(key: AttemptKey, limits: LogLimits, secrets: SecretPatterns | undefined, clock?: ForwardClock): StreamLog {
     let queue: StreamQueue | undefined
     const chunker = new Chunker(key, limits, this.clock, (chunk) => {
+      if (this.isAbandoned) return
       queue ??= this.createQueue(key, capture)
       this.append(queue, chunk)
     })
@@ -177,6 +179,18 @@ export class LogPipeline {
     this.disconnected()
     this.sender.close()
     await this.spool.close()
+  }
+
+  /** The folder has a new owner: from here on nothing in it is written or removed, and nothing is sent. What streams still capture is dropped. */
+  abandon(): void {
+    this.isAbandoned = true
+    this.disconnected()
+    this.sender.close()
+    this.spool.abandon()
+    for (const queue of [...this.queues.values()]) {
+      this.letGo(queue)
+      this.spool.leave(queue.file)
+    }
   }
 
   private takeRecovered(stream: RecoveredStream): void {

@@ -134,6 +134,17 @@ export class Spool implements SpoolHost<SpoolFile> {
     this.take(file, 'set aside in spool', (paths) => this.setAside(paths))
   }
 
+  /** The stream's files stay as they are. */
+  leave(file: SpoolFile): void {
+    this.take(file, 'leave in spool', () => Promise.resolve())
+  }
+
+  /** Writes that the disk refused are not tried again. */
+  abandon(): void {
+    this.stopped.abort()
+    clearTimeout(this.timer)
+  }
+
   /** Syncs and closes what is open. Nothing is touched any more once it resolves: the folder may have a new owner then. */
   async close(): Promise<void> {
     this.stopped.abort()

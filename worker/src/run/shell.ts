@@ -38,6 +38,8 @@ export interface ShellOptions {
   env: Readonly<Record<string, string | undefined>>
   /** Whom processes run as; the worker's own user when left out. */
   user?: JobUser | undefined
+  /** The spool folder has a new owner, who may have a folder of the same name there. */
+  isSpoolLost?: () => boolean
   leftoverGraceMs?: number
   killBoundMs?: number
 }
@@ -283,7 +285,7 @@ class ShellExecution implements Execution {
     try {
       this.options.guard.gone(this.context.key)
       forget(this.group)
-      await this.folder.remove()
+      if (this.options.isSpoolLost?.() !== true) await this.folder.remove()
     } catch (error) {
       this.options.log.warn({ err: error, attempt: this.context.key }, 'the folder of an attempt could not be removed')
     }
