@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError } from './errors.js'
@@ -65,6 +65,24 @@ describe('spool folder', () => {
     const copy = await hold(join(folder.path, 'two'))
     expect(copy).toMatchObject({ workerId: original.workerId, isCopy: true })
     copy.release()
+  })
+
+  it.runIf(existsSync('/proc/sys/kernel/random/boot_id'))('is the same one on a disk that has another number after a reboot, but not within one', async () => {
+    const { dev, ino } = statSync(folder.path)
+    const path = join(folder.path, 'worker.json')
+    const first = await hold()
+    first.release()
+    const { workerId, boot } = JSON.parse(readFileSync(path, 'utf8')) as { workerId: string; boot: string }
+    const isCopyAfter = async (former: { folder: string; boot: string }): Promise<boolean> => {
+      writeFileSync(path, JSON.stringify({ workerId, ...former }))
+      const held = await hold()
+      held.release()
+      return held.isCopy
+    }
+    expect(await isCopyAfter({ folder: `${dev + 1}:${ino}`, boot: 'former' })).toBe(false)
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ workerId, folder: `${dev}:${ino}`, boot })
+    expect(await isCopyAfter({ folder: `${dev + 1}:${ino}`, boot })).toBe(true)
+    expect(await isCopyAfter({ folder: `${dev}:${ino + 1}`, boot: 'former' })).toBe(true)
   })
 
   it('is refused when it cannot be used', async () => {

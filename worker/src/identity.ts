@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { ConfigError, describeError } from './errors.js'
 import { parseJson, readIfThere } from './read-file.js'
-import { type LockOptions, takeSpoolLock } from './spool-lock.js'
+import { bootId, type LockOptions, takeSpoolLock } from './spool-lock.js'
 
-/** `folder`: device and inode of the folder that the identity was made in. Absent in files of the first version. */
-const IdentityFile = z.object({ workerId: z.uuid(), folder: z.string().optional() })
+/** `folder`: device and inode of the folder that was last used with it, absent in files of the first version; `boot`: of the kernel that said so. */
+const IdentityFile = z.object({ workerId: z.uuid(), folder: z.string().optional(), boot: z.string().optional() })
 
 /** A spool folder in use by this process: who the worker is, and the lock that keeps a second worker out. */
 export interface SpoolHold {
@@ -41,15 +41,26 @@ function readOrMakeIdentity(dir: string): { workerId: string; isCopy: boolean } 
   const path = join(dir, 'worker.json')
   const { dev, ino } = statSync(dir)
   const folder = `${dev}:${ino}`
+  const boot = bootId()
   const text = readIfThere(path)
   const parsed = text === undefined ? undefined : IdentityFile.safeParse(parseJson(text))
   if (parsed?.success === false) throw new ConfigError(`${path} is damaged; remove it to make a new worker of this folder`)
   const known = parsed?.data
   const workerId = known?.workerId ?? randomUUID()
-  if (known?.folder !== folder) {
+  if (known?.folder !== folder || known.boot !== boot) {
     // Renamed into place: a torn write never becomes an identity.
-    writeFileSync(`${path}.new`, `${JSON.stringify({ workerId, folder })}\n`, { mode: 0o600 })
+    writeFileSync(`${path}.new`, `${JSON.stringify({ workerId, folder, boot })}\n`, { mode: 0o600 })
     renameSync(`${path}.new`, path)
   }
-  return { workerId, isCopy: known?.folder !== undefined && known.folder !== folder }
+  return { workerId, isCopy: known?.folder !== undefined && !isSameFolder(known.folder, known.boot, `${dev}`, `${ino}`) }
+}
+
+/**
+ * A disk may have another device number after a reboot; then its inode has to do. It is also that of a snapshot of the disk, which is no matter here: nothing of what the
+ * original runs is in this boot. Servers turn away the one that comes second.
+ */
+function isSameFolder(folder: string, boot: string | undefined, dev: string, ino: string): boolean {
+  const [formerDev, formerIno] = folder.split(':')
+  const isOtherBoot = boot !== undefined && boot !== bootId()
+  return formerIno === ino && (formerDev === dev || isOtherBoot)
 }

@@ -20,9 +20,12 @@ export interface SpoolLock {
 /** For tests: how long to watch a lock whose holder cannot be seen, and where this process is. */
 export type LockOptions = { silentMs?: number; beatMs?: number; scope?: string }
 
+/** Of the running kernel; undefined where that is no Linux. */
+export const bootId = (): string | undefined => readIfThere('/proc/sys/kernel/random/boot_id')?.trim()
+
 /** Where process IDs mean the same: one boot of one kernel, and one PID namespace of it. */
 function processScope(): string {
-  const boot = readIfThere('/proc/sys/kernel/random/boot_id')?.trim()
+  const boot = bootId()
   try {
     return boot === undefined ? hostname() : `${boot}:${readlinkSync('/proc/self/ns/pid')}`
   } catch {
