@@ -190,7 +190,16 @@ export class Agent {
       onDiskFault: (error) => this.disk.noteFault(error),
       onFenced: (key) => this.fence([key], 'its start was refused'),
     })
-    const shell = new ShellRunner({ runsDir: join(config.spoolDir, 'runs'), guard: this.guard, reaper, cgroups: this.cgroups, log, env: process.env, user, isSpoolLost: () => this.isSpoolLost })
+    const shell = new ShellRunner({
+      runsDir: join(config.spoolDir, 'runs'),
+      guard: this.guard,
+      reaper,
+      cgroups: this.cgroups,
+      log,
+      env: process.env,
+      user,
+      isSpoolLost: () => this.isSpoolLost,
+    })
     this.undoCapture = handlers.size > 0 ? installOutputCapture() : () => undefined
     this.deps = {
       pipeline,
