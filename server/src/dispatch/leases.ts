@@ -15,7 +15,13 @@ const LOSE_AT_A_TIME = 32
 
 /** The process of a worker that says what it holds. `mayHave`: whether it was sent this attempt over the connection by which it says so, and has not refused it. */
 export type Holder = { id: string; incarnation: string; mayHave(key: AttemptKey): boolean }
-type Held = { isConnect: boolean; receivedAt: number; spooled?: readonly AttemptKey[] | undefined; givenUp?: readonly AttemptKey[] | undefined }
+type Held = {
+  isConnect: boolean
+  isWhole: boolean
+  receivedAt: number
+  spooled?: readonly AttemptKey[] | undefined
+  givenUp?: readonly AttemptKey[] | undefined
+}
 /** `isSpooled`: there is output of it. `mayHaveStarted`: nobody can know that it did not start. */
 type Loss = { reason: string; leaseBefore?: Date; isSpooled?: boolean; mayHaveStarted: boolean }
 
@@ -37,22 +43,25 @@ export class Leases {
   /**
    * Compares what a worker holds with what it should. Renews the leases of what is right; `stop`: what is not (any more) its to run; `cancel`: what a user wants
    * ended. Attempts that it should hold and does not know are lost: at once after a connect (what was given to it before is not on its way any more), else when
-   * they are not fresh. `spooled`: attempts that the worker has output of, so they did start. `givenUp`: attempts that it took and will not tell the end of. `receivedAt`: when
-   * the message came. Whatever was dispatched later it cannot list, however long the message waited here since.
+   * they are not fresh. `spooled`: attempts that the worker has output of, so they did start. `givenUp`: attempts that it took and will not tell the end of. `isWhole`: whether all of the
+   * message could be read. `receivedAt`: when it came. Whatever was dispatched later it cannot list, however long the message waited here since.
    *
    * Only the process that an attempt was given to knows that it never came, and only once it cannot come any more: over this connection it may still, to a worker that was frozen.
    */
   async reconcile(worker: Holder, held: readonly AttemptKey[], message: Held): Promise<{ stop: AttemptKey[]; cancel: AttemptKey[] }> {
-    const { isConnect, receivedAt } = message
+    const { isConnect, isWhole, receivedAt } = message
     const workerId = worker.id
     const leased = await this.attempts.findLeasedBy(workerId)
     const known = new Map(leased.map((attempt) => [attemptKeyString(attemptKeyOf(attempt._id)), attempt]))
     const mine = held.filter((key) => known.has(attemptKeyString(key)))
     const [isHeld, spooled, givenUp] = [setOf(held), setOf(message.spooled), setOf(message.givenUp)]
     const lostBefore = isConnect ? receivedAt : receivedAt - ON_ITS_WAY_MS
-    const isForgotten = ({ _id, dispatchedAt }: AttemptDocument): boolean => {
+    const isForgotten = ({ _id, incarnation, dispatchedAt }: AttemptDocument): boolean => {
       const key = attemptKeyString(attemptKeyOf(_id))
-      return !isHeld.has(key) && (givenUp.has(key) || dispatchedAt.getTime() < lostBefore)
+      if (isHeld.has(key)) return false
+      // It may be what could not be read, and run: nobody else may run it beside this process.
+      const mayBeHeld = !isWhole && incarnation === worker.incarnation
+      return givenUp.has(key) || (!mayBeHeld && dispatchedAt.getTime() < lostBefore)
     }
     const [forgotten, kept] = [leased.filter(isForgotten), leased.filter((attempt) => !isForgotten(attempt))]
     // What is on its way too: the answer renews the worker's one lease, under which it would run that as well.

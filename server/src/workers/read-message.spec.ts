@@ -8,6 +8,14 @@ const end = (n: number, changes: object = {}) => ({
   ...{ status: 'SUCCEEDED', startedAt: 1, finishedAt: 2, exitCode: 0, signal: null, error: null, result: null, log: totals },
   ...changes,
 })
+const header = (n: number) => ({
+  ...key(n),
+  ...{ n: 0, count: 1, bytes: 1, offset: 0, size: 1, encoding: 'plain', firstAt: 1, lastAt: 1, checksum: 1, digest: '0'.repeat(64) },
+})
+const hello = {
+  ...{ protocol: 2, workerId: key(9).instanceId, name: 'w', group: 'default', tags: [], handlers: [], slots: 1 },
+  ...{ version: '1', host: 'h', pid: 1, startedAt: 1, attempts: [] },
+}
 
 describe('a message of a worker', () => {
   test('loses the items that cannot be read, and no others', () => {
@@ -15,8 +23,8 @@ describe('a message of a worker', () => {
     expect(read).toEqual({
       message: { attempts: [end(1), end(4)] },
       bad: [
-        { index: 1, message: expect.stringMatching(/^attempts\.1\.status: /) },
-        { index: 2, message: expect.stringMatching(/^attempts\.2: /) },
+        { index: 1, message: expect.stringMatching(/^attempts\.1\.status: /), item: end(2, { status: 'DONE' }) },
+        { index: 2, message: expect.stringMatching(/^attempts\.2: /), item: 'nonsense' },
       ],
     })
     expect(withBadItems({ results: ['ok', 'ok'] }, 'bad' in read ? read.bad : [], 'fenced')).toMatchObject({ results: ['ok', 'fenced', 'fenced', 'ok'] })
@@ -52,6 +60,8 @@ describe('a message of a worker', () => {
       },
     ],
     ['resume', { streams: [key(1), null] }],
+    ['log', { chunks: [header(1), { ...header(2), n: -1 }] }],
+    ['hello', { ...hello, attempts: [key(1), { ...key(2), attempt: 0 }], spooled: [key(3)] }],
   ] as const)('%s is read item by item', (event, message) => expect(readMessage(event, message)).toMatchObject({ bad: [{ index: 1 }] }))
 
   test('is refused as a whole for what is wrong beside its list, or when nothing of it is left', () => {
@@ -68,5 +78,19 @@ describe('a message of a worker', () => {
     const [first] = 'message' in read ? read.message.attempts : []
     expect([first?.error?.length, first?.signal?.length]).toEqual([8_192, 20])
     expect(new Date(first?.finishedAt ?? Number.NaN).toISOString()).toBe('9999-12-31T23:59:59.999Z')
+  })
+
+  test('says hello with what can be read of each of its lists, also when that is nothing', () => {
+    const read = readMessage('hello', { ...hello, attempts: ['odd'], spooled: [key(1), { ...key(2), task: -1 }], givenUp: [{}, key(3)] })
+    expect(read).toMatchObject({
+      message: { attempts: [], spooled: [key(1)], givenUp: [key(3)] },
+      bad: [
+        { message: expect.stringMatching(/^attempts\.0: /) },
+        { message: expect.stringMatching(/^spooled\.1\.task: /) },
+        { message: expect.stringMatching(/^givenUp\.0\./) },
+      ],
+    })
+    expect(readMessage('hello', { ...hello, attempts: ['odd'], slots: 0 })).toEqual({ problem: expect.stringMatching(/slots: /) })
+    expect(readMessage('hello', 7)).toEqual({ problem: expect.stringMatching(/^message: /) })
   })
 })

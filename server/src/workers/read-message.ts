@@ -1,56 +1,68 @@
 import type { z } from 'zod'
-import { WORKER_MESSAGES } from '@jobtrail/shared/protocol/worker'
+import { MAX_BATCH, WORKER_MESSAGES } from '@jobtrail/shared/protocol/worker'
+
+/** Faults that the refusal of a message names. */
+const MAX_NAMED = 10
+const MAX_PROBLEMS = MAX_BATCH
 
 export type WorkerEvent = keyof typeof WORKER_MESSAGES
 export type Requests = { [E in WorkerEvent]: z.output<(typeof WORKER_MESSAGES)[E]['request']> }
-/** An item of a message's list that cannot be read. `index`: its place in the list as it was sent. */
-export type BadItem = { index: number; message: string }
+/** An item of a message's list that cannot be read. `index`: its place in the list as it was sent; `item`: what was there. */
+export type BadItem = { index: number; message: string; item: unknown }
 /** `bad` were left out of `message`. */
 export type ReadMessage<E extends WorkerEvent> = { message: Requests[E]; bad: BadItem[] } | { problem: string }
 
-/** The lists of which a bad item must not cost the others: each stands for another run. */
-const LISTS: Partial<Record<WorkerEvent, string>> = {
-  started: 'attempts',
-  finished: 'attempts',
-  progress: 'attempts',
-  heartbeat: 'attempts',
-  seal: 'streams',
-  resume: 'streams',
+/** The lists of which a bad item must not cost the others: each stands for another run, or for lines of one. */
+const LISTS: Partial<Record<WorkerEvent, readonly string[]>> = {
+  hello: ['attempts', 'spooled', 'givenUp'],
+  started: ['attempts'],
+  finished: ['attempts'],
+  progress: ['attempts'],
+  heartbeat: ['attempts', 'givenUp'],
+  log: ['chunks'],
+  seal: ['streams'],
+  resume: ['streams'],
 }
 
-/** Parses a message of a worker. It is refused as a whole when nothing of its list can be read, or when something beside the list is wrong. */
+/** Parses a message of a worker. It is refused as a whole when nothing is left of a list that may not be empty, or when something beside its lists is wrong. */
 export function readMessage<E extends WorkerEvent>(event: E, raw: unknown): ReadMessage<E> {
   const schema: z.ZodType = WORKER_MESSAGES[event].request
   const whole = schema.safeParse(raw)
   if (whole.success) return { message: whole.data as Requests[E], bad: [] }
-  const list = LISTS[event]
+  const refused = { problem: whole.error.issues.slice(0, MAX_NAMED).map(problemOf).join('; ') }
   const envelope = typeof raw === 'object' && raw !== null ? (raw as Record<string, unknown>) : {}
-  const items = list === undefined ? undefined : envelope[list]
-  if (list === undefined || !Array.isArray(items)) return { problem: problemOf(whole.error) }
   // The others are kept at their places: an item is at fault when an issue points at it.
-  const faults = new Map<number, string>()
-  for (const { path, message } of whole.error.issues) {
-    const [member, index, ...rest] = path
-    if (member !== list || typeof index !== 'number') return { problem: problemOf(whole.error) }
-    if (!faults.has(index)) faults.set(index, `${[member, index, ...rest].join('.')}: ${message}`)
+  const faults = new Map<string, Map<number, BadItem>>()
+  for (const issue of whole.error.issues) {
+    const [member, index] = issue.path
+    if (typeof member !== 'string' || typeof index !== 'number' || LISTS[event]?.includes(member) !== true) return refused
+    const items = envelope[member]
+    if (!Array.isArray(items)) return refused
+    const ofList = faults.get(member) ?? new Map<number, BadItem>()
+    faults.set(member, ofList)
+    if (!ofList.has(index)) ofList.set(index, { index, message: problemOf(issue), item: items[index] })
   }
-  const rest = schema.safeParse({ ...envelope, [list]: items.filter((_, i) => !faults.has(i)) })
-  if (faults.size === items.length || !rest.success) return { problem: problemOf(whole.error) }
-  return { message: rest.data as Requests[E], bad: [...faults].map(([index, message]) => ({ index, message })) }
+  const readable = Object.fromEntries([...faults].map(([member, bad]) => [member, (envelope[member] as unknown[]).filter((_, i) => !bad.has(i))]))
+  const rest = schema.safeParse({ ...envelope, ...readable })
+  if (!rest.success) return refused
+  return { message: rest.data as Requests[E], bad: [...faults.values()].flatMap((bad) => [...bad.values()]) }
 }
 
+/** What is said of them, to a worker or in the log: a bounded number. */
+export const problemsOf = (bad: readonly BadItem[]): { index: number; message: string }[] =>
+  bad.slice(0, MAX_PROBLEMS).map(({ index, message }) => ({ index, message }))
+
 /** The answer to a message of which some items were left out: their places in `results` are filled with `result`. */
-export function withBadItems<R>({ results: read }: { results: R[] }, bad: readonly BadItem[], result: NoInfer<R>): { results: R[]; problems?: BadItem[] } {
+export function withBadItems<R>(
+  { results: read }: { results: R[] },
+  bad: readonly BadItem[],
+  result: NoInfer<R>,
+): { results: R[]; problems?: { index: number; message: string }[] } {
   if (bad.length === 0) return { results: read }
   const places = new Set(bad.map(({ index }) => index))
   let next = 0
   const results = Array.from({ length: read.length + places.size }, (_, i) => (places.has(i) ? result : (read[next++] ?? result)))
-  return { results, problems: [...bad] }
+  return { results, problems: problemsOf(bad) }
 }
 
-function problemOf(error: z.ZodError): string {
-  return error.issues
-    .slice(0, 10)
-    .map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-    .join('; ')
-}
+const problemOf = ({ path, message }: z.core.$ZodIssue): string => `${path.length === 0 ? 'message' : path.join('.')}: ${message}`

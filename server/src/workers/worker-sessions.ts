@@ -14,6 +14,9 @@ import { WorkersRepository } from './workers.repository.js'
 /** What a worker's token allows. */
 export type WorkerRights = { tokenId: string; namespace: string; group: string | null }
 
+/** Whether all that a message lists could be read. */
+type Read = { isWhole: boolean }
+
 const OWN_FOLDER = 'give this one a spool folder of its own, or remove worker.json from its folder'
 /** Workers of the first protocol version do not say which process they are. */
 const incarnationOf = ({ incarnation, host, pid, startedAt }: Hello): string => incarnation ?? `${host} ${pid} ${startedAt}`
@@ -36,9 +39,9 @@ export class WorkerSessions {
   }
 
   /** Throws AppError when the worker speaks another protocol or its token is for another group; why is noted at the worker, for people who look for it. */
-  async hello(socket: WorkerSocket, rights: WorkerRights, hello: Hello): Promise<{ welcome: Welcome; connection: WorkerConnection }> {
+  async hello(socket: WorkerSocket, rights: WorkerRights, hello: Hello, read: Read): Promise<{ welcome: Welcome; connection: WorkerConnection }> {
     try {
-      return await this.admit(socket, rights, hello)
+      return await this.admit(socket, rights, hello, read)
     } catch (error) {
       if (error instanceof AppError && error.code !== 'UNAVAILABLE')
         await this.repository.refused({ _id: hello.workerId, namespace: rights.namespace }, { reason: error.message, at: this.clock.date() })
@@ -51,7 +54,12 @@ export class WorkerSessions {
     await this.repository.refused({ namespace, tokenId }, { reason: REVOKED, at: this.clock.date() })
   }
 
-  private async admit(socket: WorkerSocket, rights: WorkerRights, hello: Hello): Promise<{ welcome: Welcome; connection: WorkerConnection }> {
+  private async admit(
+    socket: WorkerSocket,
+    rights: WorkerRights,
+    hello: Hello,
+    { isWhole }: Read,
+  ): Promise<{ welcome: Welcome; connection: WorkerConnection }> {
     if (hello.protocol < OLDEST_PROTOCOL_VERSION || hello.protocol > PROTOCOL_VERSION)
       throw new AppError(
         'VALIDATION_FAILED',
@@ -98,7 +106,7 @@ export class WorkerSessions {
       )
     try {
       const { attempts, spooled, givenUp } = hello
-      const { stop } = await this.leases.reconcile(connection, attempts, { isConnect: true, receivedAt: now.getTime(), spooled, givenUp })
+      const { stop } = await this.leases.reconcile(connection, attempts, { isConnect: true, isWhole, receivedAt: now.getTime(), spooled, givenUp })
       // It gave up waiting: it may have said hello to another server since.
       if (!socket.connected) throw new AppError('UNAVAILABLE', 'The worker disconnected before its hello was answered')
       if (identity.drain !== undefined) connection.wish(identity.drain)
@@ -119,7 +127,7 @@ export class WorkerSessions {
     this.measure()
   }
 
-  async heartbeat(connection: WorkerConnection, message: Heartbeat, receivedAt: number): Promise<HeartbeatReply> {
+  async heartbeat(connection: WorkerConnection, message: Heartbeat, receivedAt: number, { isWhole }: Read): Promise<HeartbeatReply> {
     connection.isDraining = message.isDraining || message.problem !== undefined
     const stored = await this.repository.heartbeat(connection.id, connection.incarnation, {
       serverId: this.config.serverId,
@@ -135,7 +143,7 @@ export class WorkerSessions {
       throw new AppError('CONFLICT', 'workerId: is another process by now, or was removed; connect again')
     }
     if (stored.drain !== undefined) connection.wish(stored.drain)
-    const reply = await this.leases.reconcile(connection, message.attempts, { isConnect: false, receivedAt, givenUp: message.givenUp })
+    const reply = await this.leases.reconcile(connection, message.attempts, { isConnect: false, isWhole, receivedAt, givenUp: message.givenUp })
     this.registry.capacityChanged()
     this.measure()
     return { ...reply, drain: connection.isDrainWanted }

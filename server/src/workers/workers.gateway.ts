@@ -27,7 +27,8 @@ import { Shutdown } from '../platform/shutdown.js'
 import { SignalBus } from '../platform/signals.js'
 import { Sockets } from '../platform/sockets.js'
 import { askWorker } from './ask-worker.js'
-import { type BadItem, readMessage, type Requests, withBadItems, type WorkerEvent } from './read-message.js'
+import { type BadItem, problemsOf, readMessage, type Requests, withBadItems, type WorkerEvent } from './read-message.js'
+import { splitBodies } from './split-bodies.js'
 import { type WorkerConnection, WorkerRegistry, type WorkerSocket } from './worker-registry.js'
 import { WorkerTokenWatch } from './worker-token-watch.js'
 import { REVOKED, type WorkerRights, WorkerSessions } from './worker-sessions.js'
@@ -38,6 +39,8 @@ type Replies = { [E in WorkerEvent]: z.input<(typeof WORKER_MESSAGES)[E]['reply'
 const MAX_PENDING = 512
 /** Which streams are a connection's own never changes; this many are remembered. */
 const MAX_OWNED = 20_000
+/** Items of a list that cannot be read: so many are named in the log. */
+const MAX_NAMED = 10
 const HAND_OVER_POLL_MS = 50
 const HAND_OVER_MS = 4_000
 
@@ -115,20 +118,21 @@ export class WorkersGateway implements OnApplicationBootstrap {
       this.logger.info('A worker disconnected', { worker: session.connection.id, reason })
       this.sessions.close(session.connection).catch((err: unknown) => this.logger.warn('Could not note that a worker left', { err }))
     })
-    this.handle(session, 'hello', async (message) => {
+    this.handle(session, 'hello', async (message, _none, bad) => {
       if (this.shutdown.isDraining) throw new AppError('UNAVAILABLE', 'This server is leaving; connect again')
-      const { welcome, connection } = await this.sessions.hello(socket, rights, message)
+      const { welcome, connection } = await this.sessions.hello(socket, rights, message, { isWhole: bad.length === 0 })
       session.connection = connection
       this.logger.info('A worker connected', { worker: connection.id, name: connection.name, held: message.attempts.length })
       setImmediate(() => this.sessions.open(connection))
-      return welcome
+      return { ...welcome, ...problemsIn(bad) }
     })
-    this.handle(session, 'heartbeat', async (message, connection) => {
+    this.handle(session, 'heartbeat', async (message, connection, bad) => {
       const receivedAt = this.clock.now()
       connection.correct(message.attempts, message.freeSlots)
       if (message.sentAt !== undefined) connection.clock.sample(message.sentAt, receivedAt)
       if (!(await this.tokenWatch.isValid(session.socket))) throw new AppError('UNAUTHENTICATED', REVOKED)
-      return this.sessions.heartbeat(connection, message, receivedAt)
+      const reply = await this.sessions.heartbeat(connection, message, receivedAt, { isWhole: bad.length === 0 })
+      return { ...reply, ...problemsIn(bad) }
     })
     this.handle(session, 'started', async ({ attempts }, connection, bad): Promise<AttemptReply> => {
       const results = await Promise.all(attempts.map((each) => this.completion.started(each, each.startedAt, connection.reporterOf(each))))
@@ -149,7 +153,9 @@ export class WorkersGateway implements OnApplicationBootstrap {
     this.handle(session, 'seal', async (message, _connection, bad): Promise<SealReply> => {
       return withBadItems(await this.seal(session, message), bad, { state: 'conflict', missing: [] })
     })
-    this.handle(session, 'log', (message, _connection, _bad, bodies) => this.log(session, message, bodies))
+    this.handle(session, 'log', async (message, _connection, bad, bodies): Promise<LogReply> => {
+      return withBadItems(await this.log(session, message, splitBodies(message.chunks, bad, bodies)), bad, 'refused')
+    })
   }
 
   /** Wires one event: schema, hello first, bound on what is pending, answer or refusal. `bad`: items of the message's list that could not be read and are not in it. */
@@ -169,7 +175,15 @@ export class WorkersGateway implements OnApplicationBootstrap {
       if (session.pending >= MAX_PENDING) return refuse('BUSY', `more than ${MAX_PENDING} messages without an answer`)
       const read = readMessage(event, args[0])
       if ('problem' in read) return refuse('VALIDATION_FAILED', read.problem)
-      for (const { message } of read.bad) this.refused(session, event, message)
+      if (read.bad.length > 0)
+        this.refused(
+          session,
+          event,
+          problemsOf(read.bad.slice(0, MAX_NAMED))
+            .map(({ message }) => message)
+            .join('; '),
+          read.bad.length,
+        )
       const { connection } = session
       if (connection === undefined && event !== 'hello') return refuse('HELLO_FIRST', 'say hello first')
       session.pending++
@@ -186,19 +200,19 @@ export class WorkersGateway implements OnApplicationBootstrap {
     })
   }
 
-  private refused(session: Session, event: WorkerEvent, message: string): void {
-    this.metrics.badMessages.inc({ event })
-    this.logger.warn('Refused a message of a worker', { event, worker: session.connection?.id ?? session.rights.tokenId, reason: message })
+  /** `items`: only so many of its list. */
+  private refused(session: Session, event: WorkerEvent, reason: string, items?: number): void {
+    this.metrics.badMessages.inc({ event }, items)
+    this.logger.warn('Refused a message of a worker', { event, worker: session.connection?.id ?? session.rights.tokenId, reason, items })
   }
 
-  private async log(session: Session, { chunks }: LogMessage, bodies: unknown): Promise<LogReply> {
-    const size = chunks.reduce((sum, chunk) => sum + chunk.size, 0)
-    if (!Buffer.isBuffer(bodies) || bodies.length !== size)
-      throw new AppError('VALIDATION_FAILED', `bodies: must be ${size} bytes, the sum of the chunks' sizes`)
+  private async log(session: Session, { chunks }: LogMessage, bodies: readonly Buffer[]): Promise<LogReply> {
     const owned = await this.ownership(session, chunks)
-    let at = 0
-    const bodied = chunks.map((header) => ({ header, data: bodies.subarray(at, (at += header.size)) }))
-    const stored = await this.ingest.put(bodied.filter((_, i) => owned[i]))
+    const mine = chunks.flatMap((header, i) => {
+      const data = bodies[i]
+      return owned[i] === true && data !== undefined ? [{ header, data }] : []
+    })
+    const stored = await this.ingest.put(mine)
     let next = 0
     return { results: owned.map((isOwned) => (isOwned ? (stored[next++] ?? 'busy') : 'refused')) }
   }
@@ -270,3 +284,5 @@ export class WorkersGateway implements OnApplicationBootstrap {
     for (const { socket } of this.registry.all) socket.disconnect(true)
   }
 }
+
+const problemsIn = (bad: readonly BadItem[]): { problems?: { index: number; message: string }[] } => (bad.length === 0 ? {} : { problems: problemsOf(bad) })

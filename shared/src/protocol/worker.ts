@@ -65,6 +65,9 @@ export const Hello = z.object({
 })
 export type Hello = z.infer<typeof Hello>
 
+/** Items of the request's lists that could not be read, and why. Their `results` are the ones that end the matter; the other items were taken. */
+const problems = z.array(z.object({ index: z.int().min(0), message: z.string() })).optional()
+
 /**
  * `stop`: attempts of the list that are not (any more) this worker's to run: kill them; their logs are still welcome. `drain`: whether a user wants it drained: it takes
  * no new work, stays connected, and is told when that is over.
@@ -75,11 +78,9 @@ export const Welcome = z.object({
   heartbeatMs: z.int().min(1),
   stop: z.array(AttemptKey),
   drain: z.boolean().default(false),
+  problems,
 })
 export type Welcome = z.infer<typeof Welcome>
-
-/** Items of the request's list that could not be read, and why. Their `results` are the ones that end the matter; the other items were taken. */
-const problems = z.array(z.object({ index: z.int().min(0), message: z.string() })).optional()
 
 /** worker → server: what is stored of these streams (after a reconnect or restart), to send only the rest. */
 export const Resume = z.object({ streams: z.array(AttemptKey).min(1).max(MAX_BATCH) })
@@ -163,11 +164,11 @@ export const LogMessage = z.object({ chunks: z.array(ChunkHeader).min(1).max(MAX
 export type LogMessage = z.infer<typeof LogMessage>
 /**
  * `ok` stored by a majority · `dup` was stored already, by a majority · `busy` not stored: send again after a pause · `conflict` another chunk has that place:
- * never sent again, reported · `refused` not this worker's stream or a broken checksum: never sent again, reported.
+ * never sent again, reported · `refused` not this worker's stream, a header that cannot be read or a broken checksum: never sent again, reported.
  */
 export const CHUNK_RESULTS = ['ok', 'dup', 'busy', 'conflict', 'refused'] as const
 export type ChunkResult = (typeof CHUNK_RESULTS)[number]
-export const LogReply = z.object({ results: z.array(z.enum(CHUNK_RESULTS)) })
+export const LogReply = z.object({ results: z.array(z.enum(CHUNK_RESULTS)), problems })
 export type LogReply = z.infer<typeof LogReply>
 
 /** worker → server, when every chunk of an ended stream is acknowledged. Idempotent. */
@@ -200,7 +201,7 @@ export const Heartbeat = z.object({
 })
 export type Heartbeat = z.infer<typeof Heartbeat>
 /** `stop`: as in Welcome. `cancel`, `drain`: what users want (the safety net of the messages `cancel` and `config`). */
-export const HeartbeatReply = z.object({ stop: z.array(AttemptKey), cancel: z.array(AttemptKey), drain: z.boolean().default(false) })
+export const HeartbeatReply = z.object({ stop: z.array(AttemptKey), cancel: z.array(AttemptKey), drain: z.boolean().default(false), problems })
 export type HeartbeatReply = z.infer<typeof HeartbeatReply>
 
 /** worker → server: the newest progress of running attempts. */

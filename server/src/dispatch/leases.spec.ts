@@ -1,0 +1,47 @@
+import { expect, test } from 'vitest'
+import { parseConfig } from '../config/config.js'
+import { type AttemptId, attemptId, type AttemptsRepository } from '../instances/attempts.repository.js'
+import type { LogStreamsService } from '../logs/log-streams.service.js'
+import type { Clock } from '../platform/clock.js'
+import { Logger } from '../platform/logging.js'
+import { Metrics } from '../platform/metrics.js'
+import { Leases } from './leases.js'
+import type { Settlement } from './settlement.js'
+
+const NOW = Date.parse('2026-01-02T00:00:00Z')
+const keyOf = (n: number) => ({ instanceId: `018f0000-0000-7000-8000-00000000000${n}`, task: 0, attempt: 1 })
+const worker = { id: 'worker', incarnation: 'this', mayHave: () => false }
+
+/** A worker that was given attempts 1 and 2 as this process, 3 as a former one; who of them is renewed, who is lost. */
+function setUp(): { leases: Leases; renewed: AttemptId[]; lost: AttemptId[] } {
+  const renewed: AttemptId[] = []
+  const lost: AttemptId[] = []
+  const leased = [1, 2, 3].map((n) => ({
+    _id: attemptId(keyOf(n)),
+    workerId: 'worker',
+    incarnation: n === 3 ? 'former' : 'this',
+    dispatchedAt: new Date(0),
+    progress: null,
+  }))
+  const attempts = {
+    findLeasedBy: async () => leased,
+    findMany: async () => [],
+    renew: async (ids: AttemptId[]) => void renewed.push(...ids),
+    markLost: async (id: AttemptId) => {
+      lost.push(id)
+      return null
+    },
+  } as unknown as AttemptsRepository
+  const streams = { hasLines: async () => false } as unknown as LogStreamsService
+  const clock = { date: () => new Date(NOW), now: () => NOW } as Clock
+  return { leases: new Leases(parseConfig({}), attempts, streams, {} as Settlement, clock, new Metrics(), new Logger('fatal', 'spec')), renewed, lost }
+}
+
+test.each([true, false])('what a worker does not list it has lost, unless that may be what could not be read (connect: %j)', async (isConnect) => {
+  const whole = setUp()
+  await whole.leases.reconcile(worker, [keyOf(1)], { isConnect, isWhole: true, receivedAt: NOW })
+  expect([whole.renewed, whole.lost]).toEqual([[attemptId(keyOf(1))], [attemptId(keyOf(2)), attemptId(keyOf(3))]])
+  const cut = setUp()
+  await cut.leases.reconcile(worker, [keyOf(1)], { isConnect, isWhole: false, receivedAt: NOW })
+  expect([cut.renewed, cut.lost]).toEqual([[attemptId(keyOf(1)), attemptId(keyOf(2))], [attemptId(keyOf(3))]])
+})
