@@ -6,6 +6,7 @@ import { ApiError } from '@jobtrail/deploy/api-client'
 import { Problem } from '@jobtrail/shared/api/common'
 import { RunCreated } from '@jobtrail/shared/api/jobs'
 import { membersOf } from '@jobtrail/shared/json/json-text'
+import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
 import { genesisDigest } from '@jobtrail/shared/log/codec'
 import { MAX_FRAME_BYTES, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, WORKER_NAMESPACE } from '@jobtrail/shared/protocol/worker'
 import { io, type Socket } from 'socket.io-client'
@@ -450,6 +451,30 @@ describe('bad input on the worker protocol', () => {
     expect(large).toMatchObject({ status: 'SUCCEEDED', result: null, error: expect.stringContaining('1,000,002 bytes') })
     expect(nested).toMatchObject({ status: 'SUCCEEDED', result: null, error: expect.stringContaining('1,000 levels'), attempts: [{ exitCode: null }] })
     expect(await waitForSealed(api, (await bystander).instanceId)).toMatchObject({ status: 'SUCCEEDED' })
+    worker.disconnect()
+  })
+
+  test('an odd item of a hello, a heartbeat or a log message costs no other, and no run that may be meant by it', async () => {
+    const api = await cluster().api()
+    const worker = new ProtocolWorker(await cluster().createWorkerToken(), uniqueName('odd'), 2)
+    await worker.connect(cluster().url)
+    const job = await createJob(api, shellJob('true', { routing: { tags: [worker.tag] } }))
+    const key = await worker.assignment(await runJob(api, job.id), 1)
+    expect(await worker.started(key)).toBe('ok')
+    const odd = { ...key, attempt: 0 }
+    expect(await worker.connect(cluster().url, [odd])).toMatchObject({
+      stop: [],
+      problems: [{ index: 0, message: expect.stringMatching(/^attempts\.0\.attempt: /) }],
+    })
+    expect(await worker.heartbeat([odd])).toMatchObject({ stop: [], problems: [{ index: 0 }] })
+    const builder = new ChunkBuilder(key)
+    builder.add(Buffer.from('kept'), 0, Date.now())
+    const chunk = builder.close() ?? expect.fail('no chunk')
+    const unread = { header: { ...chunk.header, n: -1 }, data: chunk.data }
+    expect(await worker.log([unread, chunk])).toEqual(['refused', 'ok'])
+    expect(await worker.finished(key, builder.closedTotals)).toBe('ok')
+    expect(await worker.seal(key, builder.closedTotals)).toMatchObject({ state: 'sealed' })
+    expect(await getInstance(api, key.instanceId)).toMatchObject({ attempt: 1, attempts: [{ status: 'SUCCEEDED', log: { lines: 1 } }] })
     worker.disconnect()
   })
 

@@ -175,15 +175,8 @@ export class WorkersGateway implements OnApplicationBootstrap {
       if (session.pending >= MAX_PENDING) return refuse('BUSY', `more than ${MAX_PENDING} messages without an answer`)
       const read = readMessage(event, args[0])
       if ('problem' in read) return refuse('VALIDATION_FAILED', read.problem)
-      if (read.bad.length > 0)
-        this.refused(
-          session,
-          event,
-          problemsOf(read.bad.slice(0, MAX_NAMED))
-            .map(({ message }) => message)
-            .join('; '),
-          read.bad.length,
-        )
+      const named = read.bad.slice(0, MAX_NAMED).map(({ message }) => message)
+      if (named.length > 0) this.refused(session, event, named.join('; '), read.bad.length)
       const { connection } = session
       if (connection === undefined && event !== 'hello') return refuse('HELLO_FIRST', 'say hello first')
       session.pending++
