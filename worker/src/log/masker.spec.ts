@@ -50,6 +50,13 @@ describe('a secret is masked', () => {
     }
   })
 
+  it('in hex of either case', () => {
+    const hex = Buffer.from(`user:${secret}, and more`).toString('hex')
+    const ends = [Buffer.from('user:').toString('hex'), Buffer.from(', and more').toString('hex')]
+    expect(mask(hex, secret)).toBe(ends.join('***'))
+    expect(mask(hex.toUpperCase(), secret)).toBe(ends.join('***').toUpperCase())
+  })
+
   it('URL-encoded by the usual encoders', () => {
     const forms = [
       encodeURIComponent(secret),

@@ -7,8 +7,8 @@ const MIN_SECRET_BYTES = 4
 const BASE64_COLUMNS = [64, 76] as const
 
 /**
- * Every form in which a secret is masked: as it is, as base64 (at any place in what was encoded), URL-encoded and JSON-escaped; a secret of several lines both as a
- * whole and line by line. Blanks around a line do not count.
+ * Every form in which a secret is masked: as it is, as base64 (at any place in what was encoded), hex, URL-encoded and JSON-escaped; a secret of several lines both as a
+ * whole and line by line. Blanks around a line do not count. One encoding at a time: each further round would multiply the forms.
  */
 export function secretForms(values: readonly string[]): Buffer[] {
   const forms = new Set<string>()
@@ -31,7 +31,7 @@ export function secretForms(values: readonly string[]): Buffer[] {
 
 /** A text and what common tools make of it. */
 function formsOf(text: string): string[] {
-  return nonBlankBytes(text) < MIN_SECRET_BYTES ? [] : [text, ...base64Forms(Buffer.from(text)), ...urlForms(Buffer.from(text)), ...escapedForms(text)]
+  return nonBlankBytes(text) < MIN_SECRET_BYTES ? [] : [text, ...base64Forms(Buffer.from(text)), ...hexForms(Buffer.from(text)), ...urlForms(Buffer.from(text)), ...escapedForms(text)]
 }
 
 /** The characters that depend on the secret alone, for each of the three ways in which it may lie in the encoded bytes; both alphabets. */
@@ -43,6 +43,11 @@ function base64Forms(bytes: Buffer): string[] {
   const [alone = ''] = forms
   for (const columns of BASE64_COLUMNS) for (let at = 0; alone.length > columns && at < alone.length; at += columns) forms.push(alone.slice(at, at + columns))
   return forms.flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')])
+}
+
+function hexForms(bytes: Buffer): string[] {
+  const lower = bytes.toString('hex')
+  return [lower, lower.toUpperCase()]
 }
 
 /** Encoders differ in what they leave as it is, in the case of the digits and in how they write a blank. */
