@@ -5,6 +5,7 @@ import { type AttemptDocument, attemptId, AttemptsRepository } from '../instance
 import type { InstanceDocument } from '../instances/instance-document.js'
 import { InstancesRepository } from '../instances/instances.repository.js'
 import { Clock } from '../platform/clock.js'
+import { isItemError } from '../platform/item-error.js'
 import { Logger } from '../platform/logging.js'
 import type { WorkerConnection } from '../workers/worker-registry.js'
 import { PermitsRepository } from './permits.repository.js'
@@ -26,7 +27,7 @@ export class Claims {
     private readonly logger: Logger,
   ) {}
 
-  /** The candidates whose attempt this server has made, with their instances RUNNING. */
+  /** The candidates whose attempt this server has made, with their instances RUNNING. After an error that one of them causes it may be called again with the others. */
   async claim(candidates: readonly Candidate[]): Promise<Candidate[]> {
     if (candidates.length === 0) return []
     const now = this.clock.now()
@@ -34,8 +35,8 @@ export class Claims {
     for (const candidate of candidates) candidate.claimedAt = claimedAt
     const duplicates = await this.attempts.insertMany(candidates.map((candidate) => this.newAttempt(candidate, now)))
     const made = candidates.filter((_, i) => !duplicates.has(i))
-    const claims = made.map(({ key }) => ({ instanceId: key.instanceId, attempt: key.attempt }))
-    if ((await this.instances.claim(claims)) === claims.length) return made
+    const claims = made.map(({ key }) => key)
+    if ((await this.claimInstances(claims)) === claims.length) return made
     // Some were cancelled meanwhile: their attempts were never given to anyone.
     const latest = new Map((await this.instances.findMany(claims.map(({ instanceId }) => instanceId))).map((instance) => [instance._id, instance]))
     const isClaimed = ({ key }: Candidate): boolean => latest.get(key.instanceId)?.status === 'RUNNING' && latest.get(key.instanceId)?.attempt === key.attempt
@@ -45,19 +46,33 @@ export class Claims {
 
   /** Takes claims back whose attempts no worker was given, so that the same attempts may be placed again. */
   async unclaim(candidates: readonly Candidate[]): Promise<void> {
-    const claims = candidates.map(({ key }) => ({ instanceId: key.instanceId, attempt: key.attempt }))
+    const claims = candidates.map(({ key }) => key)
     try {
       // Permits first: once it WAITS again, it may get one for the same attempt.
       await this.permits.release(claims.filter((_, i) => (candidates[i]?.instance.maxConcurrent ?? 0) > 0))
-      // In this order: between the two another server, which saw it WAITING before, could else make the attempt anew and take this RUNNING for its own.
-      await this.instances.unclaim(claims, this.clock.date())
-      await this.attempts.deleteUnsent(candidates.map(({ key }) => attemptId(key)))
+      await this.undo(claims)
     } catch (err) {
       this.logger.warn('Could not take refused attempts back; their leases will run out', {
         attempts: candidates.map(({ key }) => attemptKeyString(key)),
         err,
       })
     }
+  }
+
+  private async claimInstances(claims: AttemptKey[]): Promise<number> {
+    try {
+      return await this.instances.claim(claims)
+    } catch (error) {
+      // Attempts that are left would keep the others from being made: their instances would wait until the leases ran out.
+      if (isItemError(error)) await this.undo(claims)
+      throw error
+    }
+  }
+
+  private async undo(claims: AttemptKey[]): Promise<void> {
+    // In this order: between the two another server, which saw it WAITING before, could else make the attempt anew and take this RUNNING for its own.
+    await this.instances.unclaim(claims, this.clock.date())
+    await this.attempts.deleteUnsent(claims.map(attemptId))
   }
 
   private newAttempt({ key, worker, instance }: Candidate, now: number): AttemptDocument {

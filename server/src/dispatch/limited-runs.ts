@@ -3,6 +3,7 @@ import { type InstanceDocument, nextAttemptOf } from '../instances/instance-docu
 import { InstancesRepository } from '../instances/instances.repository.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
+import { isItemError } from '../platform/item-error.js'
 import { Logger } from '../platform/logging.js'
 import { type Candidate, Claims } from './claims.js'
 import { type Handed, RunLanes } from './run-lanes.js'
@@ -100,10 +101,32 @@ export class LimitedRuns {
       if (instance !== undefined) byTicket.set(ticket, { key: nextAttemptOf(instance), worker: ticket.worker, instance })
     })
     for (const { instance } of byTicket.values()) tried.add(instance._id)
-    const made = new Set(await this.claims.claim([...byTicket.values()]))
-    for (const [ticket, candidate] of byTicket) if (made.has(candidate)) placed.set(ticket, candidate)
-    await this.releaseUnclaimed([...byTicket.values()].filter((candidate) => !made.has(candidate)))
-    return granted === next.length
+    const made = new Set<Candidate>()
+    let bad: Candidate[] = []
+    try {
+      bad = await this.claimApart([...byTicket.values()], made)
+    } finally {
+      for (const [ticket, candidate] of byTicket) if (made.has(candidate)) placed.set(ticket, candidate)
+    }
+    await this.permits.release(bad.map(({ key }) => key))
+    await this.releaseUnclaimed([...byTicket.values()].filter((candidate) => !made.has(candidate) && !bad.includes(candidate)))
+    return granted === next.length || bad.length > 0
+  }
+
+  /** Adds to `made` what is claimed, and answers what cannot be: one such must not hold up all that come after it. */
+  private async claimApart(candidates: readonly Candidate[], made: Set<Candidate>): Promise<Candidate[]> {
+    try {
+      for (const candidate of await this.claims.claim(candidates)) made.add(candidate)
+      return []
+    } catch (err) {
+      if (!isItemError(err)) throw err
+      if (candidates.length === 1) {
+        this.logger.error('An attempt cannot be made', { instance: candidates[0]?.instance._id, err })
+        return [...candidates]
+      }
+      const middle = Math.ceil(candidates.length / 2)
+      return [...(await this.claimApart(candidates.slice(0, middle), made)), ...(await this.claimApart(candidates.slice(middle), made))]
+    }
   }
 
   /** A permit of one that another server placed at the same time is that attempt's; of one that was cancelled it is nobody's. */

@@ -5,7 +5,7 @@ import { ATTEMPT_STATUSES, type AttemptStatus, LEASED_ATTEMPT_STATUSES } from '@
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import { genesisDigest } from '@jobtrail/shared/log/codec'
 import { ensureCollection } from '../platform/http/ensure-collection.js'
-import { duplicatesOf, Mongo } from '../platform/mongo.js'
+import { duplicatesOf, Mongo, storedBeside } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
 import { type Change, updateAlike } from '../platform/update-alike.js'
 
@@ -96,13 +96,26 @@ export class AttemptsRepository implements OnModuleInit {
     })
   }
 
-  /** Makes the attempts: the unique key decides between servers. Indexes of those that another placed already. */
+  /**
+   * Makes the attempts: the unique key decides between servers. Indexes of those that another placed already. When one cannot be stored none is made, so that the others may be
+   * tried again: they would pass for another server's.
+   */
   async insertMany(documents: AttemptDocument[]): Promise<Set<number>> {
     try {
       await this.collection.insertMany(documents, { ordered: false })
       return new Set()
     } catch (error) {
+      return await this.onlyDuplicates(error, documents)
+    }
+  }
+
+  private async onlyDuplicates(error: unknown, documents: readonly AttemptDocument[]): Promise<Set<number>> {
+    try {
       return duplicatesOf(error)
+    } catch (other) {
+      const stored = storedBeside(other, documents)
+      if (stored.length > 0) await this.deleteUnsent(stored.map(({ _id }) => _id))
+      throw other
     }
   }
 

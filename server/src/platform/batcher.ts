@@ -6,7 +6,8 @@ type Entry<T, R> = { item: T; weight: number; resolve: (result: R) => void; reje
 export type BatcherOptions<T, R> = {
   /**
    * Writes a batch; answers in the order of the items. A rejection rejects every item of the batch, but for one that an item can cause ({@link isItemError}): then the
-   * batch is written again in halves until only that item fails. So writing an item twice has to be the same as once.
+   * batch is written again in halves until only that item fails. So writing an item twice has to be the same as once, or a
+   * write that fails must leave nothing behind.
    */
   write: (items: T[]) => Promise<R[]>
   maxItems: number

@@ -10,6 +10,7 @@ import {
   MongoServerError,
 } from 'mongodb'
 import { CONFIG, type Config } from '../config/config.js'
+import { isItemError } from './item-error.js'
 import { Logger } from './logging.js'
 import { Reads } from './reads.js'
 import { withTimeout } from './timeout.js'
@@ -104,6 +105,13 @@ export class Mongo implements OnModuleInit, OnApplicationShutdown {
 }
 
 export const isDuplicateKey = (error: unknown): boolean => error instanceof MongoServerError && error.code === 11_000
+
+/** Of the documents of an unordered insertMany that failed for some of them, those that were stored. Only those are certain. */
+export function storedBeside<T>(error: unknown, documents: readonly T[]): T[] {
+  if (!(error instanceof MongoBulkWriteError) || !isItemError(error)) return []
+  const refused = new Set([error.writeErrors].flat().map(({ index }) => index))
+  return documents.filter((_, i) => !refused.has(i))
+}
 
 /**
  * Indexes of the documents that an unordered insertMany refused as duplicates. Rethrows everything else: a network, step-down or write-concern error arrives as
