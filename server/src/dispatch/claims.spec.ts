@@ -27,7 +27,10 @@ const invalid = (): MongoServerError => new MongoServerError({ message: 'Documen
 /** Runs of which one cannot be claimed: a write that comes to it has changed those before it, and fails. */
 function setUp(maxConcurrent: number) {
   const instances = new Map(
-    Array.from({ length: RUNS }, (_, n) => [idOf(n), { _id: idOf(n), jobId: 'job', route: 'route', status: 'WAITING', attempt: 0, maxConcurrent } as InstanceDocument]),
+    Array.from({ length: RUNS }, (_, n) => [
+      idOf(n),
+      { _id: idOf(n), jobId: 'job', route: 'route', status: 'WAITING', attempt: 0, maxConcurrent } as InstanceDocument,
+    ]),
   )
   const attempts = new Set<string>()
   const permits = new Set<string>()

@@ -31,7 +31,9 @@ export function secretForms(values: readonly string[]): Buffer[] {
 
 /** A text and what common tools make of it. */
 function formsOf(text: string): string[] {
-  return nonBlankBytes(text) < MIN_SECRET_BYTES ? [] : [text, ...base64Forms(Buffer.from(text)), ...hexForms(Buffer.from(text)), ...urlForms(Buffer.from(text)), ...escapedForms(text)]
+  return nonBlankBytes(text) < MIN_SECRET_BYTES
+    ? []
+    : [text, ...base64Forms(Buffer.from(text)), ...hexForms(Buffer.from(text)), ...urlForms(Buffer.from(text)), ...escapedForms(text)]
 }
 
 /** The characters that depend on the secret alone, for each of the three ways in which it may lie in the encoded bytes; both alphabets. */
