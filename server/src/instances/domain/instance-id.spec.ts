@@ -15,3 +15,9 @@ test('IDs sort in the order of their making, within a millisecond and when the c
   expect(made).toEqual(made.toSorted())
   expect(new Set(made).size).toBe(made.length)
 })
+
+test('an ID has the right time again after the clock was far ahead', () => {
+  const ids = new InstanceIds()
+  ids.next(NOW + 86_400_000)
+  expect(ids.next(NOW) < idAt(NOW + 1)).toBe(true)
+})

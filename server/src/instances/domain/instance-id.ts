@@ -10,6 +10,8 @@ export function idAt(time: string | number): string {
 }
 
 const SEQUENCES = 2 ** 32
+/** A clock that is set back by more was wrong before: then the time counts for more than the order. */
+const SET_BACK_MS = 60_000
 
 /**
  * Makes IDs that sort in the order of their making. Times come from the caller, who has the cluster's clock: retention and revisions compare IDs with its times, and the wall
@@ -20,7 +22,7 @@ export class InstanceIds {
   private sequence = 0
 
   next(now: number): string {
-    if (now > this.at) {
+    if (now > this.at || now < this.at - SET_BACK_MS) {
       this.at = now
       // The lower half, so that a millisecond has room for all that it may bring.
       this.sequence = randomInt(SEQUENCES / 2)
