@@ -1,44 +1,31 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import {
-  type Assignment,
-  type Heartbeat,
-  type HeartbeatReply,
-  MAX_PROBLEM_LENGTH,
-  type Hello,
-  PROTOCOL_VERSION,
-  type Run,
-  type RunReply,
-  type Welcome,
-} from '@jobtrail/shared/protocol/worker'
+import { type Heartbeat, type HeartbeatReply, MAX_PROBLEM_LENGTH, type Hello, PROTOCOL_VERSION, type Welcome } from '@jobtrail/shared/protocol/worker'
 import type { Logger } from 'pino'
-import { Attempt, type AttemptDeps } from './attempt.js'
 import { type WorkerConfig, workerVersion } from './config.js'
 import { Connection } from './connection.js'
-import { DiskWatch, releaseReserve } from './disk-watch.js'
+import { DiskWatch } from './disk-watch.js'
 import { Cgroups } from './guard/cgroups.js'
 import { WorkerFailure } from './errors.js'
 import { GivenUp } from './given-up.js'
 import { GuardClient } from './guard/guard-client.js'
 import { Reaper } from './guard/reaper.js'
 import { HealthBeat } from './health.js'
-import { holdSpool, type SpoolHold } from './identity.js'
+import type { SpoolHold } from './identity.js'
 import { LeaseWatch } from './lease-watch.js'
-import { isDiskFault } from './log/disk-fault.js'
 import { LogPipeline } from './log/pipeline.js'
 import { logTransport } from './log-transport.js'
-import { Outbox } from './outbox.js'
-import { RecentKeys } from './recent-keys.js'
+import { holdOnFullDisk, takeOver } from './open-spool.js'
+import type { Outbox } from './outbox.js'
 import { Reports } from './reports.js'
-import { killLeftovers } from './run/attempt-folder.js'
 import { HandlerRunner } from './run/handler.js'
 import type { Handler } from './run/handler-call.js'
 import { type HandlerModule, IsolatedHandlers } from './run/isolated-handler.js'
-import { findJobUser, type JobUser, openTheWay } from './run/job-user.js'
+import { findJobUser, type JobUser } from './run/job-user.js'
 import { installOutputCapture } from './run/output-capture.js'
 import { ShellRunner } from './run/shell.js'
+import { RunningAttempts } from './running-attempts.js'
 import { Slots } from './slots.js'
 
 /** Where a worker can be, and where it goes from there. */
@@ -57,20 +44,6 @@ const REFUSED_STATUS = 3
 /** How long the last deliveries and seals may take at a stop; what is left stays in the spool for the next start. */
 const DELIVER_TIMEOUT_MS = 15_000
 
-/** How long a start waits for what a killed predecessor left running. */
-const LEFTOVERS_TIMEOUT_MS = 60_000
-
-/** A start needs little room; on a full disk the reserve has it. */
-async function holdOnFullDisk(dir: string, onLost: () => void): Promise<SpoolHold> {
-  try {
-    return await holdSpool(dir, onLost)
-  } catch (error) {
-    if (!(error instanceof Error) || !isDiskFault(error.cause)) throw error
-    releaseReserve(dir)
-    return await holdSpool(dir, onLost)
-  }
-}
-
 /** The worker itself: takes work into its slots, runs it under the lease, and delivers ends and logs. */
 export class Agent {
   private state: WorkerState = 'RUNNING'
@@ -83,15 +56,12 @@ export class Agent {
   private readonly guard: GuardClient
   private readonly health: HealthBeat
   private readonly cgroups: Cgroups | undefined
-  private readonly attempts = new Map<string, Attempt>()
-  private readonly recent = new RecentKeys(20_000)
   private readonly givenUp = new GivenUp()
   private readonly reports: Reports
   private readonly connection: Connection
-  private readonly deps: AttemptDeps
+  private readonly running: RunningAttempts
   private readonly disk: DiskWatch
   private readonly undoCapture: () => void
-  private readonly waiters = new Set<() => void>()
   private readonly incarnation = randomUUID()
   private readonly onFailure: (failure: WorkerFailure) => void
   private hasFailed = false
@@ -113,18 +83,8 @@ export class Agent {
       else opened.agent.loseSpool(failure)
     })
     try {
-      if (user !== undefined) openTheWay(user, config.spoolDir, join(config.spoolDir, 'runs'))
       const reaper = new Reaper(log)
-      if (hold.isCopy) log.warn('this spool folder was copied or moved; what its former place left running is not ended')
-      const { keys, left, kept } = hold.isCopy
-        ? { keys: [], left: [], kept: [] }
-        : await killLeftovers(join(config.spoolDir, 'runs'), reaper, LEFTOVERS_TIMEOUT_MS, user)
-      if (keys.length > 0) log.warn({ attempts: keys }, 'cleared attempts that a former process of this worker left')
-      if (kept.length > 0) log.warn({ kept }, 'folders of attempts of a former process of this worker cannot be removed')
-      if (left.length > 0) log.error({ left }, 'processes of a former process of this worker cannot be ended; their attempts will be made again beside them')
-      const outbox = Outbox.open(join(config.spoolDir, 'outbox.jsonl'))
-      if (outbox.badLines > 0) log.warn({ lines: outbox.badLines }, 'the outbox file held lines that cannot be read')
-      if (outbox.length > 0) log.info({ ends: outbox.length }, 'ends of a former process of this worker will be delivered')
+      const outbox = await takeOver(config.spoolDir, hold, reaper, user, log)
       const link: { sender?: Connection; disk?: DiskWatch } = {}
       const pipeline = await LogPipeline.open({
         dir: config.spoolDir,
@@ -164,7 +124,7 @@ export class Agent {
     this.onFailure = onFailure
     // A copy must not have the group of its original.
     this.cgroups = Cgroups.open(`jobtrail-${hold.isCopy ? this.incarnation : hold.workerId}`)
-    this.lease = new LeaseWatch({ onRenewed: (guardDeadline) => this.guard.lease(guardDeadline), onExpired: () => this.loseLease() })
+    this.lease = new LeaseWatch({ onRenewed: (guardDeadline) => this.guard.lease(guardDeadline), onExpired: () => this.running.loseLease() })
     this.connection = new Connection({
       urls: config.server,
       token: config.token,
@@ -178,9 +138,9 @@ export class Agent {
       onRefused: (error) => this.fail(new WorkerFailure(`every server refuses this worker: ${error.message}`, REFUSED_STATUS, error)),
       refusedExitMs: config.refusedExitMs,
       commands: {
-        run: (message) => this.take(message),
-        cancel: ({ attempts }) => this.cancel(attempts),
-        fenced: ({ attempts }) => this.fence(attempts, 'fenced by the server'),
+        run: (message) => this.running.take(message),
+        cancel: ({ attempts }) => this.running.cancel(attempts),
+        fenced: ({ attempts }) => this.running.fence(attempts, 'fenced by the server'),
       },
     })
     this.reports = new Reports({
@@ -188,7 +148,7 @@ export class Agent {
       sender: this.connection,
       log,
       onDiskFault: (error) => this.disk.noteFault(error),
-      onFenced: (key) => this.fence([key], 'its start was refused'),
+      onFenced: (key) => this.running.fence([key], 'its start was refused'),
     })
     const shell = new ShellRunner({
       runsDir: join(config.spoolDir, 'runs'),
@@ -201,17 +161,24 @@ export class Agent {
       isSpoolLost: () => this.isSpoolLost,
     })
     this.undoCapture = handlers.size > 0 ? installOutputCapture() : () => undefined
-    this.deps = {
-      pipeline,
+    this.running = new RunningAttempts({
+      slots: this.slots,
+      givenUp: this.givenUp,
       reports: this.reports,
       log,
-      checkLease: () => this.lease.check(),
-      onFault: (error) => this.disk.noteFault(error),
-      runners: {
-        shell,
-        handler: new HandlerRunner(handlers, new IsolatedHandlers(shell)),
+      isOpen: () => this.takesWork && !this.lease.isExpired && this.disk.problem === null && !this.isOutboxFull,
+      deps: {
+        pipeline,
+        reports: this.reports,
+        log,
+        checkLease: () => this.lease.check(),
+        onFault: (error) => this.disk.noteFault(error),
+        runners: {
+          shell,
+          handler: new HandlerRunner(handlers, new IsolatedHandlers(shell)),
+        },
       },
-    }
+    })
   }
 
   get workerId(): string {
@@ -233,7 +200,7 @@ export class Agent {
     this.hasFailed = true
     this.log.fatal({ err: failure }, 'the worker cannot go on')
     this.state = 'DRAINING'
-    for (const attempt of this.attempts.values()) attempt.fence(failure.message)
+    this.running.fenceAll(failure.message)
     this.onFailure(failure)
   }
 
@@ -253,7 +220,7 @@ export class Agent {
   drain(): void {
     if (this.state !== 'RUNNING') return
     this.state = 'DRAINING'
-    this.log.info({ running: this.attempts.size }, 'draining')
+    this.log.info({ running: this.running.size }, 'draining')
     this.connection.beatNow()
   }
 
@@ -264,7 +231,7 @@ export class Agent {
   private drainOnDemand(isWanted: boolean): void {
     if (isWanted === this.isDrainWanted) return
     this.isDrainWanted = isWanted
-    this.log.info({ running: this.attempts.size }, isWanted ? 'drained on demand: no new work until undrained' : 'undrained')
+    this.log.info({ running: this.running.size }, isWanted ? 'drained on demand: no new work until undrained' : 'undrained')
     this.connection.beatNow()
   }
 
@@ -281,11 +248,10 @@ export class Agent {
   async stop(): Promise<void> {
     if (this.isSpoolLost) return this.close()
     this.drain()
-    if (!(await this.idle(this.config.drainTimeoutMs))) {
-      this.log.warn({ running: this.attempts.size }, 'the drain time is over; stopping what still runs')
-      for (const attempt of this.attempts.values()) attempt.stop('worker-stopped')
-      const longestGraceMs = Math.max(0, ...[...this.attempts.values()].map((attempt) => attempt.killGraceMs))
-      await this.idle(longestGraceMs + DELIVER_TIMEOUT_MS)
+    if (!(await this.running.idle(this.config.drainTimeoutMs))) {
+      this.log.warn({ running: this.running.size }, 'the drain time is over; stopping what still runs')
+      const longestGraceMs = this.running.stopAll('worker-stopped')
+      await this.running.idle(longestGraceMs + DELIVER_TIMEOUT_MS)
     }
     const [areEndsDelivered, areLogsSealed] = await Promise.all([this.reports.drained(DELIVER_TIMEOUT_MS), this.pipeline.drained(DELIVER_TIMEOUT_MS)])
     if (!areEndsDelivered || !areLogsSealed)
@@ -296,7 +262,7 @@ export class Agent {
 
   /** Ends at once: kills what runs; ends and logs stay in the spool. */
   async close(): Promise<void> {
-    for (const attempt of this.attempts.values()) attempt.fence('the worker was ended')
+    this.running.fenceAll('the worker was ended')
     await this.connection.close()
     this.lease.close()
     this.disk.close()
@@ -312,58 +278,14 @@ export class Agent {
     this.log.info('worker stopped')
   }
 
-  private take({ attempts }: Run): RunReply {
-    const results = attempts.map((assignment) => this.accept(assignment))
-    return { results }
-  }
-
-  private accept(assignment: Assignment): 'accepted' | 'refused' {
-    const key = attemptKeyString(assignment)
-    // Told twice (the first answer was lost): it runs already, or ran.
-    if (this.attempts.has(key) || this.recent.has(key) || this.reports.has(key)) return 'accepted'
-    if (!this.takesWork || this.lease.isExpired || this.disk.problem !== null || this.isOutboxFull || !this.slots.tryReserve()) return 'refused'
-    const attempt = new Attempt(assignment, this.deps)
-    this.attempts.set(key, attempt)
-    // The answer goes out before the work begins.
-    setImmediate(() => void this.runToEnd(attempt))
-    return 'accepted'
-  }
-
   private get isOutboxFull(): boolean {
     return this.reports.undeliveredCount >= MAX_UNDELIVERED || this.reports.undeliveredBytes >= MAX_UNDELIVERED_BYTES
-  }
-
-  private async runToEnd(attempt: Attempt): Promise<void> {
-    try {
-      await attempt.run()
-    } catch (error) {
-      this.log.error({ err: error, attempt: attempt.keyText }, 'an attempt broke inside the worker')
-      this.givenUp.add(attempt.key)
-    } finally {
-      this.recent.add(attempt.keyText)
-      this.attempts.delete(attempt.keyText)
-      if (this.attempts.size === 0) for (const waiter of [...this.waiters]) waiter()
-    }
-    await attempt.released
-    this.slots.release()
-  }
-
-  private cancel(keys: readonly AttemptKey[]): void {
-    for (const key of keys) this.attempts.get(attemptKeyString(key))?.stop('cancelled')
-  }
-
-  private fence(keys: readonly AttemptKey[], reason: string): void {
-    if (keys.length === 0) return
-    const texts = keys.map(attemptKeyString)
-    this.log.warn({ attempts: texts, reason }, 'fenced')
-    for (const text of texts) this.attempts.get(text)?.fence(reason)
-    this.reports.forget(texts)
   }
 
   private welcomed(welcome: Welcome, sentAt: number): void {
     this.givenUp.answered(sentAt)
     this.lease.renew(sentAt, welcome.leaseMs)
-    this.fence(welcome.stop, 'given away while the worker was not connected')
+    this.running.fence(welcome.stop, 'given away while the worker was not connected')
     this.reports.connected()
     this.pipeline.connected()
     this.drainOnDemand(welcome.drain)
@@ -373,27 +295,9 @@ export class Agent {
   private renewed(reply: HeartbeatReply, sentAt: number): void {
     this.givenUp.answered(sentAt)
     this.lease.renew(sentAt)
-    this.fence(reply.stop, "no longer this worker's")
-    this.cancel(reply.cancel)
+    this.running.fence(reply.stop, "no longer this worker's")
+    this.running.cancel(reply.cancel)
     this.drainOnDemand(reply.drain)
-  }
-
-  /** Beyond its lease nothing may run: another worker may already have been given the same task. */
-  private loseLease(): void {
-    for (const attempt of this.attempts.values()) {
-      if (attempt.isFenced) continue
-      this.log.warn({ attempt: attempt.keyText }, 'the lease has run out; killed')
-      attempt.fence('the lease has run out')
-      this.givenUp.add(attempt.key)
-    }
-  }
-
-  /** What runs and is still ours, and what has ended without the servers knowing. */
-  private heldKeys(): AttemptKey[] {
-    const held = new Map<string, AttemptKey>()
-    for (const attempt of this.attempts.values()) if (!attempt.isFenced) held.set(attempt.keyText, attempt.key)
-    for (const key of this.reports.undelivered) held.set(attemptKeyString(key), key)
-    return [...held.values()]
   }
 
   private makeHello(): Hello {
@@ -411,7 +315,7 @@ export class Agent {
       host: hostname().slice(0, 255),
       pid: process.pid,
       startedAt: this.startedAt,
-      attempts: this.heldKeys(),
+      attempts: this.running.heldKeys(),
       spooled: this.pipeline.keys(MAX_SPOOLED),
       incarnation: this.incarnation,
       ...this.givenUp.said,
@@ -422,7 +326,7 @@ export class Agent {
   private makeHeartbeat(): Heartbeat {
     this.lease.check()
     return {
-      attempts: this.heldKeys(),
+      attempts: this.running.heldKeys(),
       freeSlots: this.slots.free,
       isDraining: !this.takesWork,
       spoolBytes: this.pipeline.unackedBytes,
@@ -430,20 +334,5 @@ export class Agent {
       sentAt: Date.now(),
       ...(this.disk.problem === null ? {} : { problem: this.disk.problem.slice(0, MAX_PROBLEM_LENGTH) }),
     }
-  }
-
-  /** True when nothing runs any more, false after `timeoutMs`. */
-  private idle(timeoutMs: number): Promise<boolean> {
-    if (this.attempts.size === 0) return Promise.resolve(true)
-    return new Promise((resolve) => {
-      const end = (isIdle: boolean) => {
-        clearTimeout(timer)
-        this.waiters.delete(waiter)
-        resolve(isIdle)
-      }
-      const waiter = () => end(true)
-      const timer = setTimeout(() => end(false), timeoutMs)
-      this.waiters.add(waiter)
-    })
   }
 }
