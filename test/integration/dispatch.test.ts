@@ -15,8 +15,9 @@ import type { WorkerNode } from '../support/nodes.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
 
 const HANDLERS = ['--handlers', fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))]
+const SLOTS = 50
 // Each worker is connected to the server that a test wants, so that what one of them does could hold up the others.
-const cluster = useCluster({ servers: 2, workers: 0, balancer: 'none', slots: 50 })
+const cluster = useCluster({ servers: 2, workers: 0, balancer: 'none', slots: SLOTS })
 
 /** What a server may be wrong by about the time. */
 const CLOCKS_DIFFER_MS = 250
@@ -226,24 +227,26 @@ describe('after an outage', () => {
     await api.post(`/api/workers/${worker?.id}/drain`)
     const routing = { group: 'frozen' }
     const trigger = { kind: 'interval' as const, everyMs: 3_600_000 }
-    const missed = await Promise.all(Array.from({ length: 30 }, () => createJob(api, handlerJob('noop', { trigger, routing }))))
+    const missed = await Promise.all(Array.from({ length: 2 * SLOTS }, () => createJob(api, handlerJob('noop', { trigger, routing }))))
     const ids = missed.map(({ id }) => id)
     const database = await cluster().database()
     const missedAt = Date.now() - 25 * 60_000
     await database
       .collection<{ _id: string }>('jobs')
       .updateMany({ _id: { $in: ids } }, { $set: { nextFireAt: new Date(missedAt), fireAnchor: new Date(missedAt - trigger.everyMs) } })
-    const stored = database.collection<{ _id: string; jobId: string }>('instances')
+    const stored = database.collection<{ _id: string; jobId: string; queued: boolean }>('instances')
     await waitFor(async () => (await stored.countDocuments({ jobId: { $in: ids } })) === ids.length, {
       timeoutMs: 60_000,
       what: 'what was missed to be stored',
     })
     const now = await runJob(api, (await createJob(api, handlerJob('noop', { routing }))).id)
+    await waitFor(async () => (await stored.countDocuments({ _id: now, queued: true })) === 1, { timeoutMs: 30_000, what: 'the run to be queued' })
     await api.post(`/api/workers/${worker?.id}/undrain`)
     await waitForEnd(api, now)
     const runs = (await stored.find({ jobId: { $in: ids } }).toArray()).map(({ _id }) => _id)
     await waitForStatus(runs, 'SUCCEEDED')
-    expect((await startedInstances([...runs, now]))[0]).toBe(now)
+    // Two servers fill the slots at the same time: it is among the first, but which one's attempt is written first is open.
+    expect((await startedInstances([...runs, now])).indexOf(now)).toBeLessThan(SLOTS)
   })
 })
 

@@ -64,10 +64,15 @@ test('a copy of a spool folder that is in use is turned away, and the run of its
 
 test('a worker that died is replaced at once by one on the same folder, which is another process', async () => {
   const id = await realWorkerId()
+  const former = await workerView(id)
   await cluster().worker(0).kill()
   cluster().worker(0).start()
-  await cluster().waitForWorkers(1)
-  expect(await workerView(id)).toMatchObject({ state: 'connected' })
+  // Until it is noticed that the former one is gone, it is listed as connected.
+  const isNew = async (): Promise<boolean> => {
+    const worker = await workerView(id)
+    return worker?.state === 'connected' && worker.connectedAt !== former?.connectedAt
+  }
+  await waitFor(isNew, { timeoutMs: 20_000, what: 'the new process to be connected' })
 })
 
 // A PID namespace of its own needs root; a lock from another one is unit-tested too (worker/src/identity.spec.ts).
