@@ -250,6 +250,28 @@ describe('after an outage', () => {
   })
 })
 
+describe('a run whose claim MongoDB refuses', () => {
+  test.each([0, 5])('costs those beside it no attempt, and runs when it can be claimed (maxConcurrent %i)', async (maxConcurrent) => {
+    const group = uniqueName('refused')
+    const { id } = await createJob(await cluster().api(), handlerJob('noop', { maxConcurrent, routing: { group } }))
+    const ids = await runMany(id, 60)
+    const [bad = ''] = ids
+    const others = ids.slice(1)
+    const database = await cluster().database()
+    const [{ options } = {}] = await database.listCollections({ name: 'instances' }, { nameOnly: false }).toArray()
+    await database.command({ collMod: 'instances', validator: { $and: [options?.validator, { $nor: [{ _id: bad, status: 'RUNNING' }] }] } })
+    try {
+      await addWorker(group, 0)
+      await waitForStatus(others, 'SUCCEEDED')
+    } finally {
+      await database.command({ collMod: 'instances', validator: options?.validator })
+    }
+    await waitForStatus([bad], 'SUCCEEDED')
+    const collection = await instances()
+    expect(await collection.countDocuments({ _id: { $in: ids }, attempt: 1 })).toBe(60)
+  })
+})
+
 describe('a worker made by hand', () => {
   async function protocolWorker(): Promise<ProtocolWorker> {
     return new ProtocolWorker(await cluster().createWorkerToken(), uniqueName('by-hand'), 2)
