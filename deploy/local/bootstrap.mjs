@@ -10,6 +10,7 @@ const MINIMUM_NODE = [20, 19]
 const INSTALL_TIMEOUT_MS = 15 * 60_000
 const BUILD_TIMEOUT_MS = 5 * 60_000
 const PROJECTS = ['shared', 'server', 'worker', 'deploy', 'test']
+const PROGRAMS = ['server', 'worker']
 
 /** Set-up that failed for a reason the user can act on: shown without a stack. */
 class BootstrapError extends Error {}
@@ -106,6 +107,15 @@ function buildTypeScript() {
   say(`build is up to date (${(ms / 1000).toFixed(1)} s)`)
 }
 
+const changedAt = (...path) => statSync(join(ROOT, ...path), { throwIfNoEntry: false })?.mtimeMs ?? 0
+
+function bundlePrograms() {
+  // The compiler writes its notes whenever it has written anything.
+  const compiledAt = Math.max(...['shared', 'server', 'worker'].map((project) => changedAt(project, 'dist/.tsbuildinfo')), changedAt('deploy/bundle.mjs'))
+  if (PROGRAMS.every((program) => changedAt(program, 'dist/bundle/main.js.map') > compiledAt)) return
+  run('bundling the programs', process.execPath, [join(ROOT, 'deploy/bundle.mjs')], BUILD_TIMEOUT_MS)
+}
+
 /** The newest change below the given files and folders, in milliseconds; 0 when there are none. */
 function newestChange(paths) {
   let newest = 0
@@ -141,6 +151,7 @@ export function bootstrap({ build = true } = {}) {
     install()
     if (!build) return
     buildTypeScript()
+    bundlePrograms()
     buildConsole()
   } catch (error) {
     if (!(error instanceof BootstrapError)) throw error

@@ -11,9 +11,10 @@ export const CACHE_DIR = join(REPO_ROOT, '.jobtrail/cache')
 /** What `npm start` keeps between starts. */
 export const DATA_DIR = join(REPO_ROOT, '.jobtrail/data')
 
-/** The compiled entry points of the two programs. */
-export const SERVER_MAIN = join(REPO_ROOT, 'server/dist/main.js')
-export const WORKER_MAIN = join(REPO_ROOT, 'worker/dist/main.js')
+/** The bundled entry points of the two programs, and what makes them of what was compiled. */
+export const SERVER_MAIN = join(REPO_ROOT, 'server/dist/bundle/main.js')
+export const WORKER_MAIN = join(REPO_ROOT, 'worker/dist/bundle/main.js')
+export const BUNDLER = join(REPO_ROOT, 'deploy/bundle.mjs')
 
 /** Where a built console lies, if there is one. */
 export const CONSOLE_DIST = join(REPO_ROOT, 'console/dist')

@@ -1,11 +1,13 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { REPO_ROOT } from './paths.js'
+import { runCommand } from './command.js'
+import { BUNDLER, REPO_ROOT } from './paths.js'
 import { ManagedProcess } from './process.js'
 import { say } from './say.js'
 import type { Stack } from './stack.js'
 
 const POLL_MS = 700
+const BUNDLE_TIMEOUT_MS = 60_000
 
 /** Builds on every change and restarts what runs the changed code; stays up through broken builds. */
 export function watchSources(stack: Stack): { stop: () => void } {
@@ -49,7 +51,7 @@ function newestBuild(): number {
   let newest = 0
   for (const folder of ['shared/dist', 'server/dist', 'worker/dist']) {
     for (const file of readdirSync(join(REPO_ROOT, folder), { recursive: true, encoding: 'utf8' })) {
-      if (!file.endsWith('.js')) continue
+      if (!file.endsWith('.js') || file.startsWith('bundle/')) continue
       // The compiler may be replacing the file right now.
       const stat = statSync(join(REPO_ROOT, folder, file), { throwIfNoEntry: false })
       newest = Math.max(newest, stat?.mtimeMs ?? 0)
@@ -60,6 +62,7 @@ function newestBuild(): number {
 
 /** The supervisor starts them again: a restart is an end. */
 async function restartAll(stack: Stack): Promise<void> {
+  await runCommand(process.execPath, [BUNDLER], { timeoutMs: BUNDLE_TIMEOUT_MS })
   say('built, restarting servers and workers')
   for (const child of [...stack.servers, ...stack.workers]) await child.stop(12_000)
 }

@@ -3,6 +3,7 @@ import { availableParallelism, hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
+import { packageVersion } from '@jobtrail/shared/process/package-version'
 import { ConfigError, describeError } from './errors.js'
 
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
@@ -210,7 +211,4 @@ export function helpText(): string {
 }
 
 /** The version of this package. */
-export function workerVersion(): string {
-  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
-  return z.object({ version: z.string() }).parse(JSON.parse(text)).version
-}
+export const workerVersion = (): string => packageVersion(import.meta.url)

@@ -1,7 +1,4 @@
-import { readFileSync } from 'node:fs'
-import { z } from 'zod'
-
-const file = new URL('../../package.json', import.meta.url)
+import { packageVersion } from '@jobtrail/shared/process/package-version'
 
 /** Version of this server, from its package. */
-export const VERSION = z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version
+export const VERSION = packageVersion(import.meta.url)

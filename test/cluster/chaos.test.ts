@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest'
+import { runChaos } from '../chaos/bench.js'
+import { FAULTS } from '../chaos/faults/all.js'
+import { DEFAULTS } from '../chaos/options.js'
+import { tables, totalFaults } from '../chaos/report.js'
+
+const GAP_MS = 2_200
+/** Each kind comes up once before any comes up twice, and some cannot hurt anything when their turn comes. */
+const ROUNDS = FAULTS.length + 8
+
+test('nothing is lost, doubled or misstated while everything is broken once', { timeout: 600_000 }, async () => {
+  const said: string[] = []
+  const result = await runChaos({ ...DEFAULTS, minutes: (ROUNDS * GAP_MS) / 60_000, gapMs: GAP_MS, seed: 8 }, (line) => said.push(line))
+  const { findings, faults } = result
+  expect(findings.totalViolations, `${said.join('\n')}\n${tables(result)}`).toBe(0)
+  expect(findings.totalChecks).toBeGreaterThan(2_000)
+  expect(totalFaults(result)).toBeGreaterThanOrEqual(FAULTS.length)
+  expect(faults.filter(({ count }) => count === 0).length, tables(result)).toBeLessThanOrEqual(2)
+})
