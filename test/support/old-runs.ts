@@ -16,7 +16,6 @@ function idOf(daysAgo: number): string {
 export async function fillWithRuns(db: Db, namespace: string, counts: { runs: number; attempts: number; days: number }): Promise<void> {
   const jobId = crypto.randomUUID()
   const ended = { status: 'SUCCEEDED', namespace }
-  const options = { ordered: false, writeConcern: { w: 1 } } as const
   const all = Array.from({ length: counts.attempts }, (_, i) => {
     const ago = counts.days * (1 - i / counts.attempts)
     return { id: idOf(ago), at: new Date(Date.now() - ago * DAY_MS) }
@@ -41,6 +40,8 @@ export async function fillWithRuns(db: Db, namespace: string, counts: { runs: nu
     logTotals: { lines: 1, bytes: 10 },
   }))
   for (let from = 0; from < attempts.length; from += 20_000) {
+    // Servers read what a majority has: when it has the last ones, it has all.
+    const options = { ordered: false, writeConcern: { w: from + 20_000 < attempts.length ? 1 : 'majority' } } as const
     const inserts: Promise<unknown>[] = [db.collection<Document & { _id: object }>('attempts').insertMany(attempts.slice(from, from + 20_000), options)]
     const some = runs.slice(from, from + 20_000)
     if (some.length > 0) inserts.push(db.collection<{ _id: string }>('instances').insertMany(some, options))
