@@ -45,6 +45,8 @@ describe('a log stream', () => {
     known?.write('stdout', Buffer.from('mine\n'))
     await until(async () => (await spoolFiles()).length === 1)
     const path = join(dir, 'streams', (await spoolFiles())[0] ?? '')
+    // What is already being written cannot be taken back.
+    await until(async () => (await readFile(path, 'utf8')).includes('mine'))
     pipeline.abandon()
     await writeFile(path, 'of the new owner')
     for (const log of [known, fresh]) log?.write('stdout', Buffer.from('late\n'))
