@@ -13,7 +13,7 @@ const keyOf = (n: number) => ({ instanceId: `018f0000-0000-7000-8000-00000000000
 const worker = { id: 'worker', incarnation: 'this', mayHave: () => false }
 
 /** A worker that was given attempts 1 and 2 as this process, 3 as a former one; who of them is renewed, who is lost. */
-function setUp(): { leases: Leases; renewed: AttemptId[]; lost: AttemptId[] } {
+function setUp(poisoned?: AttemptId): { leases: Leases; renewed: AttemptId[]; lost: AttemptId[] } {
   const renewed: AttemptId[] = []
   const lost: AttemptId[] = []
   const leased = [1, 2, 3].map((n) => ({
@@ -28,6 +28,7 @@ function setUp(): { leases: Leases; renewed: AttemptId[]; lost: AttemptId[] } {
     findMany: async () => [],
     renew: async (ids: AttemptId[]) => void renewed.push(...ids),
     markLost: async (id: AttemptId) => {
+      if (id.instance === poisoned?.instance) throw new TypeError('It is stored in a shape that nothing can read')
       lost.push(id)
       return null
     },
@@ -44,4 +45,11 @@ test.each([true, false])('what a worker does not list it has lost, unless that m
   const cut = setUp()
   await cut.leases.reconcile(worker, [keyOf(1)], { isConnect, isWhole: false, receivedAt: NOW })
   expect([cut.renewed, cut.lost]).toEqual([[attemptId(keyOf(1)), attemptId(keyOf(2))], [attemptId(keyOf(3))]])
+})
+
+test('an attempt that cannot be ended does not fail the hello of its worker, nor the loss of the others', async () => {
+  const { leases, renewed, lost } = setUp(attemptId(keyOf(2)))
+  const answer = await leases.reconcile(worker, [keyOf(1)], { isConnect: true, isWhole: true, receivedAt: NOW })
+  expect(answer).toEqual({ stop: [], cancel: [] })
+  expect([renewed, lost]).toEqual([[attemptId(keyOf(1))], [attemptId(keyOf(3))]])
 })

@@ -5,7 +5,7 @@ import { announcedTotals, type AttemptDocument, attemptId, attemptKeyOf, Attempt
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
-import { mapBounded } from '../platform/map-bounded.js'
+import { eachAlone } from '../platform/map-bounded.js'
 import { Metrics } from '../platform/metrics.js'
 import { Settlement } from './settlement.js'
 
@@ -112,9 +112,14 @@ export class Leases {
     if (attempt !== undefined) await this.lose(attempt, { reason, mayHaveStarted: false })
   }
 
-  /** A worker may have held thousands. */
+  /** A worker may have held thousands. One that cannot be ended must not cost the worker its answer, nor the others their end. */
   private async loseAll(attempts: readonly AttemptDocument[], lossOf: (attempt: AttemptDocument) => Loss): Promise<void> {
-    await mapBounded(attempts, LOSE_AT_A_TIME, (attempt) => this.lose(attempt, lossOf(attempt)))
+    await eachAlone(
+      attempts,
+      LOSE_AT_A_TIME,
+      (attempt) => this.lose(attempt, lossOf(attempt)),
+      ({ _id }, err) => this.logger.error('A lost attempt could not be ended; the sweep tries again', { attempt: attemptKeyString(attemptKeyOf(_id)), err }),
+    )
   }
 
   private async lose(attempt: AttemptDocument, { reason, leaseBefore, isSpooled = false, mayHaveStarted }: Loss): Promise<void> {

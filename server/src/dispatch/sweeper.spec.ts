@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest'
+import { MongoNetworkError } from 'mongodb'
+import { afterEach, expect, test, vi } from 'vitest'
 import { parseConfig } from '../config/config.js'
-import type { AttemptsRepository } from '../instances/attempts.repository.js'
-import type { InstanceDocument } from '../instances/instance-document.js'
+import type { AttemptDocument, AttemptId, AttemptsRepository } from '../instances/attempts.repository.js'
+import type { InstancePlace, UnfinishedInstance } from '../instances/instance-document.js'
 import type { InstancesRepository } from '../instances/instances.repository.js'
 import type { InstancesService } from '../instances/instances.service.js'
 import type { Clock } from '../platform/clock.js'
@@ -9,50 +10,126 @@ import type { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import type { RedisConnections } from '../platform/redis.js'
 import { Shutdown } from '../platform/shutdown.js'
-import type { AttemptQueue } from './attempt-queue.js'
+import type { AttemptQueue, QueuedAttempt } from './attempt-queue.js'
 import type { Leases } from './leases.js'
 import type { PermitsRepository } from './permits.repository.js'
 import { Settlement } from './settlement.js'
 import type { SweepLock } from './sweep-lock.js'
 import { Sweeper } from './sweeper.js'
 
-test('a held run of any route of its job is queued when a permit is free, also behind runs of routes that no worker serves', async () => {
-  const held = ['unserved', 'unserved', 'unserved too', 'served'].map((route, i) => ({ _id: String(i), jobId: 'job', route, maxConcurrent: 1 }))
-  const queued: string[] = []
-  const repository = {
+/** The slow parts of a sweep are done in each fifth only. */
+const SLOW_EVERY = 5
+
+afterEach(() => void vi.useRealTimers())
+
+type Unfinished = UnfinishedInstance & { status: 'WAITING' | 'RUNNING' }
+
+const unfinished = (n: number, status: Unfinished['status']): Unfinished => {
+  const [_id, at] = [String(n).padStart(6, '0'), new Date(0)]
+  return { _id, namespace: 'default', status, attempt: 1, route: 'r', priority: 0, createdAt: at, dueAt: at, queued: true, heldAt: null }
+}
+
+type Cluster = {
+  instances?: readonly Unfinished[]
+  /** Of attempts that have ended; all others of what is RUNNING are leased. */
+  ended?: readonly string[]
+  conclude?: (attempt: AttemptDocument) => Promise<void>
+  repository?: object
+}
+
+/** A sweeper over a cluster in memory, and what it did. */
+function setUp({ instances = [], ended = [], conclude = async () => {}, repository = {} }: Cluster) {
+  const queued: { _id: string; route: string }[] = []
+  const ofStore = {
     findUnqueued: async () => [],
-    findUnfinished: async () => [],
+    findUnfinished: async (status: string, after: InstancePlace | undefined, limit: number) =>
+      instances.filter((each) => each.status === status && each._id > (after?._id ?? '')).slice(0, limit),
+    findWaiting: async () => new Map(instances.map(({ _id, attempt }) => [_id, attempt])),
     countUnfinished: async () => ({}),
-    nextJobWithHeld: async (after: string) => (after < 'job' ? 'job' : undefined),
-    findHeld: async (_job: string, limit: number, { route }: { route?: string | { $nin: string[] } } = {}) =>
-      held.filter((each) => route === undefined || (typeof route === 'string' ? each.route === route : !route.$nin.includes(each.route))).slice(0, limit),
+    nextJobWithHeld: async () => undefined,
+    ...repository,
   } as unknown as InstancesRepository
-  const instances = {
-    enqueue: async (items: InstanceDocument[]) => {
-      queued.push(...items.map(({ route }) => route))
+  const service = {
+    enqueue: async (items: UnfinishedInstance[]) => {
+      queued.push(...items)
       return true
     },
   } as unknown as InstancesService
+  const attempts = {
+    leasedAmong: async (ids: AttemptId[]) => new Set(ids.map(({ instance }) => instance).filter((id) => !ended.includes(id))),
+    findMany: async (ids: AttemptId[]) => ids.filter(({ instance }) => ended.includes(instance)).map((_id) => ({ _id, status: 'SUCCEEDED' })),
+  } as unknown as AttemptsRepository
   const permits = { findOld: async () => [], countTaken: async () => 0 } as unknown as PermitsRepository
   const quiet = { error: () => {}, warn: () => {}, debug: () => {}, info: () => {} } as unknown as Logger
-  const clock = { now: () => 0 } as Clock
-  const settlement = new Settlement(repository, instances, {} as never, permits, {} as never, clock, quiet)
+  const clock = { now: () => 0, date: () => new Date(0) } as Clock
   const sweeper = new Sweeper(
     parseConfig({}),
-    repository,
-    instances,
-    { leasedAmong: async () => new Set() } as unknown as AttemptsRepository,
-    {} as Leases,
+    ofStore,
+    service,
+    attempts,
+    { conclude, expire: async () => 0 } as unknown as Leases,
     permits,
-    settlement,
+    new Settlement(ofStore, service, {} as never, permits, {} as never, clock, quiet),
     { isReady: true, commands: { set: async () => 'OK', get: async () => '', info: async () => '' } } as unknown as RedisConnections,
     clock,
     new Metrics(),
-    {} as AttemptQueue,
+    { absent: async (all: QueuedAttempt[]) => all } as unknown as AttemptQueue,
     { isElected: async () => true } as unknown as SweepLock,
     new Shutdown(quiet),
     quiet,
   )
+  return { sweeper, queued }
+}
+
+test('a held run of any route of its job is queued when a permit is free, also behind runs of routes that no worker serves', async () => {
+  const held = ['unserved', 'unserved', 'unserved too', 'served'].map((route, i) => ({ _id: String(i), jobId: 'job', route, maxConcurrent: 1 }))
+  const { sweeper, queued } = setUp({
+    repository: {
+      nextJobWithHeld: async (after: string) => (after < 'job' ? 'job' : undefined),
+      findHeld: async (_job: string, limit: number, { route }: { route?: string | { $nin: string[] } } = {}) =>
+        held.filter((each) => route === undefined || (typeof route === 'string' ? each.route === route : !route.$nin.includes(each.route))).slice(0, limit),
+    },
+  })
   await sweeper.sweep()
-  expect(queued).toEqual(['unserved', 'unserved too', 'served'])
+  expect(queued.map(({ route }) => route)).toEqual(['unserved', 'unserved too', 'served'])
+})
+
+test('one attempt whose end cannot be followed up does not keep other runs from being queued again', async () => {
+  const instances = Array.from({ length: 1_500 }, (_, n) => unfinished(n, 'WAITING'))
+  const [poisoned, ...others] = instances.map(({ _id }) => _id)
+  const conclude = (): Promise<never> => Promise.reject(new TypeError('It is stored in a shape that nothing can read'))
+  const { sweeper, queued } = setUp({ instances, ended: [poisoned ?? ''], conclude })
+  await sweeper.sweep()
+  expect(queued.map(({ _id }) => _id)).toEqual(others)
+})
+
+test('while MongoDB is away the walk over waiting runs stays where it is and goes on from there', async () => {
+  const instances = Array.from({ length: 1_500 }, (_, n) => unfinished(n, 'WAITING'))
+  const [ended, ...others] = instances.map(({ _id }) => _id)
+  let isAway = true
+  const conclude = async (): Promise<void> => {
+    if (isAway) throw new MongoNetworkError('The connection was closed')
+  }
+  const { sweeper, queued } = setUp({ instances, ended: [ended ?? ''], conclude })
+  await sweeper.sweep()
+  expect(queued).toEqual([])
+  isAway = false
+  await sweeper.sweep()
+  expect(queued.map(({ _id }) => _id)).toEqual(others)
+})
+
+test('one attempt whose end cannot be followed up does not keep others from being settled', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  const instances = Array.from({ length: 1_500 }, (_, n) => unfinished(n, 'RUNNING'))
+  const stuck = [3, 4, 1_400].map((n) => unfinished(n, 'RUNNING')._id)
+  const concluded: string[] = []
+  const conclude = async ({ _id }: AttemptDocument): Promise<void> => {
+    if (_id.instance === stuck[0]) throw new TypeError('It is stored in a shape that nothing can read')
+    concluded.push(_id.instance)
+  }
+  const { sweeper } = setUp({ instances, ended: stuck, conclude })
+  await sweeper.sweep()
+  vi.advanceTimersByTime(10_000)
+  for (let sweeps = 0; sweeps < SLOW_EVERY; sweeps++) await sweeper.sweep()
+  expect(concluded).toEqual(stuck.slice(1))
 })

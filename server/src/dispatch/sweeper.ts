@@ -8,6 +8,7 @@ import { InstancesRepository } from '../instances/instances.repository.js'
 import { InstancesService, queuedAttempt } from '../instances/instances.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
+import { eachAlone } from '../platform/map-bounded.js'
 import { Metrics } from '../platform/metrics.js'
 import { RedisConnections } from '../platform/redis.js'
 import { Shutdown } from '../platform/shutdown.js'
@@ -180,7 +181,11 @@ export class Sweeper implements OnApplicationBootstrap {
     if (lost.length === 0) return true
     // An attempt that was made, not claimed (its server died), and lost: its key is taken, so that its instance would WAIT for ever.
     const next = await this.attempts.findMany(lost.map((instance) => attemptId(nextAttemptOf(instance))))
-    for (const attempt of next) if (isFinalAttempt(attempt.status)) await this.leases.conclude(attempt)
+    await this.settleEach(
+      next.filter(({ status }) => isFinalAttempt(status)),
+      (attempt) => attempt._id.instance,
+      (attempt) => this.leases.conclude(attempt),
+    )
     const isMade = new Set(next.map(({ _id }) => _id.instance))
     return this.instances.enqueue(lost.filter(({ _id }) => !isMade.has(_id)))
   }
@@ -237,13 +242,21 @@ export class Sweeper implements OnApplicationBootstrap {
   private async settleAll(stuck: readonly UnfinishedInstance[]): Promise<void> {
     const found = await this.attempts.findMany(stuck.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt })))
     const attempts = new Map(found.map((attempt) => [attempt._id.instance, attempt]))
-    for (const instance of stuck) {
+    const settle = async (instance: UnfinishedInstance): Promise<void> => {
       const attempt = attempts.get(instance._id)
       this.suspects.delete(instance._id)
       this.logger.warn('Settling an instance that was left behind', { instanceId: instance._id })
       if (attempt === undefined) await this.repository.unclaim([{ instanceId: instance._id, attempt: instance.attempt }], this.clock.date())
       else if (isFinalAttempt(attempt.status)) await this.leases.conclude(attempt)
     }
+    await this.settleEach(stuck, ({ _id }) => _id, settle)
+  }
+
+  /** One that cannot be settled must not keep the walk at its page for ever. */
+  private settleEach<T>(items: readonly T[], idOf: (item: T) => string, settle: (item: T) => Promise<unknown>): Promise<void> {
+    return eachAlone(items, 1, settle, (item, err) =>
+      this.logger.error('An instance could not be settled; a later round tries again', { instanceId: idOf(item), err }),
+    )
   }
 
   /** Permits of what does not run, and is not about to: their server died. */

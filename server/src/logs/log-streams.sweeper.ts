@@ -3,7 +3,7 @@ import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
-import { mapBounded } from '../platform/map-bounded.js'
+import { eachAlone } from '../platform/map-bounded.js'
 import { type ExpectedStream, LogStreamsRepository } from './log-streams.repository.js'
 import { LogStreamsService } from './log-streams.service.js'
 
@@ -62,7 +62,12 @@ export class LogStreamsSweeper implements OnApplicationBootstrap, OnApplicationS
     this.metrics.unsealedStreams.set({ state: 'open' }, open)
     this.metrics.unsealedStreams.set({ state: 'interrupted' }, interrupted)
     const overdue = await this.repository.findOverdue(new Date(this.clock.now() - OVERDUE_MS), STREAMS_A_SWEEP)
-    await mapBounded(overdue, STREAMS_AT_A_TIME, (stream) => this.check(stream))
+    await eachAlone(
+      overdue,
+      STREAMS_AT_A_TIME,
+      (stream) => this.check(stream),
+      ({ key }, err) => this.logger.error('An overdue log stream could not be looked at; the next sweep tries again', { stream: attemptKeyString(key), err }),
+    )
   }
 
   private async check({ key, expected, progress }: ExpectedStream): Promise<void> {
