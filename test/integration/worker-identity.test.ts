@@ -3,6 +3,8 @@ import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WORKER_MAIN } from '@jobtrail/deploy/paths'
+import { genesisDigest } from '@jobtrail/shared/log/codec'
+import { setImmediate } from 'node:timers/promises'
 import { waitFor, withTimeout } from '@jobtrail/deploy/wait'
 import { WorkerPage, type WorkerView } from '@jobtrail/shared/api/cluster'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -100,7 +102,7 @@ test("a token of one group cannot take over another group's worker, and what it 
   expect(await waitForEnd(api, instanceId)).toMatchObject({ status: 'SUCCEEDED', attempt: 1 })
 })
 
-test('a connection cannot take over a worker that is alive, whichever server it asks; it can when that worker has left', async () => {
+test('nobody takes over a worker that may be alive, connected or not, whichever server they ask; who knows that it is dead need not wait', async () => {
   const token = await cluster().createWorkerToken()
   const first = new ProtocolWorker(token, uniqueName('owner'))
   await first.connect(cluster().server(0).url)
@@ -110,15 +112,40 @@ test('a connection cannot take over a worker that is alive, whichever server it 
   expect(first.isConnected).toBe(true)
   await first.heartbeat([])
   first.disconnect()
-  await waitFor(
-    () =>
-      second.connect(cluster().server(1).url).then(
-        () => true,
-        () => false,
-      ),
-    { timeoutMs: 20_000, what: 'the successor to be let in' },
-  )
-  second.disconnect()
+  const isAway = async (): Promise<boolean> => (await workerView(first.workerId))?.state === 'disconnected'
+  await waitFor(isAway, { timeoutMs: 20_000, what: 'its end to be noticed' })
+  for (const { url } of cluster().servers) await expect(second.connect(url)).rejects.toThrow('in use by a worker that is alive')
+  await first.connect(cluster().server(1).url)
+  first.restart()
+  await first.connect(cluster().server(0).url)
+  first.disconnect()
+})
+
+test('a process that was replaced while its server was frozen reports nothing of what its successor was given', async () => {
+  const api = await cluster().api()
+  const token = await cluster().createWorkerToken()
+  const former = new ProtocolWorker(token, uniqueName('replaced'))
+  await former.connect(cluster().server(0).url)
+  const successor = former.successor()
+  cluster().server(0).freeze()
+  try {
+    await successor.connect(cluster().server(1).url)
+    const { instanceId } = await createAndRun(api.at(cluster().server(1).url), shellJob('true', { routing: { tags: [former.tag] } }))
+    const key = await successor.assignment(instanceId, 1)
+    // Waits in the frozen server, before the news that it was replaced.
+    const nothing = { chunks: 0, lines: 0, bytes: 0, digest: genesisDigest(key) }
+    const said = former.finished(key, nothing).catch((error: unknown) => error)
+    await setImmediate()
+    cluster().server(0).thaw()
+    expect(await said).not.toBe('ok')
+    expect(await getInstance(api, instanceId)).toMatchObject({ status: 'RUNNING', attempt: 1 })
+    expect(await successor.finished(key, nothing)).toBe('ok')
+    expect(await waitForEnd(api, instanceId)).toMatchObject({ status: 'SUCCEEDED', attempt: 1 })
+  } finally {
+    cluster().server(0).thaw()
+    former.disconnect()
+    successor.disconnect()
+  }
 })
 
 test('a worker whose token is revoked says so, ends with a status of its own, and is listed with the reason', async () => {

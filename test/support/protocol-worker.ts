@@ -31,6 +31,8 @@ export class ProtocolWorker {
   /** Set before it connects, it pretends to be another worker. */
   workerId: string = randomUUID()
   private incarnation = randomUUID()
+  /** The process before it, which is dead. */
+  private replaces: string | undefined
   /** What it was given, in order. */
   readonly given: Assignment[] = []
   private socket: Socket | undefined
@@ -62,6 +64,7 @@ export class ProtocolWorker {
     return this.ask(Welcome, 'hello', {
       ...{ protocol: PROTOCOL_VERSION, workerId, name: tag, group: 'default', tags: [tag], handlers: [], slots },
       ...{ version: '0', host: 'test', pid: process.pid, startedAt: Date.now(), attempts: attempts.map(keyOf), incarnation: this.incarnation },
+      ...(this.replaces === undefined ? {} : { replaces: this.replaces }),
       ...more,
     })
   }
@@ -73,7 +76,16 @@ export class ProtocolWorker {
   /** It is another process from now on. */
   restart(): void {
     this.disconnect()
+    this.replaces = this.incarnation
     this.incarnation = randomUUID()
+  }
+
+  /** The next process of the same worker; this one does not know that it is replaced. */
+  successor(): ProtocolWorker {
+    const next = new ProtocolWorker(this.token, this.tag, this.slots)
+    next.workerId = this.workerId
+    next.replaces = this.incarnation
+    return next
   }
 
   disconnect(): void {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type Heartbeat, type HeartbeatReply, MAX_PROBLEM_LENGTH, type Hello, PROTOCOL_VERSION, type Welcome } from '@jobtrail/shared/protocol/worker'
@@ -62,7 +61,6 @@ export class Agent {
   private readonly running: RunningAttempts
   private readonly disk: DiskWatch
   private readonly undoCapture: () => void
-  private readonly incarnation = randomUUID()
   private readonly onFailure: (failure: WorkerFailure) => void
   private hasFailed = false
   private isSpoolLost = false
@@ -123,7 +121,7 @@ export class Agent {
     this.health = new HealthBeat(config.spoolDir, () => this.guard.isGuarding, log)
     this.onFailure = onFailure
     // A copy must not have the group of its original.
-    this.cgroups = Cgroups.open(`jobtrail-${hold.isCopy ? this.incarnation : hold.workerId}`)
+    this.cgroups = Cgroups.open(`jobtrail-${hold.isCopy ? hold.incarnation : hold.workerId}`)
     this.lease = new LeaseWatch({ onRenewed: (guardDeadline) => this.guard.lease(guardDeadline), onExpired: () => this.running.loseLease() })
     this.connection = new Connection({
       urls: config.server,
@@ -317,7 +315,8 @@ export class Agent {
       startedAt: this.startedAt,
       attempts: this.running.heldKeys(),
       spooled: this.pipeline.keys(MAX_SPOOLED),
-      incarnation: this.incarnation,
+      incarnation: this.hold.incarnation,
+      ...(this.hold.replaces === undefined ? {} : { replaces: this.hold.replaces }),
       ...this.givenUp.said,
       sentAt: Date.now(),
     }

@@ -1,4 +1,5 @@
-import { cpSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError } from './errors.js'
@@ -80,9 +81,29 @@ describe('spool folder', () => {
       return held.isCopy
     }
     expect(await isCopyAfter({ folder: `${dev + 1}:${ino}`, boot: 'former' })).toBe(false)
-    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ workerId, folder: `${dev}:${ino}`, boot })
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ workerId, folder: `${dev}:${ino}`, boot })
     expect(await isCopyAfter({ folder: `${dev + 1}:${ino}`, boot })).toBe(true)
     expect(await isCopyAfter({ folder: `${dev}:${ino + 1}`, boot: 'former' })).toBe(true)
+  })
+
+  it('says which process it is taken over from, where that one is certainly dead', async () => {
+    const first = await hold()
+    expect(first.replaces).toBeUndefined()
+    first.release()
+    const second = await hold()
+    expect(second.replaces).toBe(first.incarnation)
+    second.release()
+    const frozen = await holdSpool(folder.path, () => undefined, { scope: 'there', beatMs: 60_000 })
+    const later = await holdSpool(folder.path, () => undefined, { scope: 'here', silentMs: 300 })
+    expect(later.replaces).toBeUndefined()
+    later.release()
+    frozen.release()
+    const copy = mkdtempSync(join(tmpdir(), 'copy-'))
+    cpSync(folder.path, copy, { recursive: true })
+    const copied = await hold(copy)
+    expect(copied).toMatchObject({ isCopy: true, workerId: first.workerId, replaces: undefined })
+    copied.release()
+    rmSync(copy, { recursive: true, force: true })
   })
 
   it('is refused when it cannot be used', async () => {

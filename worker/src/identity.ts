@@ -6,12 +6,16 @@ import { ConfigError, describeError } from './errors.js'
 import { parseJson, readIfThere } from './read-file.js'
 import { bootId, type LockOptions, takeSpoolLock } from './spool-lock.js'
 
-/** `folder`: device and inode of the folder that was last used with it, absent in files of the first version; `boot`: of the kernel that said so. */
-const IdentityFile = z.object({ workerId: z.uuid(), folder: z.string().optional(), boot: z.string().optional() })
+/** `folder`: device and inode of the folder that was last used with it, absent in files of the first version; `boot`: of the kernel that said so; `incarnation`: of the last process. */
+const IdentityFile = z.object({ workerId: z.uuid(), folder: z.string().optional(), boot: z.string().optional(), incarnation: z.uuid().optional() })
 
 /** A spool folder in use by this process: who the worker is, and the lock that keeps a second worker out. */
 export interface SpoolHold {
   readonly workerId: string
+  /** Of this process. */
+  readonly incarnation: string
+  /** The process that had the folder before, where it is certain that it is dead. */
+  readonly replaces: string | undefined
   /** The folder is a copy, or was moved: what it says of running attempts may be true of another worker. */
   readonly isCopy: boolean
   release(): void
@@ -26,7 +30,8 @@ export async function holdSpool(dir: string, onLost: () => void, options?: LockO
     mkdirSync(dir, { recursive: true, mode: 0o700 })
     const lock = await takeSpoolLock(dir, onLost, options)
     try {
-      return { ...readOrMakeIdentity(dir), release: () => lock.release() }
+      const { former, ...identity } = readOrMakeIdentity(dir)
+      return { ...identity, replaces: lock.isFormerDead && !identity.isCopy ? former : undefined, release: () => lock.release() }
     } catch (error) {
       lock.release()
       throw error
@@ -37,7 +42,7 @@ export async function holdSpool(dir: string, onLost: () => void, options?: LockO
   }
 }
 
-function readOrMakeIdentity(dir: string): { workerId: string; isCopy: boolean } {
+function readOrMakeIdentity(dir: string): { workerId: string; incarnation: string; former: string | undefined; isCopy: boolean } {
   const path = join(dir, 'worker.json')
   const { dev, ino } = statSync(dir)
   const folder = `${dev}:${ino}`
@@ -47,12 +52,12 @@ function readOrMakeIdentity(dir: string): { workerId: string; isCopy: boolean } 
   if (parsed?.success === false) throw new ConfigError(`${path} is damaged; remove it to make a new worker of this folder`)
   const known = parsed?.data
   const workerId = known?.workerId ?? randomUUID()
-  if (known?.folder !== folder || known.boot !== boot) {
-    // Renamed into place: a torn write never becomes an identity.
-    writeFileSync(`${path}.new`, `${JSON.stringify({ workerId, folder, boot })}\n`, { mode: 0o600 })
-    renameSync(`${path}.new`, path)
-  }
-  return { workerId, isCopy: known?.folder !== undefined && !isSameFolder(known.folder, known.boot, `${dev}`, `${ino}`) }
+  const incarnation = randomUUID()
+  // Renamed into place: a torn write never becomes an identity.
+  writeFileSync(`${path}.new`, `${JSON.stringify({ workerId, folder, boot, incarnation })}\n`, { mode: 0o600 })
+  renameSync(`${path}.new`, path)
+  const isCopy = known?.folder !== undefined && !isSameFolder(known.folder, known.boot, `${dev}`, `${ino}`)
+  return { workerId, incarnation, former: known?.incarnation, isCopy }
 }
 
 /**

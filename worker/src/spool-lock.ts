@@ -14,6 +14,8 @@ const LOOK_MS = 250
 const MAX_ROUNDS = 10
 
 export interface SpoolLock {
+  /** The process that held it before has ended: it said so, or its process ID does. False when it was only silent. */
+  readonly isFormerDead: boolean
   release(): void
 }
 
@@ -44,14 +46,17 @@ export async function takeSpoolLock(dir: string, onLost: () => void, options: Lo
   const mine = `${process.pid} ${statOf(process.pid)?.start ?? ''} ${scope} ${randomUUID()}\n`
   const candidate = `${path}.${randomUUID()}`
   writeFileSync(candidate, mine, { mode: 0o600 })
+  let isFormerDead = true
   try {
     for (let round = 0; round < MAX_ROUNDS; round++) {
       // A link is made whole or not at all, and never over an existing file.
-      if (linkIfFree(candidate, path)) return keep(path, mine, beatMs, onLost)
+      if (linkIfFree(candidate, path)) return { isFormerDead, release: keep(path, mine, beatMs, onLost) }
       const content = readIfThere(path)
       if (content === undefined) continue
       const holder = await holderOf(path, content, scope, silentMs)
       if (holder !== undefined) throw new ConfigError(`--spool-dir (JOBTRAIL_SPOOL_DIR): ${dir} is in use by ${holder}; give each worker a folder of its own`)
+      // One elsewhere may be frozen, with all that it started.
+      isFormerDead = /^\d+ /.test(content) && scopeOf(content, scope) === scope
       removeStale(path, content)
     }
     throw new ConfigError(`--spool-dir (JOBTRAIL_SPOOL_DIR): ${path} keeps changing hands; give each worker a folder of its own`)
@@ -60,8 +65,8 @@ export async function takeSpoolLock(dir: string, onLost: () => void, options: Lo
   }
 }
 
-/** Touches the lock while it is held, and notices when it is not. */
-function keep(path: string, mine: string, beatMs: number, onLost: () => void): SpoolLock {
+/** Touches the lock while it is held, and notices when it is not. Returns what releases it. */
+function keep(path: string, mine: string, beatMs: number, onLost: () => void): () => void {
   const timer = setInterval(() => {
     const isMine = holdsStill(path, mine)
     if (isMine === true) touch(path)
@@ -70,11 +75,9 @@ function keep(path: string, mine: string, beatMs: number, onLost: () => void): S
     onLost()
   }, beatMs)
   timer.unref()
-  return {
-    release: () => {
-      clearInterval(timer)
-      if (readIfThere(path) === mine) rmSync(path, { force: true })
-    },
+  return () => {
+    clearInterval(timer)
+    if (readIfThere(path) === mine) rmSync(path, { force: true })
   }
 }
 
@@ -97,9 +100,13 @@ function touch(path: string): void {
   }
 }
 
-/** Who holds the lock, for people; undefined when it is stale. A lock of the version before names no scope: then it is this one. */
+/** A lock of the version before names no scope: then it is this one. */
+const scopeOf = (content: string, scope: string): string => content.trim().split(' ')[2] ?? scope
+
+/** Who holds the lock, for people; undefined when it is stale. */
 async function holderOf(path: string, content: string, scope: string, silentMs: number): Promise<string | undefined> {
-  const [pidText = '', start = '', itsScope = scope] = content.trim().split(' ')
+  const [pidText = '', start = ''] = content.trim().split(' ')
+  const itsScope = scopeOf(content, scope)
   const pid = Number(pidText)
   if (!Number.isInteger(pid) || pid <= 0) return undefined
   if (itsScope !== scope) return (await isTouched(path, silentMs)) ? `a worker on another host or in another container (process ID ${pid} there)` : undefined

@@ -93,7 +93,15 @@ function setUp(maxConcurrent: number) {
   const claims = new Claims({ leaseMs: 10_000 } as Config, instancesRepository, attemptsRepository, permitsRepository, clock, logger)
   const limited = new LimitedRuns(instancesRepository, permitsRepository, claims, lanes, clock, logger)
   const socket = { connected: true, id: 'socket' } as WorkerSocket
-  const worker = new WorkerConnection(socket, 'worker', 'process', 2, 'worker', { namespace: 'default', group: 'default', tags: [], handlers: [] }, RUNS, [])
+  const worker = new WorkerConnection(
+    socket,
+    { id: 'worker', incarnation: 'process', since: new Date(0) },
+    2,
+    'worker',
+    { namespace: 'default', group: 'default', tags: [], handlers: [] },
+    RUNS,
+    [],
+  )
   const settlement = { useFreePermits: async () => undefined } as unknown as Settlement
   const placement = new Placement(instancesRepository, claims, lanes, limited, settlement, queue, new WorkerRegistry(), logger)
   const job = { id: 'job', moveToCompleted: async () => undefined } as unknown as Job<unknown, string>

@@ -2,12 +2,20 @@ import { Injectable } from '@nestjs/common'
 import { boundedEnd } from '@jobtrail/shared/protocol/attempt-result'
 import type { AttemptEnd } from '@jobtrail/shared/protocol/worker'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { type AttemptDocument, type AttemptEnding, attemptId, attemptKeyOf, AttemptsRepository, storedTotals } from '../instances/attempts.repository.js'
+import {
+  type AttemptDocument,
+  type AttemptEnding,
+  attemptId,
+  attemptKeyOf,
+  AttemptsRepository,
+  isHeldBy,
+  storedTotals,
+  type WorkerProcess,
+} from '../instances/attempts.repository.js'
 import { InstancesRepository } from '../instances/instances.repository.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
-import { groupBy } from '../platform/group-by.js'
 import { isItemError } from '../platform/item-error.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
@@ -15,7 +23,7 @@ import { correctSpan, correctStart } from './domain/worker-clock.js'
 import { Settlement } from './settlement.js'
 
 /** Who reports, what to add to its times to have the cluster's, and when it was given the attempt as far as this server knows. */
-export type Reporter = { workerId: string; clockOffset: number; givenAt: number | undefined }
+export type Reporter = { process: WorkerProcess; clockOffset: number; givenAt: number | undefined }
 type Start = { key: AttemptKey; startedAt: number; reporter: Reporter }
 type End = { end: AttemptEnd; reporter: Reporter }
 type Verdict = 'ok' | 'fenced'
@@ -63,24 +71,17 @@ export class Completion {
     const now = this.clock.now()
     const items = reports.map(({ key, startedAt, reporter }, i) => ({
       key,
-      workerId: reporter.workerId,
+      process: reporter.process,
       startedAt: correctStart(startedAt, reporter.clockOffset, givenAt[i] ?? 0, now),
     }))
-    const byWorker = groupBy(items, ({ workerId }) => workerId)
-    const matched = await Promise.all(
-      [...byWorker].map(([workerId, starts]) =>
-        this.attempts.markRunning(
-          starts.map(({ key, startedAt }) => ({ id: attemptId(key), startedAt: new Date(startedAt) })),
-          workerId,
-        ),
-      ),
+    const matched = await this.attempts.markRunning(
+      items.map(({ key, process, startedAt }) => ({ id: attemptId(key), process, startedAt: new Date(startedAt) })),
     )
-    const isAllOk = matched.reduce((sum, count) => sum + count, 0) === items.length
-    const known = isAllOk ? undefined : await this.byKey(items.map(({ key }) => key))
+    const known = matched === items.length ? undefined : await this.byKey(items.map(({ key }) => key))
     // One that has ended was told of its end first; one that is lost may be running elsewhere by now.
     const verdicts = items.map((item): Verdict => {
       const document = known?.get(attemptKeyString(item.key))
-      return known === undefined || (document?.workerId === item.workerId && document.status !== 'LOST') ? 'ok' : 'fenced'
+      return known === undefined || (document !== undefined && isHeldBy(item.process, document) && document.status !== 'LOST') ? 'ok' : 'fenced'
     })
     const ok = items.filter((_, i) => verdicts[i] === 'ok')
     await this.instances.markStarted(ok.map(({ key, startedAt }) => ({ instanceId: key.instanceId, attempt: key.attempt, startedAt: new Date(startedAt) })))
@@ -92,15 +93,15 @@ export class Completion {
     const now = this.clock.now()
     const items = reports.map(({ end, reporter }, i) => ({
       end: { ...end, ...correctSpan(end, reporter.clockOffset, givenAt[i] ?? 0, now) },
-      workerId: reporter.workerId,
+      process: reporter.process,
     }))
-    const endings = items.map(({ end, workerId }) => ({ id: attemptId(end), workerId, ending: ending(end) }))
+    const endings = items.map(({ end, process }) => ({ id: attemptId(end), process, ending: ending(end) }))
     // Attempts first: what follows from them for their instances is found by the sweep if this server dies in between.
     const matched = await this.attempts.finish(endings)
     const known = matched === items.length ? undefined : await this.byKey(items.map(({ end }) => end))
-    const verdicts = items.map(({ end, workerId }): Verdict => {
+    const verdicts = items.map(({ end, process }): Verdict => {
       const document = known?.get(attemptKeyString(end))
-      return known === undefined || (document?.workerId === workerId && document.status === end.status) ? 'ok' : 'fenced'
+      return known === undefined || (document !== undefined && isHeldBy(process, document) && document.status === end.status) ? 'ok' : 'fenced'
     })
     const ok = items.filter((_, i) => verdicts[i] === 'ok').map(({ end }) => end)
     // Before the instance is final: whoever follows its log learns then whether more is to come.

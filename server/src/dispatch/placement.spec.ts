@@ -21,7 +21,15 @@ const newKey = (): AttemptKey => ({ instanceId: randomUUID(), task: 0, attempt: 
 function setUp({ isDatabaseAway = false, waiting = [] as readonly AttemptKey[], answer = (): Promise<Handed> => Promise.resolve('taken') } = {}) {
   const registry = new WorkerRegistry()
   const socket = { connected: true, id: 'socket' } as WorkerSocket
-  const worker = new WorkerConnection(socket, 'worker', 'process', 2, 'worker', { namespace: 'default', group: 'default', tags: [], handlers: [] }, 2, [])
+  const worker = new WorkerConnection(
+    socket,
+    { id: 'worker', incarnation: 'process', since: new Date(0) },
+    2,
+    'worker',
+    { namespace: 'default', group: 'default', tags: [], handlers: [] },
+    2,
+    [],
+  )
   const fates: [string, ...(readonly AttemptKey[])[]][] = []
   const queue = {
     addLater: (_route: string, _job: Job, attempts: readonly AttemptKey[]) => void fates.push(['added for later', attempts]),

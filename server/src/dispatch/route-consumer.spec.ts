@@ -50,7 +50,15 @@ class FakeQueue {
 function setUp(slots: number) {
   const registry = new WorkerRegistry()
   const socket = { connected: true, id: 'socket' } as WorkerSocket
-  const worker = new WorkerConnection(socket, 'worker', 'process', 2, 'worker', { namespace: 'default', group: 'default', tags: [], handlers: [] }, slots, [])
+  const worker = new WorkerConnection(
+    socket,
+    { id: 'worker', incarnation: 'process', since: new Date(0) },
+    2,
+    'worker',
+    { namespace: 'default', group: 'default', tags: [], handlers: [] },
+    slots,
+    [],
+  )
   registry.add(worker)
   const placed: Fetched[] = []
   const placing = { isStale: false, drops: 0 }

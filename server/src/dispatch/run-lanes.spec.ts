@@ -29,7 +29,15 @@ function setUp({ checkMs = 0, reply = 'accepted' }: { checkMs?: number; reply?: 
       },
     }),
   } as unknown as WorkerSocket
-  const worker = new WorkerConnection(socket, 'worker', 'process', 2, 'worker', { namespace: 'default', group: 'default', tags: [], handlers: [] }, 2, [])
+  const worker = new WorkerConnection(
+    socket,
+    { id: 'worker', incarnation: 'process', since: new Date(0) },
+    2,
+    'worker',
+    { namespace: 'default', group: 'default', tags: [], handlers: [] },
+    2,
+    [],
+  )
   const takenBack: Candidate[] = []
   const claims = { unclaim: (candidates: Candidate[]) => Promise.resolve(void takenBack.push(...candidates)) } as unknown as Claims
   const jobs = { revisions: () => Promise.resolve([{ processor: { kind: 'shell' }, secrets: {} }]) } as unknown as JobsService

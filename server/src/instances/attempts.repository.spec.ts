@@ -1,7 +1,7 @@
 import { type BulkWriteResult, MongoBulkWriteError, type WriteError } from 'mongodb'
 import { expect, it } from 'vitest'
 import type { Mongo } from '../platform/mongo.js'
-import { type AttemptDocument, attemptId, AttemptsRepository } from './attempts.repository.js'
+import { type AttemptDocument, attemptId, AttemptsRepository, isHeldBy } from './attempts.repository.js'
 
 it.each([
   ['one that cannot be stored', [121, 11_000], [0, 3]],
@@ -16,4 +16,15 @@ it.each([
   const repository = new AttemptsRepository({ collection: () => collection, reads: () => collection } as unknown as Mongo)
   await expect(repository.insertMany(documents)).rejects.toBe(failure)
   expect(deletions).toEqual(removed === undefined ? [] : [{ _id: { $in: removed.map((n) => documents[n]?._id) }, status: 'DISPATCHED' }])
+})
+
+it.each([
+  ['what it was given itself', { incarnation: 'this', at: 200 }, true],
+  ['what a former process was given', { incarnation: 'former', at: 50 }, true],
+  ['what its successor was given, of which it may not know yet', { incarnation: 'successor', at: 200 }, false],
+  ['what was given before processes were noted', { incarnation: undefined, at: 200 }, true],
+])('a process of a worker reports of %s: %s', (_what, { incarnation, at }, isHeld) => {
+  const attempt = { workerId: 'worker', dispatchedAt: new Date(at), ...(incarnation === undefined ? {} : { incarnation }) }
+  expect(isHeldBy({ id: 'worker', incarnation: 'this', since: new Date(100) }, attempt)).toBe(isHeld)
+  expect(isHeldBy({ id: 'another', incarnation: 'this', since: new Date(100) }, attempt)).toBe(false)
 })

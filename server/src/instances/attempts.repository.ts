@@ -1,5 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import type { ClientSession, Collection } from 'mongodb'
+import type { ClientSession, Collection, Filter } from 'mongodb'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { ATTEMPT_STATUSES, type AttemptStatus, LEASED_ATTEMPT_STATUSES } from '@jobtrail/shared/domain/statuses'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
@@ -66,8 +66,24 @@ export type AttemptEnding = Pick<
 export const LOG_VOLUME_INDEX = 'log_volume'
 export const HAS_LOG = { 'logTotals.lines': { $gt: 0 } } as const
 
+/** One process of a worker, and when it said hello. */
+export type WorkerProcess = { id: string; incarnation: string; since: Date }
+
 const ATTEMPTS_LOOKED_AT = 50
 const leased = { $in: [...LEASED_ATTEMPT_STATUSES] }
+
+/** May the process report of the attempt? One that was given to another process of its worker after it had said hello is that one's: it was replaced, and may not know it yet. */
+export function isHeldBy({ id, incarnation, since }: WorkerProcess, attempt: Pick<AttemptDocument, 'workerId' | 'incarnation' | 'dispatchedAt'>): boolean {
+  const isItsOwn = attempt.incarnation === undefined || attempt.incarnation === incarnation
+  return attempt.workerId === id && (isItsOwn || attempt.dispatchedAt < since)
+}
+
+/** {@link isHeldBy} of attempts that have not ended, as a filter. */
+const heldBy = ({ id, incarnation, since }: WorkerProcess): Filter<AttemptDocument> => ({
+  workerId: id,
+  status: leased,
+  $or: [{ incarnation }, { incarnation: { $exists: false } }, { dispatchedAt: { $lt: since } }],
+})
 
 @Injectable()
 export class AttemptsRepository implements OnModuleInit {
@@ -178,17 +194,17 @@ export class AttemptsRepository implements OnModuleInit {
   }
 
   /** Starts of attempts that are still this worker's; the number that matched. */
-  async markRunning(starts: { id: AttemptId; startedAt: Date }[], workerId: string): Promise<number> {
+  async markRunning(starts: { id: AttemptId; process: WorkerProcess; startedAt: Date }[]): Promise<number> {
     const { matchedCount } = await this.bulk(
-      starts.map(({ id, startedAt }) => ({ id, filter: { workerId, status: leased }, update: { $set: { status: 'RUNNING', startedAt } } })),
+      starts.map(({ id, process, startedAt }) => ({ id, filter: heldBy(process), update: { $set: { status: 'RUNNING', startedAt } } })),
     )
     return matchedCount
   }
 
   /** Ends of attempts that are still this worker's; the number that matched. */
-  async finish(ends: { id: AttemptId; workerId: string; ending: AttemptEnding }[]): Promise<number> {
+  async finish(ends: { id: AttemptId; process: WorkerProcess; ending: AttemptEnding }[]): Promise<number> {
     const { matchedCount } = await this.bulk(
-      ends.map(({ id, workerId, ending }) => ({ id, filter: { workerId, status: leased }, update: { $set: { ...ending, leaseExpiresAt: null } } })),
+      ends.map(({ id, process, ending }) => ({ id, filter: heldBy(process), update: { $set: { ...ending, leaseExpiresAt: null } } })),
     )
     return matchedCount
   }
@@ -234,8 +250,8 @@ export class AttemptsRepository implements OnModuleInit {
     )
   }
 
-  async setProgress(updates: { id: AttemptId; progress: NonNullable<AttemptDocument['progress']> }[], workerId: string): Promise<void> {
-    await this.bulk(updates.map(({ id, progress }) => ({ id, filter: { workerId, status: leased }, update: { $set: { progress } } })))
+  async setProgress(updates: { id: AttemptId; progress: NonNullable<AttemptDocument['progress']> }[], process: WorkerProcess): Promise<void> {
+    await this.bulk(updates.map(({ id, progress }) => ({ id, filter: heldBy(process), update: { $set: { progress } } })))
   }
 
   private async bulk(changes: Change<AttemptDocument>[]): Promise<{ matchedCount: number }> {

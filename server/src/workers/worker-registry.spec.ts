@@ -7,7 +7,15 @@ const newKey = (): AttemptKey => ({ instanceId: randomUUID(), task: 0, attempt: 
 
 function newWorker(slots: number): WorkerConnection {
   const socket = { connected: true, id: 'socket' } as WorkerSocket
-  return new WorkerConnection(socket, 'worker', 'process', 2, 'worker', { namespace: 'default', group: 'default', tags: [], handlers: [] }, slots, [])
+  return new WorkerConnection(
+    socket,
+    { id: 'worker', incarnation: 'process', since: new Date(0) },
+    2,
+    'worker',
+    { namespace: 'default', group: 'default', tags: [], handlers: [] },
+    slots,
+    [],
+  )
 }
 
 function give(worker: WorkerConnection, key: AttemptKey): void {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common'
 import type { Socket } from 'socket.io'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { ACK_TIMEOUT_MS, type ServerToWorker, type WorkerToServer } from '@jobtrail/shared/protocol/worker'
+import type { WorkerProcess } from '../instances/attempts.repository.js'
 import { WorkerClock } from '../dispatch/domain/worker-clock.js'
 import type { DrainWish } from './workers.repository.js'
 import { type Capabilities, canServe, type Route } from '../dispatch/domain/route.js'
@@ -42,9 +43,7 @@ export class WorkerConnection {
 
   constructor(
     readonly socket: WorkerSocket,
-    readonly id: string,
-    /** Which process of the worker it is. */
-    readonly incarnation: string,
+    readonly process: WorkerProcess,
     /** The version of the protocol that it speaks. */
     readonly protocol: number,
     readonly name: string,
@@ -53,6 +52,14 @@ export class WorkerConnection {
     held: readonly AttemptKey[],
   ) {
     for (const key of held) this.held.set(attemptKeyString(key), { since: performance.now() })
+  }
+
+  get id(): string {
+    return this.process.id
+  }
+
+  get incarnation(): string {
+    return this.process.incarnation
   }
 
   get connectionId(): string {
@@ -128,8 +135,8 @@ export class WorkerConnection {
   }
 
   /** How to read the times that it reports of an attempt. */
-  reporterOf(key: AttemptKey): { workerId: string; clockOffset: number; givenAt: number | undefined } {
-    return { workerId: this.id, clockOffset: this.clock.offset ?? 0, givenAt: this.held.get(attemptKeyString(key))?.givenAt }
+  reporterOf(key: AttemptKey): { process: WorkerProcess; clockOffset: number; givenAt: number | undefined } {
+    return { process: this.process, clockOffset: this.clock.offset ?? 0, givenAt: this.held.get(attemptKeyString(key))?.givenAt }
   }
 
   /** It was sent this attempt over this connection, and has neither refused it nor told its end. */

@@ -75,7 +75,8 @@ export class WorkerSessions {
     if (known !== null && rights.group !== null && known.group !== rights.group)
       throw new AppError('FORBIDDEN', `workerId: belongs to a worker of another group; ${OWN_FOLDER}`)
     const capabilities = { namespace: rights.namespace, group: hello.group, tags: hello.tags, handlers: hello.handlers }
-    const connection = new WorkerConnection(socket, hello.workerId, incarnationOf(hello), hello.protocol, hello.name, capabilities, hello.slots, hello.attempts)
+    const process = { id: hello.workerId, incarnation: incarnationOf(hello), since: now }
+    const connection = new WorkerConnection(socket, process, hello.protocol, hello.name, capabilities, hello.slots, hello.attempts)
     if (hello.sentAt !== undefined) connection.clock.sample(hello.sentAt, now.getTime())
     const { serverId, leaseMs, heartbeatMs } = this.config
     // First of all: from here on no other process can be this worker, so nothing below is done for one that is not.
@@ -98,6 +99,7 @@ export class WorkerSessions {
         lastHeartbeatAt: now,
       },
       new Date(now.getTime() - leaseMs),
+      hello.replaces !== undefined ? { incarnation: hello.replaces } : hello.incarnation === undefined ? 'unknown' : 'none',
     )
     if (identity === 'taken')
       throw new AppError(

@@ -229,7 +229,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
   private async progress({ attempts }: Progress, connection: WorkerConnection): Promise<Empty> {
     await this.attempts.setProgress(
       attempts.map(({ percent, message, ...key }) => ({ id: attemptId(key), progress: { percent, message } })),
-      connection.id,
+      connection.process,
     )
     return {}
   }

@@ -92,13 +92,20 @@ export class WorkersRepository implements OnModuleInit {
   }
 
   /**
-   * Notes a connection, unless another process of the same ID is alive: connected, and heard of since `aliveSince`. Then the answer is 'taken', and nothing has
-   * changed. What users want of it stays; the answer says it.
+   * Notes a connection, unless another process of the same ID may be alive: heard of since `aliveSince`, and not known to be dead. Then the answer is 'taken', and
+   * nothing has changed. `former`: whom the new process replaces, and is sure that it is dead; or that it is of protocol 1, which cannot say so: of those a connection that
+   * has ended on the same host has to do. What users want of it stays; the answer says it.
    */
-  async connected({ _id, ...worker }: ConnectedWorker, aliveSince: Date): Promise<{ drain: DrainWish | undefined } | 'taken'> {
+  async connected(
+    { _id, ...worker }: ConnectedWorker,
+    aliveSince: Date,
+    former: { incarnation: string } | 'unknown' | 'none',
+  ): Promise<{ drain: DrainWish | undefined } | 'taken'> {
     const { incarnation, host } = worker
-    // A connection that has ended says that its process is dead only where a new one is on the same host: a copy elsewhere must not win against one that connects again.
-    const isFree = [{ incarnation }, { incarnation: { $exists: false } }, { serverId: null, host }, { lastHeartbeatAt: { $lt: aliveSince } }]
+    // That a connection has ended says nothing: what its process runs has the rest of its lease, and it may be connecting again.
+    const isFree: Filter<WorkerDocument>[] = [{ incarnation }, { incarnation: { $exists: false } }, { lastHeartbeatAt: { $lt: aliveSince } }]
+    if (former === 'unknown') isFree.push({ serverId: null, host })
+    else if (former !== 'none') isFree.push({ incarnation: former.incarnation })
     try {
       const stored = await this.collection.findOneAndUpdate(
         { _id, $or: isFree },

@@ -44,6 +44,7 @@ const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'letters, dig
  * that is lost has started then, also if it never said so. `sentAt`: the worker's clock, by which the server corrects the times that it reports.
  * `incarnation`: a UUID made anew by each worker process: it tells a worker that connects again from a second one that uses its ID. `givenUp`: attempts that this process
  * took and will not tell the end of (its lease ran out); said until a message with them is answered. Any other that it does not list, it never received.
+ * `replaces`: the incarnation of the process before this one, only where it is certain that that one is dead: then nobody waits for the end of its lease.
  */
 export const Hello = z.object({
   protocol: z.int(),
@@ -60,6 +61,7 @@ export const Hello = z.object({
   attempts: z.array(AttemptKey).max(20_000),
   spooled: z.array(AttemptKey).max(20_000).optional(),
   incarnation: z.uuid().optional(),
+  replaces: z.uuid().optional(),
   givenUp: z.array(AttemptKey).max(20_000).optional(),
   sentAt: z.int().min(0).optional(),
 })
