@@ -3,7 +3,7 @@ import { defineConfig, defineProject } from 'vitest/config'
 
 /** They load the whole machine, or measure what a loaded one would spoil: each has it for itself. */
 const ALONE = [
-  'test/cluster/{chaos,fire-once,log-chaos}.test.ts',
+  'test/cluster/{chaos,fire-once}.test.ts',
   'test/integration/start.test.ts',
   'test/browser/{fast-log,live-over-lost-server,million-lines}.test.ts',
 ]
