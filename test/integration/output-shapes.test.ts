@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { ApiClient } from '@jobtrail/deploy/api-client'
 import type { InstanceDetail } from '@jobtrail/shared/api/instances'
-import { LogVerification } from '@jobtrail/shared/api/logs'
+import { LogLineView, LogSearchPage, LogVerification } from '@jobtrail/shared/api/logs'
 import type { LogState } from '@jobtrail/shared/domain/statuses'
 import { describe, expect, test } from 'vitest'
 import { pidOf } from '../bench/harness/cluster-roles.js'
@@ -105,6 +105,34 @@ describe('much output', () => {
       [pieces - 1, undefined, 200_000_000 % MAX_LINE],
     ])
     expectBoundedMemory()
+  })
+
+  test('a line of 3 MB is one line with its time in a download, and in parts of 1 MiB, cut but the last, as JSON and to a search', async () => {
+    const instance = await runSealed("head -c 1500000 /dev/zero | tr '\\0' x; printf needle; head -c 1500000 /dev/zero | tr '\\0' y; printf '\\nnext\\n'")
+    const api = await cluster().api()
+    const written = `${'x'.repeat(1_500_000)}needle${'y'.repeat(1_500_000)}`
+    const download = (await rawLog(api, instance.id, 'timestamps=true')).toString()
+    // Compared by their digests: a difference would print megabytes.
+    expect(sha256(download.replaceAll(/^\d{4}-\d\d-\d\dT[\d:.]{12}Z /gm, ''))).toBe(sha256(`${written}\nnext\n`))
+    expect(download.match(/\d{4}-\d\d-\d\dT/g)).toHaveLength(2)
+    const jsonl = (await rawLog(api, instance.id, 'format=jsonl')).toString().trimEnd().split('\n')
+    const parts = jsonl.map((line) => LogLineView.parse(JSON.parse(line)))
+    expect(parts.map(({ n, pieces, cut }) => [n, pieces, cut])).toEqual([
+      [0, 16, true],
+      [16, 16, true],
+      [32, 14, undefined],
+      [46, undefined, undefined],
+    ])
+    expect(
+      sha256(
+        parts
+          .slice(0, 3)
+          .map(({ text }) => text)
+          .join(''),
+      ),
+    ).toBe(sha256(written))
+    const { matches } = await api.get(`/api/instances/${instance.id}/logs/search?q=needle`, LogSearchPage)
+    expect(matches.map(({ n, at }) => [n, at])).toEqual([[16, [[1_500_000 - 16 * MAX_LINE, 1_500_006 - 16 * MAX_LINE]]]])
   })
 
   test('100,000 lines in one burst are all there, in order', async () => {

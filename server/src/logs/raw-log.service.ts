@@ -15,7 +15,8 @@ import { UserGate } from '../platform/user-gate.js'
 import { type ByteRange, parseRange } from './domain/byte-range.js'
 import { linesOf, writtenBytes, writtenLog } from './domain/chunk-lines.js'
 import { coalesce } from './domain/coalesce.js'
-import { isoTime, isOnSide, wholeView } from './domain/line-view.js'
+import { isOnSide, wholeView } from './domain/line-view.js'
+import { TimedText } from './domain/timed-text.js'
 import { LineJoiner, type WholeLine } from './domain/whole-lines.js'
 import { LogReader } from './log-reader.service.js'
 
@@ -112,10 +113,11 @@ export class RawLogService {
       return
     }
     const joiner = new LineJoiner()
+    const timed = new TimedText()
     const formed = (wanted: readonly WholeLine[]): Buffer =>
       format === 'jsonl'
         ? Buffer.from(wanted.map((line) => `${JSON.stringify(wholeView(key, line))}\n`).join(''))
-        : joinLines(wanted.map((line) => ({ ...line, text: Buffer.concat([Buffer.from(`${isoTime(line.at)} `), line.text]) })))
+        : timed.of(wanted)
     for await (const chunk of this.reader.chunks(key, 0, lines)) {
       const wanted = linesOf(chunk).filter(({ flags }) => stream === undefined || isOnSide(flags, stream))
       yield isPlain ? joinLines(wanted) : formed(wanted.flatMap((line) => joiner.add(line)))

@@ -81,5 +81,5 @@ function joined(parts: readonly LogLine[]): WholeLine[] {
   return [{ ...first, flags: last.flags, text: parts.length === 1 ? first.text : Buffer.concat(parts.map(({ text }) => text)), pieces: parts.length }]
 }
 
-/** Markers go on in no other line. */
-const sideOf = ({ flags }: LogLine): number => flags & (LineFlag.STDERR | LineFlag.MARKER)
+/** Which lines go on in one another. Markers go on in no other line. */
+export const sideOf = ({ flags }: Pick<LogLine, 'flags'>): number => flags & (LineFlag.STDERR | LineFlag.MARKER)
