@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { ChaosCluster } from './cluster/cluster.js'
 import { FAULTS } from './faults/all.js'
@@ -7,11 +8,13 @@ import { LoadApi } from './load/api.js'
 import { failingKinds } from './load/failing-kinds.js'
 import { oddKinds } from './load/odd-kinds.js'
 import { Ledger } from './load/run.js'
+import { withheldKinds } from './load/withheld-kinds.js'
 import { steadyKinds } from './load/steady-kinds.js'
 import { Workload } from './load/workload.js'
 import type { ChaosOptions } from './options.js'
 import { Findings, type Violation } from './oracle/findings.js'
 import { processesOf } from './oracle/leftovers.js'
+import { SecretScan } from './oracle/secrets.js'
 import { WitnessFolder } from './oracle/witness.js'
 import { makePlan } from './plan.js'
 import { Random } from './random.js'
@@ -23,12 +26,15 @@ import { Reading } from './watch/reading.js'
 import { Readers } from './watch/readers.js'
 import { RunWatch } from './watch/run-watch.js'
 import { ScheduleWatch } from './watch/schedule-watch.js'
+import { judgeStored } from './watch/stored-secrets.js'
 import { TenantProbe } from './watch/tenants.js'
 import { Watchdog } from './watch/watchdog.js'
 
 const PROGRESS_MS = 5_000
 /** Everything runs undisturbed for so long before the first fault. */
 const WARM_UP_MS = 3_000
+/** Base64 of so many bytes needs no filling. */
+const SECRET_BYTES = 24
 
 /** Kinds that can be inflicted here, and why the others cannot. */
 function possibleFaults(cluster: ChaosCluster, wanted: readonly string[]): { kinds: FaultKind[]; missing: { name: string; why: string }[] } {
@@ -56,18 +62,24 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
     const faults = new FaultRunner(cluster, kinds, (what) => findings.check('stays-up', [what]))
     const plan = makePlan(options.seed, options.minutes * 60_000, options.gapMs, kinds)
     const random = new Random(options.seed + 1)
-    const api = new LoadApi(() => cluster.urls, findings, random)
+    const wasFormerUp = (time: number): boolean => cluster.wasFormerUp(time)
+    const secret = randomBytes(SECRET_BYTES).toString('base64url').slice(0, SECRET_BYTES)
+    const secrets = new SecretScan([secret])
+    const api = new LoadApi(() => cluster.urls, findings, random, secrets)
     const ledger = new Ledger()
     const witness = new WitnessFolder(cluster.witnessDir)
     const reading = new Reading(api, cluster.access)
-    const logs = new LogAudit(reading, witness, findings)
-    const jobs = [...steadyKinds(witness.dir), ...failingKinds(witness.dir), ...oddKinds(witness.dir, join(cluster.dir, 'fixtures'))]
+    const logs = new LogAudit(reading, witness, findings, wasFormerUp)
+    const jobs = [
+      ...[...steadyKinds(witness.dir), ...failingKinds(witness.dir)],
+      ...[...oddKinds(witness.dir, join(cluster.dir, 'fixtures'), wasFormerUp), ...withheldKinds(witness.dir, secret, wasFormerUp)],
+    ]
     const wanted = jobs.filter(({ name }) => options.jobs.length === 0 || options.jobs.includes(name))
     const isFormerUp = (): boolean => cluster.servers.some(({ build }) => build === 'former')
     const workload = new Workload(wanted, api, cluster.access, ledger, findings, random, isFormerUp)
     const schedules = new ScheduleWatch(workload, ledger, api, cluster.access, findings)
     const runs = new RunWatch(ledger, reading, logs, witness, findings)
-    const followers = new Followers(ledger, api, reading, findings)
+    const followers = new Followers(ledger, api, reading, findings, secrets)
     const lookers = [new Readers(ledger, reading, findings, random), followers, new TenantProbe(ledger, api, cluster.access, findings, random)]
     const watchers = [schedules, runs, new Watchdog(cluster, findings)]
     const final = new FinalJudgement(cluster, ledger, workload, schedules, reading, logs, witness, findings)
@@ -91,6 +103,7 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
       await final.waitUntilQuiet(options.quietMs)
       final.judgeProcesses()
       await final.judgeAll()
+      await judgeStored(cluster, secrets, findings)
       api.close()
       await Promise.all(watchers.map((watcher) => watcher.stop()))
     } finally {

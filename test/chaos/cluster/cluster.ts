@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { cpSync, mkdirSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync } from 'node:fs'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -24,7 +24,10 @@ const SLOTS = 10
 const MONGO_MEMBERS = 3
 /** Short, so that in a minute leases run out and are taken over many times. */
 export const LEASE_MS = 8_000
+const DATABASE = 'jobtrail_chaos'
 const ADMIN_PASSWORD = 'chaos-admin-password'
+/** What is made known late, by an answer or a list, may be older by so much. */
+const KNOWN_LATE_MS = 10_000
 
 /** A member of the replica set, as something to be hurt. */
 export interface MongoMember extends Named {
@@ -41,6 +44,7 @@ export class ChaosCluster {
   /** Set once the first server has made the first user. */
   access!: Access
   private readonly links: Link[] = []
+  private readonly secretKey = randomBytes(32).toString('base64')
 
   private constructor(
     /** Marks every process of this run. */
@@ -56,6 +60,26 @@ export class ChaosCluster {
   /** Where clients ask: the load balancer first, then each server. */
   get urls(): string[] {
     return [this.balancer.url, ...this.servers.map(({ url }) => url)]
+  }
+
+  /** Whether a server of the former version may have had to do with something that became known at `time`. */
+  wasFormerUp(time: number): boolean {
+    return this.servers.some((server) => server.wasFormer(time - KNOWN_LATE_MS))
+  }
+
+  /** Files of servers, workers and stores in which no secret may be. */
+  get filesToScan(): string[] {
+    const redisDir = join(this.dir, 'redis')
+    const ofRedis = readdirSync(redisDir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+    return [
+      ...[...this.servers, ...this.workers].map(({ logFile }) => logFile),
+      ...this.replicaSet.members.map(({ process }) => process.logFile),
+      ...ofRedis.map(({ parentPath, name }) => join(parentPath, name)),
+    ]
+  }
+
+  get mongoUri(): string {
+    return this.replicaSet.uri(DATABASE)
   }
 
   get witnessDir(): string {
@@ -140,9 +164,11 @@ export class ChaosCluster {
       JOBTRAIL_HOST: '127.0.0.1',
       JOBTRAIL_SERVER_ID: name,
       JOBTRAIL_ADMIN_PASSWORD: ADMIN_PASSWORD,
+      // The former version knows no such key: it hands out what is stored, sealed.
+      JOBTRAIL_SECRET_KEYS: `chaos:${this.secretKey}`,
       JOBTRAIL_LEASE_MS: String(LEASE_MS),
       JOBTRAIL_KEY_PREFIX: `chaos-${this.run}`,
-      MONGODB_URI: this.replicaSet.uri('jobtrail_chaos'),
+      MONGODB_URI: this.mongoUri,
       REDIS_URL: this.redis.url,
     }
     const mains = { present: SERVER_MAIN, former: 'missing' in this.former ? undefined : this.former.serverMain }

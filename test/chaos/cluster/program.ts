@@ -26,7 +26,8 @@ export interface ProgramOptions {
 /** A server or worker of the bench: a process that can be run from either build, with a wall clock and connections that can be hurt. */
 export class Program implements Named {
   readonly name: string
-  build: Build = 'present'
+  private currentBuild: Build = 'present'
+  private leftFormerAt = 0
   protected env: NodeJS.ProcessEnv
   private current: ManagedProcess | undefined
   private readonly clockFile: string
@@ -36,6 +37,20 @@ export class Program implements Named {
     this.env = options.env
     this.clockFile = join(options.dir, `${options.name}.clock`)
     writeFileSync(this.clockFile, '0')
+  }
+
+  get build(): Build {
+    return this.currentBuild
+  }
+
+  set build(build: Build) {
+    if (this.currentBuild === 'former' && build === 'present') this.leftFormerAt = Date.now()
+    this.currentBuild = build
+  }
+
+  /** Whether it has run the former build since then. */
+  wasFormer(since: number): boolean {
+    return this.currentBuild === 'former' || this.leftFormerAt >= since
   }
 
   get hasFormer(): boolean {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, ask, isAway, type Question, Unreachable } from '../oracle/http.js'
 import type { Findings } from '../oracle/findings.js'
+import type { SecretScan } from '../oracle/secrets.js'
 import type { Random } from '../random.js'
 
 const RETRY_MS = 150
@@ -21,6 +22,7 @@ export class LoadApi {
     private readonly urls: () => readonly string[],
     private readonly findings: Findings,
     private readonly random: Random,
+    private readonly secrets: SecretScan,
   ) {}
 
   /** One question to one of the servers; undefined when nobody can answer it just now, or when the answer is wrong, which is noted. */
@@ -43,6 +45,7 @@ export class LoadApi {
       return undefined
     }
     this.answered++
+    this.findings.check('secrets', this.secrets.problems(`${question.method ?? 'GET'} ${path}`, answer.body))
     this.findings.check(
       'answers',
       isWrong(answer) ? [`${question.method ?? 'GET'} ${path} at ${url}: ${answer.status} ${answer.body.toString('utf8').slice(0, 400)}`] : [],

@@ -16,11 +16,11 @@ export const ODD_JSON: readonly string[] = [
   '{"客户":"a","日期":"b"}',
 ]
 
-/** Shell commands that print results which nobody has to keep; the run has to end all the same: 8 MB, nested 6,000 and 181 deep, no JSON, no UTF-8. */
-export const HOPELESS_RESULTS: readonly string[] = [
-  `printf '"'; head -c 8000000 /dev/zero | tr '\\0' z; printf '"'`,
-  `awk 'BEGIN { for (i = 0; i < 6000; i++) printf "["; for (i = 0; i < 6000; i++) printf "]" }'`,
-  `awk 'BEGIN { for (i = 0; i < 181; i++) printf "{\\"a\\":"; printf "1"; for (i = 0; i < 181; i++) printf "}" }'`,
-  `printf '{"a":'`,
-  `printf '"\\377\\376"'`,
+/** Shell commands that print results which nobody can keep, and what has to be said of them: 8 MB, nested 6,000 and 181 deep, no JSON, no UTF-8. */
+export const HOPELESS_RESULTS: readonly { readonly make: string; readonly reason: RegExp }[] = [
+  { make: `printf '"'; head -c 8000000 /dev/zero | tr '\\0' z; printf '"'`, reason: /8,000,002 bytes/ },
+  { make: `awk 'BEGIN { for (i = 0; i < 6000; i++) printf "["; for (i = 0; i < 6000; i++) printf "]" }'`, reason: /nested/ },
+  { make: `awk 'BEGIN { for (i = 0; i < 181; i++) printf "{\\"a\\":"; printf "1"; for (i = 0; i < 181; i++) printf "}" }'`, reason: /nested/ },
+  { make: `printf '{"a":'`, reason: /not JSON/ },
+  { make: `printf '"\\377\\376"'`, reason: /not UTF-8/ },
 ]

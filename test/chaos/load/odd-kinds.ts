@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { memberOf } from '../oracle/json.js'
+import { leftOutProblems } from '../oracle/results.js'
 import { endsAs, sameJson } from './judging.js'
 import type { JobKind } from './kind.js'
 import { HOPELESS_RESULTS, ODD_JSON } from './odd-data.js'
@@ -22,7 +23,7 @@ function longLines(): Buffer {
 }
 
 /** Data that no sensible job has. `fixtures`: a folder for what they print and give as their results. */
-export function oddKinds(witness: string, fixtures: string): JobKind[] {
+export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since: number) => boolean): JobKind[] {
   mkdirSync(fixtures, { recursive: true })
   const start = prelude(witness)
   const printed = [...Array.from({ length: BINARIES }, (_, i) => binary(i)), longLines()]
@@ -71,12 +72,14 @@ export function oddKinds(witness: string, fixtures: string): JobKind[] {
       job: {
         ...shellJob(
           start,
-          `case "$JOBTRAIL_PARAM_VARIANT" in\n${HOPELESS_RESULTS.map((make, i) => `${i}) { ${make}; } > "$JOBTRAIL_RESULT_FILE" ;;`).join('\n')}\nesac\necho "$k 0"; say wrote 1; say stop`,
+          `case "$JOBTRAIL_PARAM_VARIANT" in\n${HOPELESS_RESULTS.map(({ make }, i) => `${i}) { ${make}; } > "$JOBTRAIL_RESULT_FILE" ;;`).join('\n')}\nesac\necho "$k 0"; say wrote 1; say stop`,
         ),
-        retry: { maxRetries: 0 },
+        retry: PATIENT,
       },
-      input: (_random, number) => ({ params: `{"variant":${number % HOPELESS_RESULTS.length}}` }),
+      input: (_random, number) => ({ params: `{"variant":${number % HOPELESS_RESULTS.length}}`, variant: number % HOPELESS_RESULTS.length }),
       output: (_run, attempt) => plainLines(attempt, 1),
+      // The former version says it in other words, or ends such a run otherwise.
+      judge: ({ variant, acknowledgedAt }, detail) => (wasFormerUp(acknowledgedAt) ? [] : leftOutProblems(detail, HOPELESS_RESULTS[variant]?.reason ?? /^$/)),
     },
   ]
 }

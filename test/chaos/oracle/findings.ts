@@ -9,6 +9,7 @@ export const PROMISES = {
   outcome: 'A run ends as its job does',
   kept: 'What was acknowledged is there in the end',
   ends: 'Every run ends, and every log closes',
+  secrets: 'No secret can be read: in no answer, log, document or file of a server or store',
   tenants: 'Nobody sees data of another namespace',
   answers: 'An answer is right, or says that something is away',
   'stays-up': 'No server or worker ends by itself',

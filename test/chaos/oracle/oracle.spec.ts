@@ -3,9 +3,21 @@ import { Findings } from './findings.js'
 import { parseEvent } from './http.js'
 import { canonical, memberOf, numberOf, parseExact } from './json.js'
 import { leftoverProblems } from './leftovers.js'
-import { bytesProblems, type ClosedLog, closedLogProblems, type ExpectedOutput, pieceProblems, type ShownLine } from './log-lines.js'
+import {
+  type ByteLog,
+  bytesProblems,
+  type ClosedLog,
+  closedLogProblems,
+  type ExpectedOutput,
+  limited,
+  limitProblems,
+  pieceProblems,
+  type ShownLine,
+} from './log-lines.js'
 import { Readings } from './readings.js'
+import { leftOutProblems } from './results.js'
 import { type Schedule, scheduleProblems } from './schedules.js'
+import { SecretScan } from './secrets.js'
 import { type StateView, stateProblems } from './states.js'
 import { attemptProblems, hasStopped, linesWritten, parseWitness } from './witness.js'
 
@@ -19,7 +31,7 @@ describe('the oracle on logs', () => {
   const line = (n: number, i = n): ShownLine => ({ n, stream: 'stdout', text: `1 ${i}` })
   const marker = (n: number): ShownLine => ({ n, stream: 'system', text: 'lines are missing' })
   const closed = (lines: ShownLine[], more: Partial<ClosedLog> = {}): string[] =>
-    closedLogProblems({ what: 'log', state: 'sealed', namesLoss: false, lines, written: 0, hasEnded: true, ...more }, expected)
+    closedLogProblems({ what: 'log', state: 'sealed', namesLoss: false, lines, written: 0, hasEnded: true, mayBeOfFormer: false, ...more }, expected)
   const whole = [0, 1, 2, 3, 4].map((i) => line(i))
 
   test('finds nothing wrong with a whole log, the beginning of one, and one whose loss is named', () => {
@@ -45,12 +57,58 @@ describe('the oracle on logs', () => {
     expect(closed(whole.slice(0, 4), { state: 'interrupted' }).join()).toContain('does not say')
   })
 
+  test('finds a partial log that names nothing as missing, unless a server of the former version closed it', () => {
+    const marked = [line(0), marker(1)]
+    expect(closed(marked, { state: 'partial' }).join()).toContain('is partial, and does not say')
+    expect(closed(whole, { state: 'partial' }).join()).toContain('is partial, and does not say')
+    expect(closed(marked, { mayBeOfFormer: true })).toEqual([])
+    expect(closed([line(0)], { mayBeOfFormer: true }).join()).toContain('sealed with 1 lines')
+  })
+
+  const written = Buffer.from([0, 255, 10, 7, 9, 10, 8])
+  const bytes = (got: Buffer, more: Partial<ByteLog> = {}): string =>
+    bytesProblems({ what: 'log', state: 'sealed', namesLoss: false, hasEnded: true, mayBeOfFormer: false, got, ...more }, written).join()
+  const partial = { state: 'partial', namesLoss: true }
+  const mark = Buffer.from('[jobtrail] something is missing\n')
+
+  test('finds nothing wrong with all bytes, the beginning of them, and parts between markers of a log whose loss is named', () => {
+    expect(bytes(written)).toBe('')
+    expect(bytes(written.subarray(0, 3), { hasEnded: false })).toBe('')
+    expect(bytes(written.subarray(0, 3), partial)).toBe('')
+    expect(bytes(Buffer.concat([written.subarray(0, 3), mark]), partial)).toBe('')
+    expect(bytes(Buffer.concat([written.subarray(0, 3), mark, mark, written.subarray(5)]), partial)).toBe('')
+    expect(bytes(Buffer.concat([written.subarray(0, 3), mark]), { mayBeOfFormer: true })).toBe('')
+    expect(bytes(Buffer.alloc(0), { state: 'expired' })).toBe('')
+  })
+
   test('finds a byte that was changed or lost', () => {
-    const written = Buffer.from([0, 255, 10, 7])
-    expect(bytesProblems('log', 'sealed', true, written, written)).toEqual([])
-    expect(bytesProblems('log', 'sealed', true, Buffer.from([0, 254, 10, 7]), written)).toHaveLength(1)
-    expect(bytesProblems('log', 'sealed', true, written.subarray(0, 3), written)).toHaveLength(1)
-    expect(bytesProblems('log', 'sealed', false, written.subarray(0, 3), written)).toEqual([])
+    const changed = Buffer.from(written).fill(254, 1, 2)
+    expect(bytes(changed)).toContain('at byte 1')
+    expect(bytes(changed, partial)).toContain('at byte 1')
+    expect(bytes(changed, { state: 'interrupted', namesLoss: true })).toContain('at byte 1')
+    expect(bytes(written.subarray(0, 3))).toContain('sealed with 3 bytes')
+    expect(bytes(Buffer.concat([written, written]), partial)).toContain('differs')
+  })
+
+  test('finds bytes that are missing with nothing said, and foreign or doubled ones behind a marker', () => {
+    expect(bytes(written.subarray(0, 3), { state: 'interrupted' })).toContain('does not say what is missing')
+    expect(bytes(written.subarray(0, 3), { state: 'partial', hasEnded: false })).toContain('is partial, and does not say')
+    expect(bytes(Buffer.concat([written, mark]))).toContain('marker')
+    expect(bytes(Buffer.concat([written.subarray(0, 3), mark, Buffer.from([1])]), partial)).toContain('after a marker line')
+    expect(bytes(Buffer.concat([written.subarray(0, 3), mark, written.subarray(0, 3)]), partial)).toContain('after a marker line')
+  })
+
+  test('finds a limit that left out too much or too little, and a loss by it that is not named, or wrongly', () => {
+    const sizes = [5, 5, 5, 7]
+    expect(limited(sizes, { maxLines: 3 })).toEqual({ kept: 3, left: { lines: 1, bytes: 7 } })
+    expect(limited(sizes, { maxBytes: 14 })).toEqual({ kept: 2, left: { lines: 2, bytes: 12 } })
+    expect(limited(sizes, { maxBytes: 15 }).kept).toBe(3)
+    const due = limited(sizes, { maxLines: 3 })
+    const loss = { reason: 'limit', at: 3, lines: 1, bytes: 7 }
+    expect(limitProblems('partial', [loss], due)).toEqual([])
+    expect(limitProblems('sealed', [], due).join()).toContain('is sealed')
+    for (const wrong of [[], [{ ...loss, at: 2 }], [{ ...loss, lines: 2 }], [{ ...loss, bytes: Number.NaN }], [{ ...loss, reason: 'pressure' }]])
+      expect(limitProblems('partial', wrong, due)).toHaveLength(1)
   })
 
   test('finds a reading that falls behind an earlier one, and a state that is taken back', () => {
@@ -161,6 +219,25 @@ describe('the oracle on data', () => {
     expect(same('{"a\\u0000b":1}', '{"ab":1}')).toBe(false)
     expect(same('"\\ud800"', '"\\ufffd"')).toBe(false)
     expect(() => parseExact('{"a":1}}')).toThrow(SyntaxError)
+  })
+
+  test('finds a run that failed for its result alone, a result that could not be kept, and a reason that is not said', () => {
+    const problems = (detail: string): string => leftOutProblems(parseExact(detail), /not JSON/).join()
+    const error = '"error":"The result was left out: it is not JSON: Unexpected end"'
+    expect(problems(`{"status":"SUCCEEDED","result":null,${error}}`)).toBe('')
+    expect(problems(`{"status":"FAILED","result":null,${error}}`)).toContain('ended as FAILED')
+    expect(problems(`{"status":"SUCCEEDED","result":"{",${error}}`)).toContain('not what it gave')
+    expect(problems('{"status":"SUCCEEDED","result":null,"error":null}')).toContain('does not say why')
+    expect(problems('{"status":"SUCCEEDED","result":null,"error":"The result was left out: it is not UTF-8"}')).toContain('does not say why')
+  })
+
+  test('finds a secret as it is, in base64 and in hex, and does not repeat it', () => {
+    const secret = 'chaos-secret-of-24-bytes'
+    const scan = new SecretScan([secret])
+    expect(scan.problems('here', '{"secret":"***"}')).toEqual([])
+    expect(scan.problems('here', `a ${secret} b`)).toEqual(['here shows a secret as it is'])
+    expect(scan.problems('here', Buffer.from(Buffer.from(`${secret}, more`).toString('base64')))).toEqual(['here shows a secret in base64'])
+    expect(scan.problems('here', Buffer.from(`\0${Buffer.from(secret).toString('hex')}\xff`, 'latin1'))).toEqual(['here shows a secret in hex'])
   })
 
   test('reads members by a path', () => {

@@ -5,6 +5,7 @@ import type { Findings } from '../oracle/findings.js'
 import { isAway, listen, type StreamEvent, Unreachable } from '../oracle/http.js'
 import { numberOf, parseExact, textOf } from '../oracle/json.js'
 import { pieceProblems, type ShownLine } from '../oracle/log-lines.js'
+import type { SecretScan } from '../oracle/secrets.js'
 import { isFinal } from '../oracle/states.js'
 import { lineOf, type Reading } from './reading.js'
 
@@ -26,6 +27,7 @@ export class Followers {
     private readonly api: LoadApi,
     private readonly reading: Reading,
     private readonly findings: Findings,
+    private readonly secrets: SecretScan,
   ) {}
 
   start(): void {
@@ -61,6 +63,7 @@ export class Followers {
               this.findings.check('answers', [`following ${run.id} at ${url}: ${next.value.status} ${next.value.body.toString('utf8').slice(0, 200)}`])
             break
           }
+          this.findings.check('secrets', this.secrets.problems(`following the log of run ${run.id} of ${run.kind.name}`, next.value.data))
           this.findings.check(
             'log-prefix',
             follower.take(next.value).map((problem) => `${problem} (${url})`),

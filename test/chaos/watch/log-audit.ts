@@ -22,6 +22,7 @@ export class LogAudit {
     private readonly reading: Reading,
     private readonly witness: WitnessFolder,
     private readonly findings: Findings,
+    private readonly wasFormerUp: (since: number) => boolean,
   ) {}
 
   /** Every closed log of a run. False: nobody could answer just then. */
@@ -40,7 +41,7 @@ export class LogAudit {
   async audit(run: Run, attempt: number, state: string): Promise<boolean> {
     const what = `the log of attempt ${attempt} of run ${run.id} of ${run.kind.name}`
     const verified = await this.reading.verifyProblems(run, attempt)
-    const problems = run.kind.bytes === undefined ? await this.lineProblems(run, attempt, what) : await this.rawProblems(run, attempt, what, state)
+    const problems = run.kind.bytes === undefined ? await this.lineProblems(run, attempt, what) : await this.rawProblems(run, attempt, what)
     if (problems === undefined || verified === undefined) return false
     this.findings.check('log-whole', [...problems, ...verified.map((problem) => `${what}: ${problem}`)])
     this.states.set(state, (this.states.get(state) ?? 0) + 1)
@@ -60,15 +61,19 @@ export class LogAudit {
       lines: page.lines,
       written: linesWritten(lines, attempt),
       hasEnded: hasStopped(lines, attempt),
+      mayBeOfFormer: this.wasFormerUp(run.acknowledgedAt),
     }
     return closedLogProblems(log, expected)
   }
 
-  private async rawProblems(run: Run, attempt: number, what: string, state: string): Promise<string[] | undefined> {
+  private async rawProblems(run: Run, attempt: number, what: string): Promise<string[] | undefined> {
     const expected = run.kind.bytes?.(run, attempt)
     if (expected === undefined) return []
+    const page = await this.reading.page(run, attempt, 0, 1)
     const got = await this.reading.bytes(run, attempt)
-    if (got === undefined) return undefined
-    return bytesProblems(what, state, hasStopped(this.witness.read(run.id), attempt), got, expected)
+    if (page === undefined || got === undefined) return undefined
+    const { state, namesLoss } = page
+    const hasEnded = hasStopped(this.witness.read(run.id), attempt)
+    return bytesProblems({ what, state, namesLoss, hasEnded, mayBeOfFormer: this.wasFormerUp(run.acknowledgedAt), got }, expected)
   }
 }
