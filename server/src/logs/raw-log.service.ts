@@ -115,9 +115,7 @@ export class RawLogService {
     const joiner = new LineJoiner()
     const timed = new TimedText()
     const formed = (wanted: readonly WholeLine[]): Buffer =>
-      format === 'jsonl'
-        ? Buffer.from(wanted.map((line) => `${JSON.stringify(wholeView(key, line))}\n`).join(''))
-        : timed.of(wanted)
+      format === 'jsonl' ? Buffer.from(wanted.map((line) => `${JSON.stringify(wholeView(key, line))}\n`).join('')) : timed.of(wanted)
     for await (const chunk of this.reader.chunks(key, 0, lines)) {
       const wanted = linesOf(chunk).filter(({ flags }) => stream === undefined || isOnSide(flags, stream))
       yield isPlain ? joinLines(wanted) : formed(wanted.flatMap((line) => joiner.add(line)))
