@@ -33,12 +33,14 @@ type Cluster = {
   instances?: readonly Unfinished[]
   /** Of attempts that have ended; all others of what is RUNNING are leased. */
   ended?: readonly string[]
+  /** Their attempts were never stored. */
+  unmade?: readonly string[]
   conclude?: (attempt: AttemptDocument) => Promise<void>
   repository?: object
 }
 
 /** A sweeper over a cluster in memory, and what it did. */
-function setUp({ instances = [], ended = [], conclude = async () => {}, repository = {} }: Cluster) {
+function setUp({ instances = [], ended = [], unmade = [], conclude = async () => {}, repository = {} }: Cluster) {
   const queued: { _id: string; route: string }[] = []
   const ofStore = {
     findUnqueued: async () => [],
@@ -56,7 +58,7 @@ function setUp({ instances = [], ended = [], conclude = async () => {}, reposito
     },
   } as unknown as InstancesService
   const attempts = {
-    leasedAmong: async (ids: AttemptId[]) => new Set(ids.map(({ instance }) => instance).filter((id) => !ended.includes(id))),
+    leasedAmong: async (ids: AttemptId[]) => new Set(ids.map(({ instance }) => instance).filter((id) => !ended.includes(id) && !unmade.includes(id))),
     findMany: async (ids: AttemptId[]) => ids.filter(({ instance }) => ended.includes(instance)).map((_id) => ({ _id, status: 'SUCCEEDED' })),
   } as unknown as AttemptsRepository
   const permits = { findOld: async () => [], countTaken: async () => 0 } as unknown as PermitsRepository
@@ -132,4 +134,44 @@ test('one attempt whose end cannot be followed up does not keep others from bein
   vi.advanceTimersByTime(10_000)
   for (let sweeps = 0; sweeps < SLOW_EVERY; sweeps++) await sweeper.sweep()
   expect(concluded).toEqual(stuck.slice(1))
+})
+
+test('a run whose attempt has ended is settled within a few rounds, after the grace and once, also on the last of many pages', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  let instances = Array.from({ length: 3_500 }, (_, n) => unfinished(n, 'RUNNING'))
+  const last = instances.at(-1)?._id ?? ''
+  const concluded: number[] = []
+  const conclude = async (): Promise<void> => {
+    concluded.push(round)
+    instances = instances.slice(0, -1)
+  }
+  // Each page takes so long that a round gets through two of the four.
+  const repository = {
+    findUnfinished: async (status: string, after: InstancePlace | undefined, limit: number) => {
+      vi.advanceTimersByTime(300)
+      return instances.filter((each) => each.status === status && each._id > (after?._id ?? '')).slice(0, limit)
+    },
+  }
+  const { sweeper } = setUp({ ended: [last], conclude, repository })
+  let round = 0
+  for (; round < 10; round++) {
+    for (let sweeps = 0; sweeps < SLOW_EVERY; sweeps++) await sweeper.sweep()
+    vi.advanceTimersByTime(5_000)
+  }
+  // The first walk ends in round 1, and finds it suspicious; 10 s later it is left behind.
+  expect(concluded).toEqual([3])
+})
+
+test('a run that is RUNNING without an attempt waits again', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  const unclaimed: unknown[] = []
+  const { sweeper } = setUp({
+    instances: [unfinished(1, 'RUNNING')],
+    unmade: [unfinished(1, 'RUNNING')._id],
+    repository: { unclaim: async (keys: unknown[]) => void unclaimed.push(...keys) },
+  })
+  await sweeper.sweep()
+  vi.advanceTimersByTime(10_000)
+  for (let sweeps = 0; sweeps < SLOW_EVERY; sweeps++) await sweeper.sweep()
+  expect(unclaimed).toEqual([{ instanceId: unfinished(1, 'RUNNING')._id, attempt: 1 }])
 })
