@@ -37,10 +37,11 @@ type Cluster = {
   unmade?: readonly string[]
   conclude?: (attempt: AttemptDocument) => Promise<void>
   repository?: object
+  isElected?: boolean
 }
 
 /** A sweeper over a cluster in memory, and what it did. */
-function setUp({ instances = [], ended = [], unmade = [], conclude = async () => {}, repository = {} }: Cluster) {
+function setUp({ instances = [], ended = [], unmade = [], conclude = async () => {}, repository = {}, isElected = true }: Cluster) {
   const queued: { _id: string; route: string }[] = []
   const ofStore = {
     findUnqueued: async () => [],
@@ -64,6 +65,7 @@ function setUp({ instances = [], ended = [], unmade = [], conclude = async () =>
   const permits = { findOld: async () => [], countTaken: async () => 0 } as unknown as PermitsRepository
   const quiet = { error: () => {}, warn: () => {}, debug: () => {}, info: () => {} } as unknown as Logger
   const clock = { now: () => 0, date: () => new Date(0) } as Clock
+  const metrics = new Metrics()
   const sweeper = new Sweeper(
     parseConfig({}),
     ofStore,
@@ -74,13 +76,13 @@ function setUp({ instances = [], ended = [], unmade = [], conclude = async () =>
     new Settlement(ofStore, service, {} as never, permits, {} as never, clock, quiet),
     { isReady: true, commands: { set: async () => 'OK', get: async () => '', info: async () => '' } } as unknown as RedisConnections,
     clock,
-    new Metrics(),
+    metrics,
     { absent: async (all: QueuedAttempt[]) => all } as unknown as AttemptQueue,
-    { isElected: async () => true } as unknown as SweepLock,
+    { isElected: async () => isElected } as unknown as SweepLock,
     new Shutdown(quiet),
     quiet,
   )
-  return { sweeper, queued }
+  return { sweeper, queued, metrics }
 }
 
 test('a held run of any route of its job is queued when a permit is free, also behind runs of routes that no worker serves', async () => {
@@ -175,3 +177,33 @@ test('a run that is RUNNING without an attempt waits again', async () => {
   for (let sweeps = 0; sweeps < SLOW_EVERY; sweeps++) await sweeper.sweep()
   expect(unclaimed).toEqual([{ instanceId: unfinished(1, 'RUNNING')._id, attempt: 1 }])
 })
+
+test.each([true, false])(
+  'only the elected server queues, walks and counts; each looks at what is due, to know whether MongoDB answers (elected: %j)',
+  async (isElected) => {
+    const asked = { due: 0, counts: 0 }
+    const repository = {
+      findUnqueued: async () => (asked.due++ === 0 ? [unfinished(0, 'WAITING')] : []),
+      markQueued: async () => {},
+      countUnfinished: async () => {
+        asked.counts++
+        return { WAITING: 2, RUNNING: 0 }
+      },
+    }
+    const { sweeper, queued, metrics } = setUp({ instances: [unfinished(1, 'WAITING')], repository, isElected })
+    metrics.instancesByStatus.set({ status: 'WAITING' }, 7)
+    await sweeper.sweep()
+    expect(queued.map(({ _id }) => _id)).toEqual(isElected ? [unfinished(0, 'WAITING')._id, unfinished(1, 'WAITING')._id] : [])
+    expect(asked).toEqual({ due: 1, counts: isElected ? 1 : 0 })
+    // What it counted when it was elected is old by now.
+    const { values } = await metrics.instancesByStatus.get()
+    expect(values.map(({ labels, value }) => [labels.status, value])).toEqual(
+      isElected
+        ? [
+            ['WAITING', 2],
+            ['RUNNING', 0],
+          ]
+        : [],
+    )
+  },
+)
