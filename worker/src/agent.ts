@@ -31,12 +31,8 @@ import { Slots } from './slots.js'
 export const WORKER_TRANSITIONS = { RUNNING: ['DRAINING'], DRAINING: ['DRAINED'], DRAINED: [] } as const
 export type WorkerState = keyof typeof WORKER_TRANSITIONS
 
-/** Beyond so many undelivered ends no work is taken, so that hello and heartbeat can list all (their lists hold 20,000). */
-const MAX_UNDELIVERED = 10_000
 /** As many as the list in hello holds. */
 const MAX_SPOOLED = 20_000
-/** The same for their size: results are held in memory. */
-const MAX_UNDELIVERED_BYTES = 64 * 1024 * 1024
 /** What a program that is only a worker ends with: the folder was taken from it; it is refused for good. */
 const SPOOL_LOST_STATUS = 4
 const REFUSED_STATUS = 3
@@ -164,7 +160,7 @@ export class Agent {
       givenUp: this.givenUp,
       reports: this.reports,
       log,
-      isOpen: () => this.takesWork && !this.lease.isExpired && this.disk.problem === null && !this.isOutboxFull,
+      isOpen: () => this.takesWork && !this.lease.isExpired && this.disk.problem === null && !this.reports.isFull,
       deps: {
         pipeline,
         reports: this.reports,
@@ -274,10 +270,6 @@ export class Agent {
     this.undoCapture()
     this.hold.release()
     this.log.info('worker stopped')
-  }
-
-  private get isOutboxFull(): boolean {
-    return this.reports.undeliveredCount >= MAX_UNDELIVERED || this.reports.undeliveredBytes >= MAX_UNDELIVERED_BYTES
   }
 
   private welcomed(welcome: Welcome, sentAt: number): void {

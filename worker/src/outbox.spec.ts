@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, statSync } from 'node:fs'
+import { appendFileSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -52,6 +52,29 @@ describe('outbox file', () => {
     expect(again.liveBytes).toBe(bytes)
     again.settle([keyOf(1), keyOf(2)])
     expect(again.liveBytes).toBe(0)
+    again.close()
+  })
+
+  it('holds an end that the disk refuses, says so, and spoils nothing that is written later', () => {
+    let isFull = true
+    // As a disk does that fills up: it takes a part first.
+    const write = (fd: number, data: Buffer, at: number): number => {
+      if (isFull && at > 0) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
+      return isFull ? writeSync(fd, data, 0, 20) : writeSync(fd, data, at)
+    }
+    const outbox = Outbox.open(path, write as typeof writeSync)
+    expect(() => outbox.add([sampleEnd(1), sampleEnd(2)])).toThrow('ENOSPC')
+    expect([...outbox.values()].map(({ end }) => end)).toEqual([sampleEnd(1), sampleEnd(2)])
+    expect(outbox.entriesOf([sampleEnd(1)])).toHaveLength(1)
+    expect(outbox.liveBytes).toBe(2 * JSON.stringify({ end: sampleEnd(1) }).length)
+    isFull = false
+    outbox.add([sampleEnd(3)])
+    outbox.settle([keyOf(1)])
+    expect(outbox.length).toBe(2)
+    outbox.close()
+    const again = Outbox.open(path)
+    expect([...again.values()].map(({ end }) => end)).toEqual([sampleEnd(3)])
+    expect(again.badLines).toBe(1)
     again.close()
   })
 

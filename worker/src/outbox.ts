@@ -48,15 +48,16 @@ export class Outbox {
     private fd: number,
     private readonly entries: Map<string, OutboxEntry>,
     readonly badLines: number,
+    private readonly write: typeof writeSync,
   ) {
     this.size = 0
     for (const { bytes } of entries.values()) this.live += bytes
   }
 
   /** Opens the file and reads what it holds; it is written anew without what was settled. */
-  static open(path: string): Outbox {
+  static open(path: string, write = writeSync): Outbox {
     const { entries, badLines } = replayOutbox(readIfThere(path) ?? '')
-    const outbox = new Outbox(path, -1, entries, badLines.length)
+    const outbox = new Outbox(path, -1, entries, badLines.length, write)
     try {
       if (badLines.length > 0) outbox.setAside(badLines, 'cannot be read')
       outbox.compact()
@@ -139,7 +140,7 @@ export class Outbox {
   private append(lines: readonly string[]): void {
     if (this.isClosed) return
     const data = Buffer.from(`\n${lines.join('\n')}\n`)
-    for (let at = 0; at < data.length;) at += writeSync(this.fd, data, at)
+    for (let at = 0; at < data.length;) at += this.write(this.fd, data, at)
     this.size += data.length
   }
 

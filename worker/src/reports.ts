@@ -11,6 +11,10 @@ type ProgressItem = Progress['attempts'][number]
 /** Events are collected for this long, so that attempts that run at once share messages and file writes. */
 const COLLECT_MS = 2
 const MAX_MESSAGE_BYTES = 1024 * 1024
+/** Beyond so many undelivered ends no work is taken, so that hello and heartbeat can list all (their lists hold 20,000). */
+const MAX_UNDELIVERED = 10_000
+/** The same for their size: results are held in memory. */
+const MAX_UNDELIVERED_BYTES = 64 * 1024 * 1024
 
 export interface ReportsOptions {
   outbox: Outbox
@@ -75,13 +79,13 @@ export class Reports {
     return [...ends, ...this.fresh.values()].map(({ instanceId, task, attempt }) => ({ instanceId, task, attempt }))
   }
 
-  get undeliveredCount(): number {
+  private get undeliveredCount(): number {
     return this.options.outbox.length + this.fresh.size
   }
 
-  /** Of their JSON text. */
-  get undeliveredBytes(): number {
-    return this.options.outbox.liveBytes
+  /** So much is undelivered that no work may be added to it. */
+  get isFull(): boolean {
+    return this.undeliveredCount >= MAX_UNDELIVERED || this.options.outbox.liveBytes >= MAX_UNDELIVERED_BYTES
   }
 
   addStarted(key: AttemptKey, startedAt: number): void {
