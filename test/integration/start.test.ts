@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ApiClient } from '@jobtrail/deploy/api-client'
@@ -13,6 +14,7 @@ import { WorkerTokenPage } from '@jobtrail/shared/api/auth'
 import { ServerPage } from '@jobtrail/shared/api/cluster'
 import { InstancePage } from '@jobtrail/shared/api/instances'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createAndRun, logPage, shellJob, waitForSealed } from '../support/factories.js'
 import { testInfra } from '../support/infra.js'
 
 let dir = ''
@@ -24,13 +26,16 @@ afterAll(() => rm(dir, { recursive: true, force: true }))
 // The compiled program without the bootstrap in front: the tests run on a build that is done.
 const RUN = `import('${join(REPO_ROOT, 'deploy/dist/start.js')}').then(async ({ main }) => { process.exitCode = await main(process.argv.slice(1)) })`
 
+// Nowhere else on the machine.
+const PASSWORD = `start-test-${randomUUID()}`
+
 let count = 0
 function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): ManagedProcess {
   const child = new ManagedProcess({
     name: 'npm start',
     command: process.execPath,
     args: ['-e', RUN, '--', ...args],
-    env: { ...process.env, TMPDIR: dir, JOBTRAIL_ADMIN_PASSWORD: 'start-test-password', ...env },
+    env: { ...process.env, TMPDIR: dir, JOBTRAIL_ADMIN_PASSWORD: PASSWORD, ...env },
     logFile: join(dir, `start-${count++}.log`),
     deathSignal: 'SIGTERM',
   })
@@ -60,6 +65,36 @@ async function ready(child: ManagedProcess): Promise<void> {
   await child.waitUntil(() => child.log().includes('Ctrl-C ends everything'), { timeoutMs: 90_000, what: 'npm start was ready' })
 }
 
+const LOOPBACK = '0100007F'
+
+/** The addresses that a TCP port is listened on, as /proc has them. */
+async function listenersOf(port: number): Promise<string[]> {
+  const tables = await Promise.all(['tcp', 'tcp6'].map((name) => readFile(`/proc/net/${name}`, 'utf8').catch(() => '')))
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const sockets = tables.flatMap((table) => table.split('\n').map((line) => line.trim().split(/\s+/)))
+  return sockets.flatMap(([, local = '', , state]) => (state === '0A' && local.endsWith(suffix) ? [local.slice(0, -suffix.length)] : []))
+}
+
+/** Lets a job, which runs as the same user as all that npm start started, look for its secrets wherever /proc shows processes. */
+async function findNoSecrets(api: ApiClient): Promise<void> {
+  const own = (await readdir(dir)).find((name) => name.startsWith('jobtrail-')) ?? expect.fail('npm start has no folder')
+  const { secretKeys, workerToken } = JSON.parse(await readFile(join(dir, own, 'secrets.json'), 'utf8')) as {
+    secretKeys: string
+    workerToken: { token: string }
+  }
+  // In files, so that the job does not find its own search.
+  const [secrets, known] = [join(dir, 'secrets.txt'), join(dir, 'known.txt')]
+  await writeFile(secrets, [PASSWORD, secretKeys, workerToken.token].join('\n'))
+  await writeFile(known, '--ephemeral')
+  const search = (file: string): string => `cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2> /dev/null | tr '\\0' '\\n' | grep -acFf '${file}'`
+  const { instanceId } = await createAndRun(api, shellJob(`${search(secrets)}; ${search(known)}; true`))
+  await waitForSealed(api, instanceId)
+  const [found, control] = (await logPage(api, instanceId)).lines.map(({ text }) => Number(text))
+  expect(found).toBe(0)
+  // It does see the arguments of npm start.
+  expect(control).toBeGreaterThan(0)
+}
+
 describe('npm start', () => {
   test('runs the sample job on a fresh machine, prints its log, and leaves nothing behind', async () => {
     const port = await freeRange()
@@ -69,10 +104,13 @@ describe('npm start', () => {
       const output = child.log()
       expect(output).toMatch(/stdout \| step 5 of 5/)
       expect(output).toMatch(/sample job SUCCEEDED, log sealed with 8 lines/)
-      expect(output).toContain('admin / start-test-password')
-      const api = await ApiClient.login(`http://127.0.0.1:${port}`, 'admin', 'start-test-password')
+      expect(output).toContain(`admin / ${PASSWORD}`)
+      const api = await ApiClient.login(`http://127.0.0.1:${port}`, 'admin', PASSWORD)
       expect(ServerPage.parse(await api.get('/api/servers')).items).toHaveLength(2)
       for (const offset of [1, 2]) await api.at(`http://127.0.0.1:${port + offset}`).get('/api/servers')
+      expect(new Set((await Promise.all([1, 2].map((offset) => listenersOf(port + offset)))).flat())).toEqual(new Set([LOOPBACK]))
+      expect(await listenersOf(port)).not.toEqual([LOOPBACK])
+      await findNoSecrets(api)
     } finally {
       await end(child)
     }
