@@ -22,7 +22,7 @@ const cluster = useCluster({ servers: 2, workers: 0, balancer: 'none', slots: SL
 /** What a server may be wrong by about the time. */
 const CLOCKS_DIFFER_MS = 250
 
-type StoredInstance = { _id: string; status: string; queued: boolean; dueAt: Date; route: string }
+type StoredInstance = { _id: string; status: string; attempt: number; queued: boolean; dueAt: Date; finishedAt: Date | null; route: string }
 
 /** Adds a worker of a group to a server, and waits until it is connected. */
 async function addWorker(group: string, server: number): Promise<WorkerNode> {
@@ -247,6 +247,52 @@ describe('after an outage', () => {
     await waitForStatus(runs, 'SUCCEEDED')
     // Two servers fill the slots at the same time: it is among the first, but which one's attempt is written first is open.
     expect((await startedInstances([...runs, now])).indexOf(now)).toBeLessThan(SLOTS)
+  })
+})
+
+describe('the sweep', () => {
+  test('settles a run whose attempt has ended, as a server leaves it that dies in between, and runs one whose attempt was never made', async () => {
+    const group = uniqueName('left')
+    const { id } = await createJob(await cluster().api(), handlerJob('noop', { routing: { group } }))
+    const [ended = '', unmade = ''] = await runMany(id, 2)
+    const collection = await instances()
+    await collection.updateOne({ _id: unmade, status: 'WAITING' }, { $set: { status: 'RUNNING', attempt: 1 } })
+    const worker = await addWorker(group, 0)
+    await waitForStatus([ended], 'SUCCEEDED')
+    await collection.updateOne({ _id: ended }, { $set: { status: 'RUNNING', finishedAt: null } })
+    await waitForStatus([ended, unmade], 'SUCCEEDED')
+    // The first was not run again: it has the one attempt that it had.
+    expect(await startedInstances([ended, unmade])).toEqual([ended, unmade])
+    expect(await collection.find({ _id: { $in: [ended, unmade] } }).toArray()).toMatchObject([{ attempt: 1 }, { attempt: 1 }])
+    await worker.stop()
+  })
+
+  test('looks for what comes due without reading what was cancelled before its time', async () => {
+    const api = await cluster().api()
+    const job = await createJob(api, handlerJob('noop', { routing: { group: uniqueName('nobody') } }))
+    const delayed = Array.from({ length: 500 }, () => ({ delayMs: 3_600_000 }))
+    const { instanceIds } = await api.post(`/api/jobs/${job.id}/runs/bulk`, { runs: delayed }, RunsCreated)
+    // Their times come before all others.
+    const cancelled = { status: 'CANCELLED', finishedAt: new Date(), dueAt: new Date(Date.now() - 3_600_000) }
+    const { modifiedCount } = await (await instances()).updateMany({ _id: { $in: instanceIds }, status: 'WAITING', queued: false }, { $set: cancelled })
+    expect(modifiedCount).toBe(delayed.length)
+    const database = await cluster().database()
+    const profile = database.collection<{ keysExamined: number; docsExamined: number }>('system.profile')
+    await database.setProfilingLevel('all')
+    try {
+      const looks = await waitFor(
+        async () => {
+          const found = await profile
+            .find({ ns: `${database.databaseName}.instances`, 'command.filter.queued': false, 'command.filter.status': 'WAITING' })
+            .toArray()
+          return found.length > 0 ? found : undefined
+        },
+        { timeoutMs: 60_000, what: 'a look of the sweep', intervalMs: 100 },
+      )
+      for (const { keysExamined, docsExamined } of looks) expect([keysExamined, docsExamined]).toEqual([0, 0])
+    } finally {
+      await database.setProfilingLevel('off')
+    }
   })
 })
 
