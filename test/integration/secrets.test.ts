@@ -1,9 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { waitFor } from '@jobtrail/deploy/wait'
+import { InstancePage } from '@jobtrail/shared/api/instances'
 import type { JobView } from '@jobtrail/shared/api/jobs'
 import { expect, test } from 'vitest'
 import { TEST_SECRET_KEYS, useCluster } from '../support/cluster.js'
-import { createJob, runJob, shellJob, uniqueName, waitForInstance } from '../support/factories.js'
+import { commandJob, createAndRun, createJob, handlerJob, runJob, shellJob, uniqueName, waitForEnd, waitForInstance } from '../support/factories.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
 
 const newKey = (id: string): string => `${id}:${randomBytes(32).toString('base64')}`
@@ -60,6 +64,36 @@ test('secrets are sealed wherever they are stored, also rotated ones, and opened
   expect(await collectionsWith(job.name)).toEqual(expect.arrayContaining(['jobs', 'job_revisions', 'instances']))
   expect(await keysOf(job.id)).toEqual(['test'])
   worker.disconnect()
+})
+
+test('what a run says beside its output is masked: progress, result, error, and the name of a program that cannot be started; no search finds the secret', async () => {
+  const api = await cluster().api()
+  const secret = `told-${randomUUID()}`
+  const group = uniqueName('telling')
+  const worker = await cluster().addWorker({ args: ['--handlers', fileURLToPath(new URL('../support/handlers.mjs', import.meta.url)), '--group', group] })
+  const more = { routing: { group }, secrets: { KEY: secret } }
+  const gate = join(cluster().dir, group)
+  const job = await createJob(api, handlerJob('telling', more))
+  const ids = await Promise.all([false, true].map((fails) => runJob(api, job.id, { params: { fails, gate } })))
+  for (const id of ids) {
+    const { attempts } = await waitForInstance(api, id, 'tells its progress', (instance) => (instance.attempts[0]?.progress ?? null) !== null)
+    expect(attempts[0]?.progress).toEqual({ percent: 10, message: 'knows ***' })
+  }
+  writeFileSync(gate, '')
+  const unstartable = await createAndRun(api, commandJob(`/nowhere/${secret}`, [], more))
+  const [told = '', thrown = ''] = ids
+  expect(await waitForEnd(api, told)).toMatchObject({ status: 'SUCCEEDED', result: { of: { key: '***' }, in: ['this *** too'] } })
+  expect(await waitForEnd(api, thrown)).toMatchObject({ status: 'FAILED', error: expect.stringContaining('does not like ***') })
+  expect(await waitForEnd(api, unstartable.instanceId)).toMatchObject({ status: 'FAILED', error: expect.stringContaining('/nowhere/***') })
+  for (const id of [...ids, unstartable.instanceId]) expect((await api.bytes(`/api/instances/${id}`)).includes(secret)).toBe(false)
+  const found = async (text: string): Promise<string[]> =>
+    (await api.get(`/api/instances?namespace=default&text=${encodeURIComponent(text)}`, InstancePage)).items.map(({ id }) => id)
+  expect(await found(secret)).toEqual([])
+  expect(await found('does not like')).toEqual([thrown])
+  expect(await found('this *** too')).toEqual([told])
+  expect(await collectionsWith('does not like')).toEqual(expect.arrayContaining(['instances', 'attempts']))
+  for (const name of ['instances', 'attempts']) expect(await collectionsWith(secret)).not.toContain(name)
+  await worker.stop()
 })
 
 test('what a former version stored plain, and what another key has sealed, is sealed with the first key after a start', async () => {

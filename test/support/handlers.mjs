@@ -48,3 +48,11 @@ export async function inParts({ attempt, params, progress, signal }) {
   while (!existsSync(`${params.gate}-${attempt}`) && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20))
   if (attempt === 1) throw new Error('the first part failed on purpose')
 }
+
+/** Tells its secret by all that is not its output: progress, and when there is a file `params.gate`, its error or its result. */
+export async function telling({ params, secrets, progress, signal }) {
+  progress(10, `knows ${secrets.KEY}`)
+  while (!existsSync(params.gate) && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, 20))
+  if (params.fails) throw new Error(`does not like ${secrets.KEY}`)
+  return { of: { key: secrets.KEY }, in: [`this ${secrets.KEY} too`] }
+}
