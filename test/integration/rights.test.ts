@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { ApiClient } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
-import { AuditPage, type UserView, WorkerTokenCreated } from '@jobtrail/shared/api/auth'
+import { ApiTokenCreated, AuditPage, type UserView, WorkerTokenCreated } from '@jobtrail/shared/api/auth'
 import { WorkerPage } from '@jobtrail/shared/api/cluster'
 import { FollowDenied } from '@jobtrail/shared/api/logs'
 import { CONSOLE_NAMESPACE } from '@jobtrail/shared/protocol/console'
@@ -109,6 +109,30 @@ describe('what is being followed', () => {
     // The console takes this for the end of its session.
     expect(socket.closedBecause).toBe('io server disconnect')
     gate.openAll()
+  })
+
+  test('ends on every server when its API token is revoked, and by a check where no signal tells of it', async () => {
+    const admin = await cluster().api()
+    const makeToken = () => admin.post('/api/api-tokens', { namespace: 'default', name: uniqueName('token'), role: 'viewer' }, ApiTokenCreated)
+    const [revoked, changed] = [await makeToken(), await makeToken()]
+    const { instanceId, gate } = await twoLines()
+    const urls = cluster().servers.map(({ url }) => url)
+    const as = ({ token }: { token: string }) => urls.map((url) => new ApiClient(url, token))
+    const events = [...as(revoked), ...as(changed)].map((api) => followEvents(api, instanceId))
+    const sockets = await Promise.all(as(revoked).map((api) => followSocket(api, instanceId)))
+    await waitFor(() => [...events, ...sockets].every(({ lines }) => lines === 1), { ...within, what: 'the first line at all followers' })
+    await admin.delete(`/api/api-tokens/${revoked.id}`)
+    const tokens = (await cluster().database()).collection<{ _id: string; revokedAt: Date | null }>('api_tokens')
+    expect(await tokens.updateOne({ _id: changed.id }, { $set: { revokedAt: new Date() } })).toMatchObject({ modifiedCount: 1 })
+    await Promise.all(events.map(({ ended }) => ended))
+    for (const { last } of events) {
+      expect(last?.event).toBe('forbidden')
+      expect(FollowDenied.parse(JSON.parse(last?.data ?? ''))).toMatchObject({ code: 'UNAUTHENTICATED' })
+    }
+    await waitFor(() => sockets.every(({ closedBecause }) => closedBecause === 'io server disconnect'), { ...within, what: 'the sockets to be closed' })
+    gate.openAll()
+    await waitForSealed(admin, instanceId)
+    for (const { lines } of [...events, ...sockets]) expect(lines).toBe(1)
   })
 
   test('a download breaks off when the right to it is withdrawn', async () => {
