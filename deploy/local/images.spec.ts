@@ -84,6 +84,16 @@ test('the image of a server serves the console that it has built', () => {
   expect(text).toMatch(/^ENV .*\bJOBTRAIL_STATIC_DIR=\/app\/console\/dist$/m)
 })
 
+test('a container with a worker is healthy by what the worker says of itself, so that an outage of the servers ends none', () => {
+  const [check = '', ...more] = dockerfile('worker')
+    .split('\n')
+    .filter((line) => line.startsWith('HEALTHCHECK '))
+  expect(more).toEqual([])
+  const command = /^HEALTHCHECK .*CMD (\[.*\])$/.exec(check)?.[1]
+  const program = /^CMD (\[.*\])$/m.exec(dockerfile('worker'))?.[1]
+  expect(JSON.parse(command ?? '')).toEqual(['node', (JSON.parse(program ?? '') as string[]).at(-1), '--health'])
+})
+
 test('no job can reach MongoDB or Redis: workers share no network with them', () => {
   const networksOf = (pattern: RegExp): string[] =>
     Object.entries(services)
