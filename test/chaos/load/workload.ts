@@ -18,6 +18,7 @@ export interface DefinedJob {
 }
 
 const LOOK_MS = 500
+const CATCH_UP_MS = 60_000
 
 /** Defines the jobs and has them run, steadily, whatever happens. */
 export class Workload {
@@ -61,11 +62,22 @@ export class Workload {
     this.isStopping = true
     for (const job of this.jobs) {
       if (job.kind.schedule === undefined) continue
+      await this.untilCaughtUp(job)
       const asked = Date.now()
       await this.api.insist(`/api/jobs/${job.id}/disable`, this.access.admin[job.kind.namespace], { method: 'POST' })
       job.disabling = { asked, done: Date.now() }
     }
     await Promise.all(this.loops)
+  }
+
+  /** Who disables a job means its times that could not be made yet, too: they are to be made first. Of one that never catches up they are found missing. */
+  private async untilCaughtUp({ id, kind }: DefinedJob): Promise<void> {
+    const token = this.access.admin[kind.namespace]
+    for (const endAt = performance.now() + CATCH_UP_MS; performance.now() < endAt; await sleep(LOOK_MS)) {
+      const answer = await this.api.insist(`/api/jobs/${id}`, token)
+      const next = answer === undefined ? '' : textOf(parseExact(answer.body.toString('utf8')), 'nextFireAt')
+      if (Date.parse(next) > Date.now()) return
+    }
   }
 
   private async keepRunning(job: DefinedJob, everyMs: number): Promise<void> {
