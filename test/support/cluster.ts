@@ -28,6 +28,8 @@ export interface ClusterOptions {
   mongoMembers?: number
   /** A Redis of its own, to be hurt. Also without this option when `mongoMembers` is given. */
   ownRedis?: boolean
+  /** Where Redis is, instead of the shared one: asked for when the cluster is started. */
+  redisUrl?: () => string
   /** More environment for the servers (also a function of the server's number). */
   serverEnv?: Record<string, string> | ((index: number) => Record<string, string>)
   /** More arguments for the workers (also a function of the worker's number). */
@@ -250,7 +252,7 @@ async function makeParts(options: ClusterOptions): Promise<ClusterParts> {
     dir,
     database: infra.database,
     mongodbUri: replicaSet?.uri(infra.database) ?? infra.mongodbUri,
-    redisUrl: redis?.url ?? infra.redisUrl,
+    redisUrl: redis?.url ?? options.redisUrl?.() ?? infra.redisUrl,
     keyPrefix: infra.keyPrefix,
     replicaSet,
     redis,

@@ -1,6 +1,7 @@
 import { BlockList } from 'node:net'
 import { hostname } from 'node:os'
 import { z } from 'zod'
+import { parseRedisAddress, REDIS_ADDRESS_FORM, type RedisAddress } from './redis-address.js'
 import { MAX_RETENTION_DAYS } from '@jobtrail/shared/api/auth'
 import { parseAddresses } from './addresses.js'
 import type { SecretKeys } from '../jobs/domain/sealed-secret.js'
@@ -19,6 +20,8 @@ function parseSecretKeys(text: string): SecretKeys | undefined {
   return isGood ? keys : undefined
 }
 
+const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379'
+
 /** Every environment variable of a server, with its meaning: the README's table is made from this. */
 export const Environment = z.object({
   JOBTRAIL_HOST: z.string().min(1).default('0.0.0.0').describe('Address to listen on'),
@@ -30,9 +33,11 @@ export const Environment = z.object({
     .describe('MongoDB replica set; the path names the database (jobtrail when absent)'),
   REDIS_URL: z
     .string()
-    .regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')
-    .default('redis://127.0.0.1:6379')
-    .describe('Redis'),
+    .refine((text) => parseRedisAddress(text) !== undefined, { message: REDIS_ADDRESS_FORM })
+    .default(DEFAULT_REDIS_URL)
+    .describe(
+      'Redis: `redis://host:port/db`, `redis-sentinel://host:port,…/name/db` for the primary that Sentinels name, or `redis-cluster://host:port,…`; `user:password@` before the hosts, `rediss…` for TLS',
+    ),
   JOBTRAIL_KEY_PREFIX: z
     .string()
     .regex(/^[a-z0-9-]{1,40}$/, 'must be 1-40 lower-case letters, digits or dashes')
@@ -98,7 +103,7 @@ export type Config = Readonly<{
   host: string
   port: number
   mongodbUri: string
-  redisUrl: string
+  redis: RedisAddress
   keyPrefix: string
   serverId: string
   adminPassword: string | undefined
@@ -134,11 +139,13 @@ export function parseConfig(environment: Record<string, string | undefined>): Co
     throw new ConfigError(lines.join('\n'))
   }
   const env = parsed.data
+  const redis = parseRedisAddress(env.REDIS_URL)
+  if (redis === undefined) throw new ConfigError(`REDIS_URL: ${REDIS_ADDRESS_FORM}`)
   return Object.freeze({
     host: env.JOBTRAIL_HOST,
     port: env.JOBTRAIL_PORT,
     mongodbUri: env.MONGODB_URI,
-    redisUrl: env.REDIS_URL,
+    redis,
     keyPrefix: env.JOBTRAIL_KEY_PREFIX,
     serverId: env.JOBTRAIL_SERVER_ID ?? `${hostname()}-${process.pid}`,
     adminPassword: env.JOBTRAIL_ADMIN_PASSWORD,

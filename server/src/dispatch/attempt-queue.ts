@@ -1,7 +1,6 @@
-import { Inject, Injectable, type OnApplicationShutdown } from '@nestjs/common'
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common'
 import { type Job, Queue, Worker } from 'bullmq'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { CONFIG, type Config } from '../config/config.js'
 import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
@@ -43,7 +42,6 @@ export class AttemptQueue implements OnApplicationShutdown {
   private readonly queues = new Map<string, Queue>()
 
   constructor(
-    @Inject(CONFIG) private readonly config: Config,
     private readonly redis: RedisConnections,
     private readonly signals: SignalBus,
     private readonly clock: Clock,
@@ -120,9 +118,9 @@ export class AttemptQueue implements OnApplicationShutdown {
 
   /** Takes jobs of a route by `getNextJob({block: false})`; runs nothing by itself. Whoever opens it closes it. */
   openConsumer(route: string): Worker<unknown, string> {
-    const consumer = new Worker<unknown, string>(bullName(route), null, {
+    const consumer = new Worker<unknown, string>(this.redis.keys.queueName(route), null, {
       connection: this.redis.queues,
-      prefix: this.config.keyPrefix,
+      prefix: this.redis.keys.queuePrefix,
       autorun: false,
       // A server that dies while it places an attempt gives the BullMQ job back after this long.
       lockDuration: 10_000,
@@ -140,7 +138,7 @@ export class AttemptQueue implements OnApplicationShutdown {
   /** Redis keys of the BullMQ jobs that the attempt may be in. */
   private jobKeys({ key, route, queuedAs }: Pick<QueuedAttempt, 'key' | 'route' | 'queuedAs'>): string[] {
     const ids = [attemptKeyString(key), ...(queuedAs === undefined ? [] : [queuedAs])]
-    return ids.map((id) => `${this.config.keyPrefix}:${bullName(route)}:${id}`)
+    return ids.map((id) => this.redis.keys.job(route, id))
   }
 
   private async existing(keys: readonly string[]): Promise<Set<string>> {
@@ -173,7 +171,9 @@ export class AttemptQueue implements OnApplicationShutdown {
 
   /** Routes come and go; the queues used last are kept open. */
   private queue(route: string): Queue {
-    const queue = this.queues.get(route) ?? new Queue(bullName(route), { connection: this.redis.queues, prefix: this.config.keyPrefix, skipVersionCheck: true })
+    const queue =
+      this.queues.get(route) ??
+      new Queue(this.redis.keys.queueName(route), { connection: this.redis.queues, prefix: this.redis.keys.queuePrefix, skipVersionCheck: true })
     if (!this.queues.delete(route)) queue.on('error', (err) => this.logger.warn('BullMQ queue failed', { route, err }))
     this.queues.set(route, queue)
     const [oldest] = this.queues
@@ -192,8 +192,5 @@ function parseJson(text: string | null | undefined): unknown {
     return undefined
   }
 }
-
-/** Braces are a Redis Cluster hash tag: all keys of a queue live on one node, queues spread over all. */
-const bullName = (route: string): string => `{${route}}`
 
 const queuedData = (keys: readonly AttemptKey[]): QueuedAttempts => ({ attempts: keys.map(attemptKeyString) })

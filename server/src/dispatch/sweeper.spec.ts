@@ -74,7 +74,7 @@ function setUp({ instances = [], ended = [], unmade = [], conclude = async () =>
     { conclude, expire: async () => 0 } as unknown as Leases,
     permits,
     new Settlement(ofStore, service, {} as never, permits, {} as never, clock, quiet),
-    { isReady: true, commands: { set: async () => 'OK', get: async () => '', info: async () => '' } } as unknown as RedisConnections,
+    { isReady: true, readEpoch: async () => '' } as unknown as RedisConnections,
     clock,
     metrics,
     { absent: async (all: QueuedAttempt[]) => all } as unknown as AttemptQueue,

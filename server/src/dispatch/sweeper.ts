@@ -136,7 +136,7 @@ export class Sweeper implements OnApplicationBootstrap {
   /** On every server: whichever is elected next has to know. */
   private async watchRedis(): Promise<void> {
     if (!this.redis.isReady) return
-    const epoch = await this.readRedisEpoch()
+    const epoch = await this.redis.readEpoch()
     if (this.redisEpoch !== undefined && epoch !== this.redisEpoch) {
       this.logger.warn('Redis was restarted or emptied: queueing all waiting instances again')
       this.waitingAfter = undefined
@@ -188,14 +188,6 @@ export class Sweeper implements OnApplicationBootstrap {
     )
     const isMade = new Set(next.map(({ _id }) => _id.instance))
     return this.instances.enqueue(lost.filter(({ _id }) => !isMade.has(_id)))
-  }
-
-  /** Changes when Redis restarts, fails over or is emptied. */
-  private async readRedisEpoch(): Promise<string> {
-    const key = `${this.config.keyPrefix}:epoch`
-    await this.redis.commands.set(key, String(Date.now()), 'NX')
-    const [mark, info] = await Promise.all([this.redis.commands.get(key), this.redis.commands.info('server')])
-    return `${mark ?? ''} ${/run_id:(\w+)/.exec(info)?.[1] ?? ''}`
   }
 
   /** After a time in which MongoDB was away no heartbeat could be stored: workers first get the time to send one. */

@@ -34,11 +34,11 @@ export abstract class RedisLock {
   /** `lockMs`: how long a server that died holds it. */
   protected constructor(
     private readonly redis: RedisConnections,
-    { keyPrefix, serverId }: Config,
+    { serverId }: Config,
     name: string,
     private readonly lockMs: number,
   ) {
-    this.key = `${keyPrefix}:${name}-lock`
+    this.key = redis.keys.lock(name)
     this.token = `${serverId} ${randomUUID()}`
   }
 

@@ -53,7 +53,7 @@ export class SignalBus implements OnModuleInit {
     private readonly redis: RedisConnections,
     private readonly logger: Logger,
   ) {
-    this.channel = `${config.keyPrefix}:signals`
+    this.channel = redis.keys.signals
   }
 
   onModuleInit(): void {
