@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseConfig } from '../config/config.js'
 import type { RedisConnections } from '../platform/redis.js'
+import { RedisKeys } from '../platform/redis-keys.js'
 import { SweepLock } from './sweep-lock.js'
 
 /** A Redis that answers the scripts of the lock as the real one does; time stands still. */
@@ -12,7 +13,7 @@ function redisInMemory(): { redis: RedisConnections; state: { holder?: string | 
     state.holder = script.includes('DEL') ? undefined : token
     return 1
   }
-  return { redis: { commands: { eval: evaluate } } as unknown as RedisConnections, state }
+  return { redis: { keys: new RedisKeys('test'), commands: { eval: evaluate } } as unknown as RedisConnections, state }
 }
 
 test('one server at a time is elected, and another one as soon as it gives up the lock', async () => {
