@@ -375,6 +375,19 @@ describe('a worker that is killed', () => {
     await cluster().waitForWorkers()
   })
 
+  test('before the job has printed anything closes its log all the same, and says that something may be missing', async () => {
+    const api = await cluster().api()
+    const worker = cluster().worker(0)
+    const { instanceId } = await createAndRun(api, shellJob('sleep 600', { retry: { maxRetries: 0 } }))
+    await waitForInstance(api, instanceId, 'is running', ({ attempts }) => attempts[0]?.status === 'RUNNING')
+    await worker.kill()
+    worker.start()
+    const { attempts } = await waitForInstance(api, instanceId, 'has its log checked', ({ log }) => isCheckedLog(log.state), WAIT_MS)
+    expect(attempts).toMatchObject([{ status: 'LOST', log: { state: 'partial', losses: [{ reason: 'worker-died', at: 0 }] } }])
+    expect((await rawLog(api, instanceId)).toString()).toBe('[jobtrail] the worker died here; output after this line may be missing\n')
+    await cluster().waitForWorkers()
+  })
+
   test('together with its guard has what they left killed when it is started again', async () => {
     const worker = cluster().worker(0)
     const { script, count } = hidingJob()

@@ -78,11 +78,12 @@ export class Agent {
     })
     try {
       const reaper = new Reaper(log)
-      const outbox = await takeOver(config.spoolDir, hold, reaper, user, log)
+      const { outbox, begun } = await takeOver(config.spoolDir, hold, reaper, user, log)
       const link: { sender?: Connection; disk?: DiskWatch } = {}
       const pipeline = await LogPipeline.open({
         dir: config.spoolDir,
         limitBytes: config.spoolLimitBytes,
+        begun,
         transport: logTransport(link),
         onFault: (error, what) => {
           log.error({ err: error }, what)

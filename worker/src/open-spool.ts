@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { type AttemptKey, parseAttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { releaseReserve } from './disk-watch.js'
 import type { Reaper } from './guard/reaper.js'
 import { holdSpool, type SpoolHold } from './identity.js'
@@ -22,8 +23,14 @@ export async function holdOnFullDisk(dir: string, onLost: () => void): Promise<S
   }
 }
 
+/** What a killed predecessor left: ends to be delivered, and attempts that it had begun and not ended. */
+export interface Inheritance {
+  readonly outbox: Outbox
+  readonly begun: readonly AttemptKey[]
+}
+
 /** Ends and clears what a killed predecessor left in the folder, and opens what it left to be delivered. */
-export async function takeOver(dir: string, hold: SpoolHold, reaper: Reaper, user: JobUser | undefined, log: Logger): Promise<Outbox> {
+export async function takeOver(dir: string, hold: SpoolHold, reaper: Reaper, user: JobUser | undefined, log: Logger): Promise<Inheritance> {
   const runsDir = join(dir, 'runs')
   if (user !== undefined) openTheWay(user, dir, runsDir)
   if (hold.isCopy) log.warn('this spool folder was copied or moved; what its former place left running is not ended')
@@ -34,5 +41,6 @@ export async function takeOver(dir: string, hold: SpoolHold, reaper: Reaper, use
   const outbox = Outbox.open(join(dir, 'outbox.jsonl'))
   if (outbox.badLines > 0) log.warn({ lines: outbox.badLines }, 'the outbox file held lines that cannot be read')
   if (outbox.length > 0) log.info({ ends: outbox.length }, 'ends of a former process of this worker will be delivered')
-  return outbox
+  const begun = keys.filter((key) => !outbox.has(key)).flatMap((key) => parseAttemptKey(key) ?? [])
+  return { outbox, begun }
 }

@@ -15,7 +15,7 @@ import { Sealer } from './sealer.js'
 import { DEFAULT_WINDOW_BYTES, DEFAULT_WINDOW_MESSAGES, Sender } from './sender.js'
 import { Spool } from './spool.js'
 import type { SecretPatterns } from './secret-patterns.js'
-import type { RecoveredStream } from './spool-recovery.js'
+import { emptyStream, type RecoveredStream } from './spool-recovery.js'
 import { planRepair, rewrite } from './spool-repair.js'
 import type { StreamLog } from './stream-log.js'
 import { StreamQueue } from './stream-queue.js'
@@ -36,6 +36,8 @@ export interface LogPipelineOptions {
   /** Spool limit over all streams. */
   limitBytes: number
   transport: LogTransport
+  /** Attempts that a former process had begun and not ended. Also a log of theirs that has nothing in the spool is ended. */
+  begun?: readonly AttemptKey[]
   /** For the logger: something went wrong that the pipeline deals with itself. */
   onFault: (error: unknown, what: string) => void
   /** For specs: opens a spool file to be written. */
@@ -93,6 +95,7 @@ export class LogPipeline {
     const { spool, recovered } = await Spool.open(options)
     const pipeline = new LogPipeline(options, spool)
     for (const stream of recovered) pipeline.takeRecovered(stream)
+    for (const key of options.begun ?? []) if (!pipeline.queues.has(attemptKeyString(key))) pipeline.takeRecovered(emptyStream(key))
     return pipeline
   }
 

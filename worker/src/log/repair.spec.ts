@@ -20,8 +20,14 @@ let faults: string[]
 let pipeline: LogPipeline | undefined
 let key: AttemptKey
 
-const openPipeline = async (): Promise<LogPipeline> =>
-  (pipeline = await LogPipeline.open({ dir, limitBytes: 2 ** 30, transport: server, onFault: (error, what) => faults.push(`${what}: ${String(error)}`) }))
+const openPipeline = async (begun: AttemptKey[] = []): Promise<LogPipeline> =>
+  (pipeline = await LogPipeline.open({
+    begun,
+    dir,
+    limitBytes: 2 ** 30,
+    transport: server,
+    onFault: (error, what) => faults.push(`${what}: ${String(error)}`),
+  }))
 const until = (condition: () => unknown): Promise<unknown> => vi.waitUntil(condition, { timeout: 5_000, interval: 5 })
 const lineAt = (n: number): string => `line ${n} {"type":"chunk","header":{}} of a log`
 const numbered = (from: number, to: number): string[] => Array.from({ length: to - from }, (_, i) => lineAt(from + i))
@@ -58,8 +64,8 @@ async function store(isTaken: (n: number) => boolean): Promise<void> {
   }
 }
 
-async function deliver(): Promise<void> {
-  const next = await openPipeline()
+async function deliver(begun: AttemptKey[] = []): Promise<void> {
+  const next = await openPipeline(begun)
   next.connected()
   expect(await next.drained(5_000)).toBe(true)
   await until(async () => (await readdir(join(dir, 'streams'))).length === 0)
@@ -83,6 +89,22 @@ describe('a stream whose worker died', () => {
     expect(texts()).toEqual([...numbered(0, 2_000), DIED])
     expect(markers()).toEqual([DIED])
     expect(sealed()).toMatchObject({ lines: 2_001, chunks: 3, losses: [{ reason: 'worker-died', at: 2_000, lines: null, bytes: null }] })
+  })
+
+  it('is ended too when nothing of it had come into the spool, and not once more when the server has it sealed', async () => {
+    await deliver([key])
+    expect(texts()).toEqual([DIED])
+    expect(sealed()).toMatchObject({ lines: 1, losses: [{ reason: 'worker-died', at: 0, lines: null, bytes: null }] })
+    await pipeline?.close()
+    await deliver([key])
+    expect(texts()).toEqual([DIED])
+    expect(faults).toEqual([])
+  })
+
+  it('is ended once when it is known both from the spool and as begun', async () => {
+    await capture(1, false)
+    await deliver([key])
+    expect(texts()).toEqual([...numbered(0, 1_000), DIED])
   })
 
   it('is whole when its end had been written', async () => {

@@ -60,6 +60,12 @@ export async function recoverStreams(
   return streams
 }
 
+/** A stream of which nothing was written down. */
+export function emptyStream(key: AttemptKey): RecoveredStream {
+  const totals = { chunks: 0, lines: 0, bytes: 0, digest: genesisDigest(key) }
+  return { key, segments: [], totals, end: undefined, gaps: [], lastAt: 0 }
+}
+
 /** Reads the files of one stream. */
 export async function recoverStream(
   key: AttemptKey,
@@ -67,8 +73,7 @@ export async function recoverStream(
   setAside: (path: string) => Promise<void>,
   onFault: (error: unknown, what: string) => void,
 ): Promise<RecoveredStream> {
-  const totals = { chunks: 0, lines: 0, bytes: 0, digest: genesisDigest(key) }
-  const stream: RecoveredStream = { key, segments: [], totals, end: undefined, gaps: [], lastAt: 0 }
+  const stream = emptyStream(key)
   for (const [seq, path] of paths.toSorted(([a], [b]) => a - b)) {
     try {
       await recoverSegment(stream, path, seq, onFault)

@@ -29,7 +29,7 @@ export function planRepair(stream: RecoveredStream, stored: readonly LineRange[]
   const before = gaps[0]?.before ?? totals
   // More is stored than the disk has kept (a power loss): the server goes by what it has, from the beginning that both know.
   if (gaps.length > 0 || storedTo > totals.lines) return { kind: 'deliver', totals: withLoss(before, diedAt(before.lines)) }
-  const { chunk, totals: after } = markerChunk(stream.key, totals, WORKER_DIED, stream.lastAt)
+  const { chunk, totals: after } = markerChunk(stream.key, totals, WORKER_DIED, stream.lastAt || Date.now())
   return { kind: 'append', chunk, totals: withLoss(after, diedAt(totals.lines)) }
 }
 
