@@ -37,7 +37,9 @@ export class FinalJudgement {
       // A slow machine may take its time, as long as it gets on.
       if (now < left) deadline = Math.min(end, performance.now() + quietMs)
       left = now
-      if ((this.ledger.waiting.length === 0 && (await this.auditLeft())) || performance.now() > deadline) break
+      // Looked at in any case: a run that is stuck must not look like as many logs that are.
+      const areLogsClosed = await this.auditLeft()
+      if ((this.ledger.waiting.length === 0 && areLogsClosed) || performance.now() > deadline) break
       await sleep(LOOK_MS)
     }
     for (const run of this.ledger.all) {
