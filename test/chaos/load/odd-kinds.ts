@@ -44,7 +44,7 @@ export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since:
       namespace: 'alpha',
       everyMs: 3_000,
       job: {
-        ...shellJob(start, `cp '${fixtures}/odd-'"$JOBTRAIL_PARAM_VARIANT.json" "$JOBTRAIL_RESULT_FILE"; echo "$k 0"; say wrote 1; say stop`),
+        ...shellJob(start, `cp '${fixtures}/odd-'"$JOBTRAIL_PARAM_VARIANT.json" "$JOBTRAIL_RESULT_FILE" || exit 9; echo "$k 0"; say wrote 1; say stop`),
         retry: PATIENT,
       },
       input: (_random, number) => ({ params: `{"variant":${number % ODD_JSON.length}}`, variant: number % ODD_JSON.length }),
@@ -56,7 +56,7 @@ export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since:
       name: 'odd-params',
       namespace: 'alpha',
       everyMs: 4_000,
-      job: { ...shellJob(start, `cp "$JOBTRAIL_PARAMS_FILE" "$JOBTRAIL_RESULT_FILE"; echo "$k 0"; say wrote 1; say stop`), retry: PATIENT },
+      job: { ...shellJob(start, `cp "$JOBTRAIL_PARAMS_FILE" "$JOBTRAIL_RESULT_FILE" || exit 9; echo "$k 0"; say wrote 1; say stop`), retry: PATIENT },
       input: (_random, number) => ({ params: ODD_JSON[number % ODD_JSON.length] ?? '', mayBeRefused: true }),
       output: (_run, attempt) => plainLines(attempt, 1),
       judge: endsAs('SUCCEEDED'),
@@ -72,7 +72,7 @@ export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since:
       job: {
         ...shellJob(
           start,
-          `case "$JOBTRAIL_PARAM_VARIANT" in\n${HOPELESS_RESULTS.map(({ make }, i) => `${i}) { ${make}; } > "$JOBTRAIL_RESULT_FILE" ;;`).join('\n')}\nesac\necho "$k 0"; say wrote 1; say stop`,
+          `case "$JOBTRAIL_PARAM_VARIANT" in\n${HOPELESS_RESULTS.map(({ make }, i) => `${i}) { ${make}; } > "$JOBTRAIL_RESULT_FILE" || exit 9 ;;`).join('\n')}\nesac\necho "$k 0"; say wrote 1; say stop`,
         ),
         retry: PATIENT,
       },

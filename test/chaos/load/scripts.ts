@@ -15,7 +15,7 @@ flock -n 9 || say overlap
 say start "$JOBTRAIL_SCHEDULED_FOR"`
 }
 
-/** A job that runs a script behind the {@link prelude}. */
+/** A job that runs a script behind the {@link prelude}. One whose result does not fit on a full disk has to fail: then it is made again. */
 export function shellJob(start: string, script: string): Record<string, unknown> {
   return { processor: { kind: 'shell', script: `${start}\n${script}\n` } }
 }

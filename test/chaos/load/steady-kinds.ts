@@ -33,7 +33,7 @@ export function steadyKinds(witness: string): JobKind[] {
     name,
     namespace,
     everyMs,
-    job: { ...shellJob(start, `cp "$JOBTRAIL_PARAMS_FILE" "$JOBTRAIL_RESULT_FILE"; ${THREE_LINES}`), retry: PATIENT },
+    job: { ...shellJob(start, `cp "$JOBTRAIL_PARAMS_FILE" "$JOBTRAIL_RESULT_FILE" || exit 9; ${THREE_LINES}`), retry: PATIENT },
     input: (random, number) => ({ params: someParams(random, number) }),
     output: (_run, attempt) => plainLines(attempt, 3),
     judge: endsAs('SUCCEEDED'),

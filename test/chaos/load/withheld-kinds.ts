@@ -49,7 +49,8 @@ export function withheldKinds(witness: string, secret: string, wasFormerUp: (sin
           `s=$CHAOS_SECRET
 if [ "$(printf %s "$s" | sha256sum)" = '${digest}  -' ]; then e=$(printf %s "$s" | base64 -w0); h=$(printf %s "$s" | od -An -v -tx1 | tr -d ' \n')
 else case "$s" in sealed:*) say sealed ;; *) say wrong-secret ;; esac; e=$s; h=$s; fi
-echo "$k 0 $s"; echo "$k 1 $e"; echo "$k 2 $h"; printf '{"secret":"%s","coded":["%s","%s"]}' "$s" "$e" "$h" > "$JOBTRAIL_RESULT_FILE"; say wrote 3; say stop`,
+printf '{"secret":"%s","coded":["%s","%s"]}' "$s" "$e" "$h" > "$JOBTRAIL_RESULT_FILE" || exit 9
+echo "$k 0 $s"; echo "$k 1 $e"; echo "$k 2 $h"; say wrote 3; say stop`,
         ),
         secrets: { CHAOS_SECRET: secret },
         retry: PATIENT,
