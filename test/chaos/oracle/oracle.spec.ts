@@ -19,7 +19,7 @@ import { leftOutProblems } from './results.js'
 import { type Schedule, scheduleProblems } from './schedules.js'
 import { SecretScan } from './secrets.js'
 import { type StateView, stateProblems } from './states.js'
-import { attemptProblems, hasStopped, linesWritten, parseWitness } from './witness.js'
+import { attemptProblems, hasStopped, linesWritten, parseWitness, staysInterrupted } from './witness.js'
 
 /** Each planted fault must be found, and nothing where there is none: an oracle that cannot fail is worth nothing. */
 describe('the oracle on logs', () => {
@@ -144,6 +144,13 @@ describe('the oracle on attempts', () => {
     expect(linesWritten(lines, 1)).toBe(60)
     expect(lines[0]?.detail).toBe('2026-01-01T00:00:00.000Z')
     expect(hasStopped(lines, 1)).toBe(false)
+  })
+
+  test('takes for over the interrupted log of an attempt that never began, and of no other', () => {
+    const lines = parseWitness('start 2 100 5.0\n')
+    expect(staysInterrupted(lines, 1, 'interrupted')).toBe(true)
+    expect(staysInterrupted(lines, 2, 'interrupted')).toBe(false)
+    expect(staysInterrupted(lines, 1, 'open')).toBe(false)
   })
 
   test('finds a process of an attempt that has ended', () => {

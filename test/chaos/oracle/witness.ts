@@ -48,6 +48,10 @@ export function linesWritten(lines: readonly WitnessLine[], attempt: number): nu
 
 export const hasStopped = (lines: readonly WitnessLine[], attempt: number): boolean => lines.some((line) => line.event === 'stop' && line.attempt === attempt)
 
+/** A lost attempt of which no process was started has no worker that could come back with the rest of its log: that stays interrupted for good. */
+export const staysInterrupted = (lines: readonly WitnessLine[], attempt: number, logState: string): boolean =>
+  logState === 'interrupted' && !lines.some((line) => line.attempt === attempt)
+
 /** The folder into which jobs write, a file for each run. */
 export class WitnessFolder {
   constructor(readonly dir: string) {}

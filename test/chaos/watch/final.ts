@@ -5,7 +5,7 @@ import type { Workload } from '../load/workload.js'
 import type { Findings } from '../oracle/findings.js'
 import { leftoverProblems, processesOf } from '../oracle/leftovers.js'
 import { isClosedLog, isFinal } from '../oracle/states.js'
-import { attemptProblems, type WitnessFolder } from '../oracle/witness.js'
+import { attemptProblems, staysInterrupted, type WitnessFolder } from '../oracle/witness.js'
 import type { LogAudit } from './log-audit.js'
 import { type Reading, stateView } from './reading.js'
 import type { ScheduleWatch } from './schedule-watch.js'
@@ -55,9 +55,8 @@ export class FinalJudgement {
       const detail = await this.reading.detail(open.run)
       if (detail === undefined || detail === null) return false
       const state = stateView(detail).attempts[open.attempt - 1]?.logState ?? ''
-      // An attempt that was lost before its process was started has no worker that could come back with the rest: it stays interrupted.
-      const neverBegan = state === 'interrupted' && !this.witness.read(open.run.id).some(({ attempt }) => attempt === open.attempt)
-      if ((isClosedLog(state) || neverBegan) && (await this.logs.audit(open.run, open.attempt, state))) this.logs.left.splice(this.logs.left.indexOf(open), 1)
+      const isOver = isClosedLog(state) || staysInterrupted(this.witness.read(open.run.id), open.attempt, state)
+      if (isOver && (await this.logs.audit(open.run, open.attempt, state))) this.logs.left.splice(this.logs.left.indexOf(open), 1)
     }
     return this.logs.left.length === 0
   }
