@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { ApiError } from '@jobtrail/deploy/api-client'
+import { ApiClient, ApiError } from '@jobtrail/deploy/api-client'
 import { Problem } from '@jobtrail/shared/api/common'
 import { RunCreated } from '@jobtrail/shared/api/jobs'
 import { membersOf } from '@jobtrail/shared/json/json-text'
@@ -33,7 +33,9 @@ for (const [file, content] of [
 }
 afterAll(() => rmSync(ROOT, { recursive: true }))
 
-const cluster = useCluster({ servers: 1, workers: 1, balancer: 'none', serverEnv: { JOBTRAIL_STATIC_DIR: join(ROOT, 'console') } })
+/** The tests are no proxy that this server trusts. */
+const serverEnv = { JOBTRAIL_STATIC_DIR: join(ROOT, 'console'), JOBTRAIL_TRUSTED_PROXIES: '10.0.0.0/8' }
+const cluster = useCluster({ servers: 1, workers: 1, balancer: 'none', serverEnv })
 
 /** The problem of a call that must fail. */
 async function problemOf(call: Promise<unknown>): Promise<Problem> {
@@ -44,6 +46,18 @@ async function problemOf(call: Promise<unknown>): Promise<Problem> {
     return Problem.parse(error.body)
   }
   throw new Error('The call did not fail')
+}
+
+/** While it lasts MongoDB takes only such documents. The edge refuses all that we know of: this stands for what we do not. */
+async function whileRefused(name: string, rule: object, work: () => Promise<void>): Promise<void> {
+  const database = await cluster().database()
+  const [{ options } = {}] = await database.listCollections({ name }, { nameOnly: false }).toArray()
+  await database.command({ collMod: name, validator: { $and: [options?.validator, rule] } })
+  try {
+    await work()
+  } finally {
+    await database.command({ collMod: name, validator: options?.validator })
+  }
 }
 
 describe('bad input on the API', () => {
@@ -109,12 +123,15 @@ describe('bad input on the API', () => {
     })
   })
 
-  test('attempts to sign in are limited', async () => {
-    const api = await cluster().api()
+  test('attempts to sign in are limited, also for one who pretends that each comes from elsewhere', async () => {
     const username = uniqueName('nobody')
     const statuses: number[] = []
-    for (let i = 0; i < 30 && statuses.at(-1) !== 429; i++)
-      statuses.push((await problemOf(api.post('/api/auth/login', { username, password: `wrong-password-${i}` }))).status)
+    for (let i = 0; i < 30 && statuses.at(-1) !== 429; i++) {
+      const body = { username, password: `wrong-password-${i}` }
+      const answer = await new ApiClient(cluster().url).raw('POST', '/api/auth/login', { body, headers: { 'x-forwarded-for': `203.0.113.${i}` } })
+      await answer.arrayBuffer()
+      statuses.push(answer.status)
+    }
     expect(statuses.at(-1)).toBe(429)
     expect(statuses[0]).toBe(401)
   })
@@ -451,6 +468,42 @@ describe('bad input on the worker protocol', () => {
     expect(large).toMatchObject({ status: 'SUCCEEDED', result: null, error: expect.stringContaining('1,000,002 bytes') })
     expect(nested).toMatchObject({ status: 'SUCCEEDED', result: null, error: expect.stringContaining('1,000 levels'), attempts: [{ exitCode: null }] })
     expect(await waitForSealed(api, (await bystander).instanceId)).toMatchObject({ status: 'SUCCEEDED' })
+    worker.disconnect()
+  })
+
+  test('a chunk or an end that MongoDB refuses costs no other of its message; of the end only what describes it is left out', async () => {
+    const api = await cluster().api()
+    const worker = new ProtocolWorker(await cluster().createWorkerToken(), uniqueName('refused'), 9)
+    await worker.connect(cluster().url)
+    const job = await createJob(api, shellJob('true', { routing: { tags: [worker.tag] } }))
+    const ids = await Promise.all(Array.from({ length: 9 }, () => runJob(api, job.id)))
+    const keys = await Promise.all(ids.map((id) => worker.assignment(id, 1)))
+    const streams = keys.map((key) => {
+      const builder = new ChunkBuilder(key)
+      builder.add(Buffer.from('kept'), 0, Date.now())
+      return { chunk: builder.close() ?? expect.fail('no chunk'), totals: builder.closedTotals }
+    })
+    const chunks = streams.map(({ chunk }) => chunk)
+    const bad = ids[4]
+    const each = <T>(ofBad: T, ofOthers: T): T[] => ids.map((id) => (id === bad ? ofBad : ofOthers))
+    await whileRefused('log_chunks', { '_id.instance': { $ne: bad } }, async () => expect(await worker.log(chunks)).toEqual(each('refused', 'ok')))
+    expect(await worker.log(chunks)).toEqual(each('ok', 'dup'))
+
+    const ends = keys.map(({ instanceId, task, attempt }, i) => ({
+      ...{ instanceId, task, attempt, startedAt: Date.now(), finishedAt: Date.now(), exitCode: 3, signal: null, log: streams[i]?.totals },
+      ...(instanceId === bad ? { status: 'FAILED', error: 'poison', result: null } : { status: 'SUCCEEDED', error: null, result: { i } }),
+    }))
+    await whileRefused('attempts', { error: { $ne: 'poison' } }, async () => {
+      expect(await worker.finishedAll(ends)).toEqual({ results: each('ok', 'ok') })
+    })
+    for (const [i, id] of ids.entries()) {
+      const seen = await getInstance(api, id)
+      const result =
+        id === bad
+          ? { status: 'FAILED', result: null, error: expect.stringContaining('could not be stored') }
+          : { status: 'SUCCEEDED', result: { i }, error: null }
+      expect(seen).toMatchObject({ ...result, attempt: 1, attempts: [{ status: result.status, error: result.error, exitCode: 3, log: { lines: 1 } }] })
+    }
     worker.disconnect()
   })
 
