@@ -1,10 +1,12 @@
+import { WorkerTokenCreated } from '@jobtrail/shared/api/auth'
 import { WorkerPage } from '@jobtrail/shared/api/cluster'
 import { RunsCreated } from '@jobtrail/shared/api/jobs'
 import type { Page } from 'playwright-core'
 import { expect, it } from 'vitest'
 import { openPage, useBrowser, watchErrors } from '../support/browser.js'
 import { useCluster } from '../support/cluster.js'
-import { createAndRun, createJob, runJob, shellJob, waitForEnd, waitForInstance } from '../support/factories.js'
+import { createAndRun, createJob, runJob, shellJob, uniqueName, waitForEnd, waitForInstance } from '../support/factories.js'
+import { ProtocolWorker } from '../support/protocol-worker.js'
 
 const MANY = 400
 /** What the live list grows to. */
@@ -49,6 +51,23 @@ it('runs are found by the text of their result, and by worker; the URL shows the
   await colleague.getByTitle(ran?.name ?? '', { exact: true }).click()
   await colleague.getByRole('link', { name: wanted.job.name }).waitFor()
   expect(await rowsOf(colleague).count()).toBe(1)
+  expect(errors).toEqual([])
+})
+
+it('the Workers page says of a worker that was turned away why', async () => {
+  const api = await cluster().api()
+  const token = await api.post('/api/worker-tokens', { namespace: 'default', name: uniqueName('token') }, WorkerTokenCreated)
+  const worker = new ProtocolWorker(token.token, uniqueName('turned-away'))
+  await worker.connect(cluster().url)
+  await api.delete(`/api/worker-tokens/${token.id}`)
+  await expect(worker.connect(cluster().url)).rejects.toThrow('revoked')
+  const page = await open('/workers')
+  const errors = watchErrors(page)
+  await rowsOf(page)
+    .filter({ hasText: worker.tag })
+    .getByText(/^Turned away: .*revoked/)
+    .waitFor()
+  expect(await page.getByText('Turned away').count()).toBe(1)
   expect(errors).toEqual([])
 })
 
