@@ -193,6 +193,30 @@ describe('a full spool', () => {
     await waitForEmptySpool(cluster().worker(1))
   })
 
+  test('keeps no process from its time-out: its end and what it has printed are delivered later', async () => {
+    const [gate, progressFile] = [new Gate(newFile()), newFile()]
+    const script = printer(gate, progressFile)
+    const instanceId = await startJob(script, { ...jobOn(script, { onPressure: 'block' }), timeoutMs: 10_000 })
+    const { balancer } = cluster()
+    balancer?.pause()
+    try {
+      gate.open()
+      await waitForKeptEnd(cluster().worker(1), instanceId)
+      await waitForNoProcess([instanceId], 1)
+      // It was made to wait, and the spool is as full as then.
+      expect(printed(progressFile)).toBeLessThan(LINES / 2)
+      expect(spooledBytes(cluster().worker(1))).toBeGreaterThan(LIMIT_BYTES / 2)
+    } finally {
+      balancer?.resume()
+    }
+    const { status, log } = await waitForSealed(await cluster().api(), instanceId, WAIT_MS)
+    expect(status).toBe('TIMED_OUT')
+    const kept = (await rawLog(await cluster().api(), instanceId, 'stream=stdout')).toString().split('\n')
+    expect(kept.slice(0, printed(progressFile))).toEqual(Array.from({ length: printed(progressFile) }, (_, k) => lineOf(k)))
+    expect(log.lines).toBeGreaterThanOrEqual(printed(progressFile))
+    await waitForEmptySpool(cluster().worker(1))
+  })
+
   test('or, where the job would rather lose lines, leaves markers whose counts are right', async () => {
     const [gate, progressFile] = [new Gate(newFile()), newFile()]
     const script = printer(gate, progressFile)
