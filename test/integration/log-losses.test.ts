@@ -8,6 +8,7 @@ import type { InstanceDetail } from '@jobtrail/shared/api/instances'
 import { LogVerification } from '@jobtrail/shared/api/logs'
 import { isCheckedLog } from '@jobtrail/shared/domain/statuses'
 import { expect, test, vi } from 'vitest'
+import { waitForNoProcess } from '../support/attempt-processes.js'
 import { useCluster } from '../support/cluster.js'
 import { createAndRun, type JobInput, logPage, rawLog, shellJob, uniqueName, waitForInstance, waitForSealed } from '../support/factories.js'
 import { runUntilPrinting, waitForKeptEnd } from '../support/spool.js'
@@ -112,7 +113,7 @@ function fill(file: string): void {
   }
 }
 
-test('a worker whose disk is full delivers what runs, takes nothing new and says why, also after a restart, and goes on by itself', async (context) => {
+test('a worker whose disk is full delivers what runs, ends what is cancelled or takes too long, takes nothing new and says why, also after a restart, and goes on by itself', async (context) => {
   const folder = mountSmallDisk()
   if (folder === undefined) return context.skip('no file system can be mounted here')
   const api = await cluster().api()
@@ -126,11 +127,24 @@ test('a worker whose disk is full delivers what runs, takes nothing new and says
       waitFor(async () => typeof (await problem()) === (isWanted ? 'string' : 'object'), { timeoutMs: WAIT_MS, what: `${isWanted ? 'a' : 'no'} problem` })
     const gate = new Gate(newFile())
     const running = await startJob(`echo 0; ${gate.shell(1)}; seq 1 200000`, { routing })
+    const endless = `echo 0; ${gate.shell(1)}; while :; do seq 1 1000; done`
+    const cancelled = await startJob(endless, { routing })
+    const timed = await startJob(endless, { routing, timeoutMs: 10_000 })
     const filler = join(folder, 'filler')
     fill(filler)
     await waitForProblem(true)
     gate.open()
     expect(await waitForSealed(api, running, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', log: { state: 'sealed', lines: 200_001 } })
+    await waitForInstance(api, cancelled, 'prints', ({ log }) => log.lines > 1_000, WAIT_MS)
+    await api.post(`/api/instances/${cancelled}/cancel`)
+    for (const [id, status] of [
+      [cancelled, 'CANCELLED'],
+      [timed, 'TIMED_OUT'],
+    ] as const) {
+      expect(await waitForSealed(api, id, WAIT_MS)).toMatchObject({ status, attempts: [{ status }] })
+      await waitForNoProcess([id], 1)
+    }
+    expect(await problem()).toEqual(expect.any(String))
     const { instanceId: waiting } = await createAndRun(api, shellJob('echo done', { routing }))
     await worker.kill()
     fill(filler)

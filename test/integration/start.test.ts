@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -129,6 +130,14 @@ describe('npm start', () => {
     } finally {
       other.close()
     }
+  })
+
+  test('on Windows ends at once and says what to do, before anything is installed', () => {
+    // Before all else, as the platform itself would have it.
+    const preload = "data:text/javascript,Object.defineProperty(process,'platform',{value:'win32'})"
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', preload, join(REPO_ROOT, 'deploy/local/start.mjs')], { encoding: 'utf8' })
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).toMatch(/^jobtrail: Jobtrail runs on Linux\. On Windows, .*WSL 2.*\n$/)
   })
 
   test('a password that is too short ends with exit code 2, and nothing is started', async () => {
