@@ -48,18 +48,6 @@ async function problemOf(call: Promise<unknown>): Promise<Problem> {
   throw new Error('The call did not fail')
 }
 
-/** While it lasts MongoDB takes only such documents. The edge refuses all that we know of: this stands for what we do not. */
-async function whileRefused(name: string, rule: object, work: () => Promise<void>): Promise<void> {
-  const database = await cluster().database()
-  const [{ options } = {}] = await database.listCollections({ name }, { nameOnly: false }).toArray()
-  await database.command({ collMod: name, validator: { $and: [options?.validator, rule] } })
-  try {
-    await work()
-  } finally {
-    await database.command({ collMod: name, validator: options?.validator })
-  }
-}
-
 describe('bad input on the API', () => {
   test('unknown fields are refused by name', async () => {
     const api = await cluster().api()
@@ -468,42 +456,6 @@ describe('bad input on the worker protocol', () => {
     expect(large).toMatchObject({ status: 'SUCCEEDED', result: null, error: expect.stringContaining('1,000,002 bytes') })
     expect(nested).toMatchObject({ status: 'SUCCEEDED', result: null, error: expect.stringContaining('1,000 levels'), attempts: [{ exitCode: null }] })
     expect(await waitForSealed(api, (await bystander).instanceId)).toMatchObject({ status: 'SUCCEEDED' })
-    worker.disconnect()
-  })
-
-  test('a chunk or an end that MongoDB refuses costs no other of its message; of the end only what describes it is left out', async () => {
-    const api = await cluster().api()
-    const worker = new ProtocolWorker(await cluster().createWorkerToken(), uniqueName('refused'), 9)
-    await worker.connect(cluster().url)
-    const job = await createJob(api, shellJob('true', { routing: { tags: [worker.tag] } }))
-    const ids = await Promise.all(Array.from({ length: 9 }, () => runJob(api, job.id)))
-    const keys = await Promise.all(ids.map((id) => worker.assignment(id, 1)))
-    const streams = keys.map((key) => {
-      const builder = new ChunkBuilder(key)
-      builder.add(Buffer.from('kept'), 0, Date.now())
-      return { chunk: builder.close() ?? expect.fail('no chunk'), totals: builder.closedTotals }
-    })
-    const chunks = streams.map(({ chunk }) => chunk)
-    const bad = ids[4]
-    const each = <T>(ofBad: T, ofOthers: T): T[] => ids.map((id) => (id === bad ? ofBad : ofOthers))
-    await whileRefused('log_chunks', { '_id.instance': { $ne: bad } }, async () => expect(await worker.log(chunks)).toEqual(each('refused', 'ok')))
-    expect(await worker.log(chunks)).toEqual(each('ok', 'dup'))
-
-    const ends = keys.map(({ instanceId, task, attempt }, i) => ({
-      ...{ instanceId, task, attempt, startedAt: Date.now(), finishedAt: Date.now(), exitCode: 3, signal: null, log: streams[i]?.totals },
-      ...(instanceId === bad ? { status: 'FAILED', error: 'poison', result: null } : { status: 'SUCCEEDED', error: null, result: { i } }),
-    }))
-    await whileRefused('attempts', { error: { $ne: 'poison' } }, async () => {
-      expect(await worker.finishedAll(ends)).toEqual({ results: each('ok', 'ok') })
-    })
-    for (const [i, id] of ids.entries()) {
-      const seen = await getInstance(api, id)
-      const result =
-        id === bad
-          ? { status: 'FAILED', result: null, error: expect.stringContaining('could not be stored') }
-          : { status: 'SUCCEEDED', result: { i }, error: null }
-      expect(seen).toMatchObject({ ...result, attempt: 1, attempts: [{ status: result.status, error: result.error, exitCode: 3, log: { lines: 1 } }] })
-    }
     worker.disconnect()
   })
 

@@ -1,9 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import { waitFor } from '@jobtrail/deploy/wait'
 import { RunCreated, RunsCreated } from '@jobtrail/shared/api/jobs'
+import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
 import { describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
-import { createJob, handlerJob, type JobInput } from '../support/factories.js'
+import { createJob, getInstance, handlerJob, type JobInput, runJob, shellJob, uniqueName } from '../support/factories.js'
+import { ProtocolWorker } from '../support/protocol-worker.js'
+import { whileRefused } from '../support/while-refused.js'
 
 const HANDLERS = ['--handlers', fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))]
 const LATE_WORKER = 2
@@ -56,19 +59,51 @@ test('calls that MongoDB refuses fail alone: those that share a write with them,
     await createJob(api, handlerJob('noop')),
     await createJob(api, handlerJob('noop', { namespace: 'bystander' })),
   ]
-  // The edge refuses all that we know of: this stands for what we do not.
-  const [{ options } = {}] = await database.listCollections({ name: 'instances' }, { nameOnly: false }).toArray()
-  await database.command({ collMod: 'instances', validator: { $and: [options?.validator, { jobName: { $ne: refused.name } }] } })
-  try {
+  await whileRefused(database, 'instances', { jobName: { $ne: refused.name } }, async () => {
     const jobs = Array.from({ length: 303 }, (_, i) => (i % 101 === 50 ? refused : i % 2 === 0 ? ours : theirs))
     const calls = await Promise.allSettled(jobs.map(({ id }) => api.post(`/api/jobs/${id}/runs`, {}, RunCreated)))
     expect(calls.map(({ status }) => status)).toEqual(jobs.map((job) => (job === refused ? 'rejected' : 'fulfilled')))
     const ids = calls.flatMap((call) => (call.status === 'fulfilled' ? [call.value.instanceId] : []))
     expect(await stored(ids)).toHaveLength(300)
     expect(await database.collection('instances').countDocuments({ jobId: { $in: jobs.map(({ id }) => id) } })).toBe(300)
-  } finally {
-    await database.command({ collMod: 'instances', validator: options?.validator })
+  })
+})
+
+test('a chunk or an end that MongoDB refuses costs no other of its message; of the end only what describes it is left out', async () => {
+  const api = await cluster().api()
+  const database = await cluster().database()
+  const worker = new ProtocolWorker(await cluster().createWorkerToken(), uniqueName('refused'), 9)
+  await worker.connect(cluster().url)
+  const job = await createJob(api, shellJob('true', { routing: { tags: [worker.tag] } }))
+  const ids = await Promise.all(Array.from({ length: 9 }, () => runJob(api, job.id)))
+  const keys = await Promise.all(ids.map((id) => worker.assignment(id, 1)))
+  const streams = keys.map((key) => {
+    const builder = new ChunkBuilder(key)
+    builder.add(Buffer.from('kept'), 0, Date.now())
+    return { chunk: builder.close() ?? expect.fail('no chunk'), totals: builder.closedTotals }
+  })
+  const chunks = streams.map(({ chunk }) => chunk)
+  const bad = ids[4]
+  const each = <T>(ofBad: T, ofOthers: T): T[] => ids.map((id) => (id === bad ? ofBad : ofOthers))
+  await whileRefused(database, 'log_chunks', { '_id.instance': { $ne: bad } }, async () => expect(await worker.log(chunks)).toEqual(each('refused', 'ok')))
+  expect(await worker.log(chunks)).toEqual(each('ok', 'dup'))
+
+  const ends = keys.map(({ instanceId, task, attempt }, i) => ({
+    ...{ instanceId, task, attempt, startedAt: Date.now(), finishedAt: Date.now(), exitCode: 3, signal: null, log: streams[i]?.totals },
+    ...(instanceId === bad ? { status: 'FAILED', error: 'poison', result: null } : { status: 'SUCCEEDED', error: null, result: { i } }),
+  }))
+  await whileRefused(database, 'attempts', { error: { $ne: 'poison' } }, async () => {
+    expect(await worker.finishedAll(ends)).toEqual({ results: each('ok', 'ok') })
+  })
+  for (const [i, id] of ids.entries()) {
+    const seen = await getInstance(api, id)
+    const result =
+      id === bad
+        ? { status: 'FAILED', result: null, error: expect.stringContaining('could not be stored') }
+        : { status: 'SUCCEEDED', result: { i }, error: null }
+    expect(seen).toMatchObject({ ...result, attempt: 1, attempts: [{ status: result.status, error: result.error, exitCode: 3, log: { lines: 1 } }] })
   }
+  worker.disconnect()
 })
 
 // Such runs share BullMQ jobs, 25 to a job of 1,000: more than a worker has slots.

@@ -13,6 +13,7 @@ import { createAndRun, createJob, getInstance, handlerJob, runJob, shellJob, uni
 import { Gate } from '../support/gate.js'
 import type { WorkerNode } from '../support/nodes.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
+import { whileRefused } from '../support/while-refused.js'
 
 const HANDLERS = ['--handlers', fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))]
 const SLOTS = 50
@@ -304,14 +305,10 @@ describe('a run whose claim MongoDB refuses', () => {
     const [bad = ''] = ids
     const others = ids.slice(1)
     const database = await cluster().database()
-    const [{ options } = {}] = await database.listCollections({ name: 'instances' }, { nameOnly: false }).toArray()
-    await database.command({ collMod: 'instances', validator: { $and: [options?.validator, { $nor: [{ _id: bad, status: 'RUNNING' }] }] } })
-    try {
+    await whileRefused(database, 'instances', { $nor: [{ _id: bad, status: 'RUNNING' }] }, async () => {
       await addWorker(group, 0)
       await waitForStatus(others, 'SUCCEEDED')
-    } finally {
-      await database.command({ collMod: 'instances', validator: options?.validator })
-    }
+    })
     await waitForStatus([bad], 'SUCCEEDED')
     const collection = await instances()
     expect(await collection.countDocuments({ _id: { $in: ids }, attempt: 1 })).toBe(60)

@@ -24,7 +24,13 @@ beforeEach(() => {
     request: async (_event: string, { attempts }: { attempts: readonly AttemptEnd[] }) => ({ results: attempts.map(() => 'ok') }),
   } as unknown as RequestSender
   const outbox = Outbox.open(join(folder.path, 'outbox.jsonl'))
-  reports = new Reports({ outbox, sender, log: silentLog, onDiskFault: expect.fail, onFenced: () => expect.fail('nothing is fenced here') })
+  reports = new Reports({
+    outbox,
+    sender,
+    log: silentLog,
+    onDiskFault: () => expect.fail('the disk is well'),
+    onFenced: () => expect.fail('nothing is fenced here'),
+  })
   const isOpen = (): boolean => !reports.isFull
   running = new RunningAttempts({ slots: new Slots(1), deps: {} as never, reports, givenUp: new GivenUp(), log: silentLog, isOpen })
 })
