@@ -146,7 +146,7 @@ export interface NamedLoss {
 /** The log of a process that came to its end, and wrote more than its limit, has to say so to the byte. */
 export function limitProblems(state: string, losses: readonly NamedLoss[], { kept, left }: Limited): string[] {
   const loss = losses.find(({ reason }) => reason === 'limit')
-  const given = `${losses.map(({ reason, at, lines, bytes }) => `${reason} at ${at}: ${lines} lines, ${bytes} bytes`).join('; ') || 'nothing'}`
+  const given = losses.map(({ reason, at, lines, bytes }) => `${reason} at ${at}: ${lines} lines, ${bytes} bytes`).join('; ') || 'nothing'
   if (state !== 'partial') return [`its log is ${state}, although its limit left out ${left.lines} lines`]
   return loss?.at === kept && loss.lines === left.lines && loss.bytes === left.bytes
     ? []
