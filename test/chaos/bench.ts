@@ -80,7 +80,7 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
     const schedules = new ScheduleWatch(workload, ledger, api, cluster.access, findings)
     const runs = new RunWatch(ledger, reading, logs, witness, findings)
     const followers = new Followers(ledger, api, reading, findings, secrets)
-    const lookers = [new Readers(ledger, reading, findings, random), followers, new TenantProbe(ledger, api, cluster.access, findings, random)]
+    const lookers = [new Readers(ledger, reading, findings, random, wasFormerUp), followers, new TenantProbe(ledger, api, cluster.access, findings, random)]
     const watchers = [schedules, runs, new Watchdog(cluster, findings)]
     const final = new FinalJudgement(cluster, ledger, workload, schedules, reading, logs, witness, findings)
 
