@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 // Conditions are waited for, so a slow machine has time: it costs nothing where they come sooner.
 const options = { pool: 'forks', testTimeout: 120_000, hookTimeout: 180_000, retry: 0, expect: { poll: { timeout: 15_000, interval: 50 } } } as const
 
-// Tests against real processes. Most wait more than they compute, so that two files at a time suit two cores.
+// Tests against real processes. Most wait more than they compute, so that three files at a time suit two cores.
 export default defineConfig({
   root,
   test: {
@@ -27,7 +27,7 @@ export default defineConfig({
           name: 'integration',
           include: ['test/**/*.test.ts', 'worker/src/**/*.process.spec.ts'],
           exclude: ALONE,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       }),
