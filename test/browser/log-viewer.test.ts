@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { Binary, Collection } from 'mongodb'
 import type { Page } from 'playwright-core'
 import type { ApiClient } from '@jobtrail/deploy/api-client'
@@ -7,6 +8,7 @@ import { useCluster } from '../support/cluster.js'
 import { LogPanel } from '../support/console-pages.js'
 import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
 import { createAndRun, shellJob, uniqueName, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
+import { Gate } from '../support/gate.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
 
 const cluster = useCluster({ servers: 1, workers: 1, balancer: 'none' })
@@ -167,12 +169,14 @@ it('goes on with the next attempt by itself; each says how the one before ended,
 
 it('whoever reads on in an attempt is not taken away from it by the next one', async () => {
   // Few lines the second time: it opens at its end, where a long log does not show how it began.
-  const script = 'if [ "$JOBTRAIL_ATTEMPT_NUMBER" = 1 ]; then seq 1 300; sleep 4; exit 3; fi; echo again; sleep 600'
+  const gate = new Gate(join(cluster().dir, uniqueName('gate')))
+  const script = `if [ "$JOBTRAIL_ATTEMPT_NUMBER" = 1 ]; then seq 1 300; ${gate.shell(1)}; exit 3; fi; echo again; sleep 600`
   const { instanceId } = await createAndRun(api, shellJob(script, { retry: { maxRetries: 1, backoffMs: 100 } }))
   await waitForInstance(api, instanceId, 'has its lines', ({ log }) => log.lines === 300)
   const log = await openLog(instanceId)
   await log.goTo('120')
   await expect.poll(() => new URL(log.page.url()).searchParams.get('attempt')).toBe('1')
+  gate.open()
   const next = log.root.getByRole('button', { name: 'Attempt 2 has begun' })
   await next.waitFor()
   await log.row(119).waitFor()

@@ -5,6 +5,7 @@ import { Empty, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from '@jobtrail/shar
 import { CONFIG, type Config } from '../config/config.js'
 import { Leases } from '../dispatch/leases.js'
 import { Clock } from '../platform/clock.js'
+import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { SignalBus } from '../platform/signals.js'
 import { askWorker } from './ask-worker.js'
@@ -34,8 +35,13 @@ export class WorkerSessions {
     private readonly signals: SignalBus,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
+    private readonly logger: Logger,
   ) {
-    this.signals.on('worker', ({ workerId, connectionId }) => this.dropOthers(workerId, connectionId))
+    this.signals.on('worker', ({ workerId, connectionId }) => {
+      this.dropOthers(workerId, connectionId).catch((err: unknown) =>
+        this.logger.warn('Another connection of a worker is left to its next heartbeat', { workerId, err }),
+      )
+    })
   }
 
   /** Throws AppError when the worker speaks another protocol or its token is for another group; why is noted at the worker, for people who look for it. */
@@ -170,10 +176,12 @@ export class WorkerSessions {
     await this.repository.disconnected(connection.id, connection.connectionId)
   }
 
-  /** A worker has one connection: one that it left behind half open would swallow what is sent to it. */
-  private dropOthers(workerId: string, connectionId: string): void {
+  /** A worker has one connection: one that it left behind half open would swallow what is sent to it. The news of another may be old itself, when its server was frozen. */
+  private async dropOthers(workerId: string, connectionId: string): Promise<void> {
     const mine = this.registry.get(workerId)
-    if (mine !== undefined && mine.connectionId !== connectionId) mine.socket.disconnect(true)
+    if (mine === undefined || mine.connectionId === connectionId) return
+    const known = await this.repository.findById(workerId)
+    if (known?.connectionId !== mine.connectionId) mine.socket.disconnect(true)
   }
 
   private measure(): void {
