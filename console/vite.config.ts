@@ -37,5 +37,5 @@ function compressed(): Plugin {
 export default defineConfig({
   plugins: [react(), compressed()],
   build: { target: 'es2023', sourcemap: false, chunkSizeWarningLimit: 1_200 },
-  server: { proxy: { '/api': API, '/health': API, '/socket.io': { target: API, ws: true } } },
+  server: { proxy: { '/api': API, '/health': API, '/downloads': API, '/socket.io': { target: API, ws: true } } },
 })

@@ -111,8 +111,13 @@ const changedAt = (...path) => statSync(join(ROOT, ...path), { throwIfNoEntry: f
 
 function bundlePrograms() {
   // The compiler writes its notes whenever it has written anything.
-  const compiledAt = Math.max(...['shared', 'server', 'worker'].map((project) => changedAt(project, 'dist/.tsbuildinfo')), changedAt('deploy/bundle.mjs'))
-  if (PROGRAMS.every((program) => changedAt(program, 'dist/bundle/main.js.map') > compiledAt)) return
+  const compiledAt = Math.max(
+    ...['shared', 'server', 'worker'].map((project) => changedAt(project, 'dist/.tsbuildinfo')),
+    changedAt('deploy/bundle.mjs'),
+    changedAt('deploy/worker-package.mjs'),
+  )
+  const made = [...PROGRAMS.map((program) => `${program}/dist/bundle/main.js.map`), 'server/dist/bundle/jobtrail-worker.tgz']
+  if (made.every((path) => changedAt(path) > compiledAt)) return
   run('bundling the programs', process.execPath, [join(ROOT, 'deploy/bundle.mjs')], BUILD_TIMEOUT_MS)
 }
 

@@ -5,6 +5,7 @@ import { AuthModule } from './auth/auth.module.js'
 import { ClusterModule } from './cluster/cluster.module.js'
 import type { Config } from './config/config.js'
 import { DispatchModule } from './dispatch/dispatch.module.js'
+import { DownloadsModule } from './downloads/downloads.module.js'
 import { InstancesModule } from './instances/instances.module.js'
 import { JobRunsModule } from './jobs/job-runs.module.js'
 import { JobsModule } from './jobs/jobs.module.js'
@@ -37,6 +38,7 @@ export class AppModule {
         LogsModule,
         ClusterModule,
         OverviewModule,
+        DownloadsModule,
         RetentionModule,
       ],
     }

@@ -48,8 +48,9 @@ const PROMISED = [
   'GET /health/live',
   'GET /health/ready',
   'GET /metrics',
+  'GET /downloads/jobtrail-worker.tgz',
 ]
-const PUBLIC = ['POST /api/auth/login', 'GET /health/live', 'GET /health/ready', 'GET /metrics']
+const PUBLIC = ['POST /api/auth/login', 'GET /health/live', 'GET /health/ready', 'GET /metrics', 'GET /downloads/jobtrail-worker.tgz']
 /** Members that take a body but may be called without one. */
 const WITHOUT_BODY = /^POST .*\/(cancel|retry|enable|disable|logout|drain|undrain)$/
 

@@ -17,6 +17,10 @@ export function Answers(schema: z.ZodType, options: { status?: number; descripti
 export const AnswersText = (mediaType: string, options: { status?: number; description?: string } = {}): MethodDecorator =>
   ApiResponse({ status: options.status ?? 200, description: options.description ?? '', content: { [mediaType]: { schema: { type: 'string' } } } })
 
+/** Documents an answer that is a file, of the media type given. */
+export const AnswersFile = (mediaType: string, { description }: { description: string }): MethodDecorator =>
+  ApiResponse({ status: 200, description, content: { [mediaType]: { schema: { type: 'string', format: 'binary' } } } })
+
 /** Documents that a route needs no bearer token. */
 export const ApiPublic = (): ClassDecorator & MethodDecorator => applyDecorators(ApiExtension(PUBLIC_MARK, true))
 

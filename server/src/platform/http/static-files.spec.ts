@@ -4,7 +4,7 @@ import { cacheControlOf, compressibleType, isFilePath, isPageRequest } from './s
 const HTML = 'text/html,application/xhtml+xml,*/*;q=0.8'
 
 describe('static files', () => {
-  it.each(['/api', '/api/jobs', '/API/jobs', '/health/live', '/metrics', '/socket.io/'])('are never looked for at %s', (path) => {
+  it.each(['/api', '/api/jobs', '/API/jobs', '/downloads/jobtrail-worker.tgz', '/health/live', '/metrics', '/socket.io/'])('are never looked for at %s', (path) => {
     expect(isFilePath(path)).toBe(false)
     expect(isPageRequest('GET', path, HTML)).toBe(false)
   })

@@ -4,7 +4,7 @@ import express, { type NextFunction, type Request, type RequestHandler, type Res
 import { Logger } from '../logging.js'
 
 /** Paths that are never files: an unknown one among them is a 404 with problem details, not a page. */
-const NOT_FILES = /^\/(api|health|metrics|socket\.io)(\/|$)/i
+const NOT_FILES = /^\/(api|downloads|health|metrics|socket\.io)(\/|$)/i
 /** A file whose name changes with its content, as vite makes them: `assets/index-BxY12_cD.js`. */
 const HASHED = /[\\/]assets[\\/][^\\/]+-[A-Za-z0-9_-]{8,}\.[a-z0-9]+$/
 
