@@ -23,10 +23,13 @@ export function packWorker({ root, bundleDir, modules }) {
     ...programs.map((name) => [name, withoutSourceMap(readFileSync(join(bundleDir, name), 'utf8'))]),
   ])
   const entries = [...files]
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .toSorted(([a], [b]) => byText(a, b))
     .map(([name, content]) => tarEntry(`package/${name}`, Buffer.from(content), name === 'main.js'))
   return gzipSync(Buffer.concat([...entries, Buffer.alloc(2 * BLOCK)]), { level: 9 })
 }
+
+/** By the characters, whatever the language of the machine. */
+const byText = (a, b) => (a < b ? -1 : 1)
 
 function manifest(root) {
   const read = (path) => JSON.parse(readFileSync(join(root, path), 'utf8'))
@@ -49,7 +52,7 @@ const withoutSourceMap = (code) => code.replace(/\n\/\/# sourceMappingURL=.*\s*$
 /** The notices of the packages whose code is in the bundle: their licenses ask for that. */
 function thirdPartyLicenses(modules) {
   const folders = new Set(modules.flatMap((path) => PACKAGE_FOLDER.exec(path)?.[0] ?? []))
-  const notices = [...folders].toSorted().map((folder) => {
+  const notices = [...folders].toSorted(byText).map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
     const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each))
     return `${name} ${version}${license === undefined ? '' : ` (${license})`}\n\n${file === undefined ? '' : readFileSync(join(folder, file), 'utf8').trim()}\n`
@@ -73,7 +76,7 @@ function tarEntry(name, content, isProgram) {
   write(octal(MODIFIED_S, 12), 136, 12)
   write(' '.repeat(8), 148, 8) // counts as spaces in its own checksum
   write('0', 156, 1) // a file
-  write('ustar\0' + '00', 257, 8)
+  write('ustar\u000000', 257, 8)
   write(
     `${octal(
       header.reduce((sum, byte) => sum + byte, 0),

@@ -26,6 +26,7 @@ import { installOutputCapture } from './run/output-capture.js'
 import { ShellRunner } from './run/shell.js'
 import { RunningAttempts } from './running-attempts.js'
 import { Slots } from './slots.js'
+import { DELIVER_TIMEOUT_MS } from './stop-times.js'
 
 /** Where a worker can be, and where it goes from there. */
 export const WORKER_TRANSITIONS = { RUNNING: ['DRAINING'], DRAINING: ['DRAINED'], DRAINED: [] } as const
@@ -36,8 +37,6 @@ const MAX_SPOOLED = 20_000
 /** What a program that is only a worker ends with: the folder was taken from it; it is refused for good. */
 const SPOOL_LOST_STATUS = 4
 const REFUSED_STATUS = 3
-/** How long the last deliveries and seals may take at a stop; what is left stays in the spool for the next start. */
-const DELIVER_TIMEOUT_MS = 15_000
 
 /** The worker itself: takes work into its slots, runs it under the lease, and delivers ends and logs. */
 export class Agent {

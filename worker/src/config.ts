@@ -152,11 +152,22 @@ function withTokenOfFile(input: unknown): unknown {
   }
 }
 
+/** A service of systemd to make. `variables`: the settings that were given, by their variables, and the token itself. */
+export type ServiceRequest = {
+  unit: string
+  /** Undefined: the usual one. */
+  serviceUser: string | undefined
+  config: WorkerConfig
+  variables: ReadonlyMap<string, string>
+}
+
 /** What the command line asks for. */
 export type CommandLine =
   | { kind: 'help' }
   | { kind: 'version' }
   | { kind: 'health'; spoolDir: string }
+  | { kind: 'check'; config: WorkerConfig; isServerGiven: boolean; isTokenGiven: boolean }
+  | ({ kind: 'install'; isOnlyPrinted: boolean } & ServiceRequest)
   | { kind: 'run'; config: WorkerConfig; handlersModule: string | undefined; isIsolated: boolean }
 
 /** Reads arguments over environment variables; an empty variable counts as unset. Throws ConfigError. */
@@ -168,6 +179,34 @@ export function readCommandLine(args: readonly string[], env: Readonly<Record<st
     const fromEnv = env[SETTINGS.spoolDir.env]
     return { kind: 'health', spoolDir: WorkerConfig.shape.spoolDir.parse(values[SETTINGS.spoolDir.flag] ?? (fromEnv === '' ? undefined : fromEnv)) }
   }
+  const input = givenSettings(values, env)
+  const isTokenGiven = 'token' in input || 'tokenFile' in input
+  if (values['check'] !== undefined) {
+    // A host can be checked before there is a token for it.
+    const config = parseConfig({ server: NO_SERVER, ...(isTokenGiven ? {} : { token: NO_TOKEN }), ...input })
+    return { kind: 'check', config, isServerGiven: 'server' in input, isTokenGiven }
+  }
+  const given = values['handlers'] ?? env[HANDLERS_SETTING.env]
+  const handlersModule = typeof given === 'string' && given !== '' ? given : undefined
+  const isIsolated = readIsolation(values[ISOLATION_SETTING.flag] ?? env[ISOLATION_SETTING.env]) === 'process'
+  if (values['install'] === undefined) return { kind: 'run', config: parseConfig(input), isIsolated, handlersModule }
+  const { unit = DEFAULT_UNIT, 'service-user': serviceUser, print } = InstallOptions.parse(values)
+  if (!NAME_PATTERN.test(unit)) throw new ConfigError(`--unit: ${JSON.stringify(unit)} is wrong; must be a name: ${NAME_RULE}`)
+  const isOnlyPrinted = print !== undefined
+  const config = parseConfig(isOnlyPrinted && !isTokenGiven ? { ...input, token: NO_TOKEN } : input)
+  const variables = variablesOf(config, input)
+  if (handlersModule !== undefined) variables.set(HANDLERS_SETTING.env, resolve(handlersModule))
+  if (isIsolated) variables.set(ISOLATION_SETTING.env, 'process')
+  return { kind: 'install', isOnlyPrinted, unit, serviceUser, config, variables }
+}
+
+/** Stand in for what is not needed to check a host, or to show a unit. */
+const NO_SERVER = 'http://localhost'
+const NO_TOKEN = 'jtw_…'
+const DEFAULT_UNIT = 'jobtrail-worker'
+const InstallOptions = z.object({ unit: z.string().optional(), 'service-user': z.string().optional(), print: z.boolean().optional() })
+
+function givenSettings(values: Record<string, unknown>, env: Readonly<Record<string, string | undefined>>): Record<string, unknown> {
   const input: Record<string, unknown> = {}
   for (const key of KEYS) {
     const { flag, env: variable } = SETTINGS[key]
@@ -175,9 +214,18 @@ export function readCommandLine(args: readonly string[], env: Readonly<Record<st
     const value = values[flag] ?? (fromEnv === '' ? undefined : fromEnv)
     if (value !== undefined) input[key] = value
   }
-  const handlers = values['handlers'] ?? env[HANDLERS_SETTING.env]
-  const isIsolated = readIsolation(values[ISOLATION_SETTING.flag] ?? env[ISOLATION_SETTING.env]) === 'process'
-  return { kind: 'run', config: parseConfig(input), isIsolated, handlersModule: typeof handlers === 'string' && handlers !== '' ? handlers : undefined }
+  return input
+}
+
+/** The given settings as a service is to have them: paths are absolute, and the token is there itself, since the file that held it may be a pipe. */
+function variablesOf(config: WorkerConfig, input: Readonly<Record<string, unknown>>): Map<string, string> {
+  const variables = new Map([[SETTINGS.token.env, config.token]])
+  for (const key of KEYS) {
+    if (key === 'tokenFile' || !(key in input)) continue
+    const value = config[key]
+    if (value !== undefined) variables.set(SETTINGS[key].env, [value].flat().join(','))
+  }
+  return variables
 }
 
 function readIsolation(given: unknown): z.infer<typeof Isolation> {
@@ -191,6 +239,11 @@ function parseArguments(args: readonly string[]): { values: Record<string, unkno
     help: { type: 'boolean', short: 'h' },
     version: { type: 'boolean', short: 'v' },
     health: { type: 'boolean' },
+    check: { type: 'boolean' },
+    install: { type: 'boolean' },
+    print: { type: 'boolean' },
+    unit: { type: 'string' },
+    'service-user': { type: 'string' },
     handlers: { type: 'string' },
     [ISOLATION_SETTING.flag]: { type: 'string' },
   }
@@ -207,8 +260,19 @@ export function helpText(): string {
   const rows = [...KEYS.map((key) => SETTINGS[key]), HANDLERS_SETTING, ISOLATION_SETTING].map(
     ({ flag, env, value, help }) => `  --${`${flag} ${value}`.padEnd(24)} ${env.padEnd(28)} ${help}`,
   )
-  return `jobtrail-worker: runs the jobs of a Jobtrail namespace\n\nOption, environment variable, meaning (default):\n${rows.join('\n')}\n  --health                   ends with status 0 while the worker of that spool folder runs, its main loop turns and its guard lives, else with 1\n  --help, --version\n`
+  const commands = COMMANDS.map(([command, help]) => `  ${command.padEnd(26)} ${help}`)
+  return `jobtrail-worker: runs the jobs of a Jobtrail namespace\n\nOption, environment variable, meaning (default):\n${rows.join('\n')}\n\nInstead of running:\n${commands.join('\n')}\n`
 }
+
+const COMMANDS = [
+  ['--health', 'ends with status 0 while the worker of that spool folder runs, its main loop turns and its guard lives, else with 1'],
+  ['--check', 'says what of this host is missing or weaker, and whether the servers take the token; ends with status 1 when something is missing'],
+  ['--install', 'writes a service of systemd with the other options given, and says how to start it'],
+  ['  --print', 'only shows the service'],
+  ['  --service-user USER', 'user that the worker and its jobs run as (jobtrail; root with --run-as-user)'],
+  ['  --unit NAME', 'name of the service, for a second worker on a host (jobtrail-worker)'],
+  ['--help, --version', ''],
+] as const
 
 /** The version of this package. */
 export const workerVersion = (): string => packageVersion(import.meta.url)

@@ -9,7 +9,7 @@ const LOOK_EVERY_MS = 5_000
 const RETRY_BASE_MS = 500
 const RETRY_MAX_MS = 5_000
 /** With less than this a run could not even get its script. */
-const MIN_FREE_BYTES = 1024 * 1024
+export const MIN_FREE_BYTES = 1024 * 1024
 const PROBE_BYTES = 64 * 1024
 const RESERVE_BYTES = 256 * 1024
 const RESERVE = 'reserve'

@@ -3,11 +3,15 @@
 // oxlint-disable-next-line import/no-unassigned-import
 import './young-generation.js'
 import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { scrubEnvironment } from '@jobtrail/shared/process/scrub-secrets'
+import { checkAll } from './check/check.js'
+import { printFindings } from './check/finding.js'
 import { type CommandLine, helpText, readCommandLine, workerVersion } from './config.js'
 import { ConfigError } from './errors.js'
 import { loadHandlers } from './handlers-module.js'
 import { healthProblem } from './health.js'
+import { installService, showService } from './install/install.js'
 import { makeLogger } from './logging.js'
 import { JobtrailWorker } from './sdk.js'
 
@@ -55,6 +59,15 @@ function tellHealth(spoolDir: string): void {
   process.exitCode = problem === undefined ? 0 : 1
 }
 
+async function tellCheck(line: Extract<CommandLine, { kind: 'check' }>): Promise<void> {
+  const findings = await checkAll(line.config, line)
+  process.stdout.write(printFindings(findings))
+  process.exitCode = findings.some(({ state }) => state === 'missing') ? 1 : 0
+}
+
+/** What a service is to start: this program, by its own path and not by a link that npm may move. */
+const PROGRAM = [process.execPath, fileURLToPath(import.meta.url)] as const
+
 /** Exit status 2: invalid configuration. 3: refused by every server. 4: its spool folder was taken over. 1: failed otherwise. */
 async function main(): Promise<void> {
   try {
@@ -62,6 +75,8 @@ async function main(): Promise<void> {
     if (line.kind === 'help') process.stdout.write(helpText())
     else if (line.kind === 'version') process.stdout.write(`${workerVersion()}\n`)
     else if (line.kind === 'health') tellHealth(line.spoolDir)
+    else if (line.kind === 'check') await tellCheck(line)
+    else if (line.kind === 'install') process.stdout.write((line.isOnlyPrinted ? showService : installService)(line, { program: PROGRAM }))
     else await run(line)
   } catch (error) {
     if (error instanceof ConfigError) {

@@ -60,6 +60,54 @@ function refusalOf(error: Error & { data?: unknown }): RefusedError | undefined 
   return refusal.success ? new RefusedError('connect', refusal.data.code, error.message) : undefined
 }
 
+/** A socket of one server, which is not connected yet and connects only once. */
+function makeSocket(url: string, token: string): { manager: Manager; socket: Socket } {
+  const { protocol, host, pathname } = new URL(url)
+  const manager = new Manager(`${protocol}//${host}`, {
+    path: `${pathname.replace(/\/+$/, '')}/socket.io/`,
+    transports: ['websocket'],
+    reconnection: false,
+    autoConnect: false,
+    timeout: CONNECT_TIMEOUT_MS,
+  })
+  return { manager, socket: manager.socket(WORKER_NAMESPACE, { auth: { token } }) }
+}
+
+/**
+ * Connects, which a server allows to those with a token that it knows. A handshake that the server cut emits only `disconnect`, a refused one only `connect_error`, a lost
+ * packet neither: whichever comes first. `ended`: why it is given up meanwhile.
+ */
+function connectSocket(url: string, manager: Manager, socket: Socket, ended: Promise<string>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) => {
+      clearTimeout(timer)
+      reject(error instanceof RefusedError ? error : new NotConnectedError(`${url} did not accept the connection`, error))
+    }
+    const timer = setTimeout(() => fail(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)), CONNECT_TIMEOUT_MS)
+    socket.once('connect', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    socket.once('connect_error', (error: Error & { data?: unknown }) => fail(refusalOf(error) ?? error))
+    manager.once('error', fail)
+    void ended.then((reason) => fail(new Error(reason)))
+    socket.connect()
+  })
+}
+
+/** Connects and leaves again, without a hello: the server checks the token and gets to know no worker. Rejects as {@link Session.open} does. */
+export async function tryToConnect(url: string, token: string): Promise<void> {
+  const { manager, socket } = makeSocket(url, token)
+  const ended = new Promise<string>((resolve) => socket.once('disconnect', resolve))
+  try {
+    await connectSocket(url, manager, socket, ended)
+  } finally {
+    socket.removeAllListeners()
+    socket.disconnect()
+    manager.engine?.close()
+  }
+}
+
 export interface SessionOptions {
   url: string
   token: string
@@ -85,15 +133,9 @@ export class Session implements RequestSender {
   readonly ended: Promise<string>
 
   constructor(private readonly options: SessionOptions) {
-    const { protocol, host, pathname } = new URL(options.url)
-    this.manager = new Manager(`${protocol}//${host}`, {
-      path: `${pathname.replace(/\/+$/, '')}/socket.io/`,
-      transports: ['websocket'],
-      reconnection: false,
-      autoConnect: false,
-      timeout: CONNECT_TIMEOUT_MS,
-    })
-    this.socket = this.manager.socket(WORKER_NAMESPACE, { auth: { token: options.token } })
+    const { manager, socket } = makeSocket(options.url, options.token)
+    this.manager = manager
+    this.socket = socket
     this.ended = new Promise((resolve) => (this.end = resolve))
     this.socket.on('disconnect', (reason) => this.close(reason))
     this.listenToCommands()
@@ -143,23 +185,8 @@ export class Session implements RequestSender {
     this.end(reason)
   }
 
-  /** A handshake that the server cut emits only `disconnect`, a refused one only `connect_error`, a lost packet neither: whichever comes first. */
   private connect(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const fail = (error: Error) => {
-        clearTimeout(timer)
-        reject(error instanceof RefusedError ? error : new NotConnectedError(`${this.options.url} did not accept the connection`, error))
-      }
-      const timer = setTimeout(() => fail(new Error(`no answer within ${CONNECT_TIMEOUT_MS} ms`)), CONNECT_TIMEOUT_MS)
-      this.socket.once('connect', () => {
-        clearTimeout(timer)
-        resolve()
-      })
-      this.socket.once('connect_error', (error: Error & { data?: unknown }) => fail(refusalOf(error) ?? error))
-      this.manager.once('error', fail)
-      void this.ended.then((reason) => fail(new Error(reason)))
-      this.socket.connect()
-    })
+    return connectSocket(this.options.url, this.manager, this.socket, this.ended)
   }
 
   private async sayHello(): Promise<void> {

@@ -93,6 +93,8 @@ const Secret = z
 /** Values are never read back: answers show "***". Processes get them as environment; log, result, error and progress show *** in their place. */
 const Secrets = z.record(envName, Secret)
 
+export const MAX_KILL_GRACE_MS = 600_000
+
 const definition = {
   name: Name,
   description: z.string().max(2_000).default(''),
@@ -105,7 +107,7 @@ const definition = {
   priority: z.int().min(-1_000).max(1_000).default(0),
   /** 0: none. */
   timeoutMs: DurationMs.default(0),
-  killGraceMs: z.int().min(0).max(600_000).default(10_000),
+  killGraceMs: z.int().min(0).max(MAX_KILL_GRACE_MS).default(10_000),
   retry: RetryPolicy.prefault({}),
   /** 0: no limit. */
   maxConcurrent: z.int().min(0).max(10_000).default(0),
@@ -135,7 +137,7 @@ export const ChangeJob = z.strictObject({
   routing: Routing.optional(),
   priority: z.int().min(-1_000).max(1_000).optional(),
   timeoutMs: DurationMs.optional(),
-  killGraceMs: z.int().min(0).max(600_000).optional(),
+  killGraceMs: z.int().min(0).max(MAX_KILL_GRACE_MS).optional(),
   retry: RetryPolicy.optional(),
   maxConcurrent: z.int().min(0).max(10_000).optional(),
   log: LogLimits.optional(),

@@ -10,11 +10,14 @@ export const ATTEMPT_MARKER = 'JOBTRAIL_ATTEMPT'
  */
 export const limitMarkerOf = (key: string): string => String(2 ** 40 + createHash('sha256').update(key).digest().readUIntBE(0, 6))
 
+/** Sets the second marker, given as `$1` (dash, busybox: -w; bash, ksh, zsh: -x). */
+export const LIMIT_COMMAND = `{ ulimit -S -w "$1" || ulimit -S -x "$1"; } 2> /dev/null`
+
 /**
- * Runs in the process before it becomes the command: sets the second marker (dash, busybox: -w; bash, ksh, zsh: -x), waits until the worker says on descriptor 3
+ * Runs in the process before it becomes the command: sets the second marker, waits until the worker says on descriptor 3
  * that it is ready to look after it, and ends if the worker dies before.
  */
-const PRELUDE = `{ ulimit -S -w "$1" || ulimit -S -x "$1"; } 2> /dev/null; IFS= read -r JOBTRAIL_GATE <&3 || exit 125; exec 3<&-; unset JOBTRAIL_GATE; shift; exec "$@"`
+const PRELUDE = `${LIMIT_COMMAND}; IFS= read -r JOBTRAIL_GATE <&3 || exit 125; exec 3<&-; unset JOBTRAIL_GATE; shift; exec "$@"`
 
 /** The command that starts this one, marked. The process ID is the command's from the start. */
 export function markedCommand(key: string, file: string, args: readonly string[]): { file: string; args: readonly string[] } {

@@ -11,13 +11,25 @@ const LABEL = '--run-as-user (JOBTRAIL_RUN_AS_USER)'
 export function findJobUser(text: string): JobUser {
   if (process.getuid?.() !== 0)
     throw new ConfigError(`${LABEL}: only a worker that runs as root can run jobs as another user; start it as root, or leave the option out`)
+  return checkJobUser(text)
+}
+
+/** The same, before there is a worker: whether this process may start anything as the user is no matter. */
+export function checkJobUser(text: string): JobUser {
+  const user = findAccount(text)
+  if (user === undefined) throw new ConfigError(`${LABEL}: ${JSON.stringify(text)} is wrong; must be the name or ID of a user of this machine`)
+  if (user.uid === 0) throw new ConfigError(`${LABEL}: ${JSON.stringify(text)} is root; must be a user of fewer rights`)
+  return user
+}
+
+/** A user of this machine by name or ID; undefined where there is none. */
+export function findAccount(text: string): JobUser | undefined {
   const line = accountLines(text).find((candidate) => {
     const [name, , uid = ''] = candidate.split(':')
     return uid !== '' && (name === text || uid === text)
   })
-  const [name = '', , uid = '', gid = '', , home = '/'] = line?.split(':') ?? []
-  if (line === undefined) throw new ConfigError(`${LABEL}: ${JSON.stringify(text)} is wrong; must be the name or ID of a user of this machine`)
-  if (Number(uid) === 0) throw new ConfigError(`${LABEL}: ${JSON.stringify(text)} is root; must be a user of fewer rights`)
+  if (line === undefined) return undefined
+  const [name = '', , uid = '', gid = '', , home = '/'] = line.split(':')
   return { uid: Number(uid), gid: Number(gid), name, home }
 }
 

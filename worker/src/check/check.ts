@@ -1,0 +1,22 @@
+import { SETTINGS, type WorkerConfig } from '../config.js'
+import { type Finding, missing } from './finding.js'
+import { checkNode, checkProcesses, checkSpool, checkUser } from './host.js'
+import { checkServer } from './server.js'
+
+/** Looks at all that a worker needs of this host and its servers. Starts no worker, and leaves nothing behind. */
+export async function checkAll(config: WorkerConfig, { isServerGiven, isTokenGiven }: { isServerGiven: boolean; isTokenGiven: boolean }): Promise<Finding[]> {
+  const servers = isServerGiven ? await Promise.all(config.server.map((url) => checkServer(url, isTokenGiven ? config.token : undefined))) : []
+  return [
+    checkNode(process.versions.node),
+    ...checkProcesses(process.platform),
+    checkUser(config.runAsUser),
+    ...checkSpool(config.spoolDir, config.spoolLimitBytes),
+    ...(isServerGiven ? servers.flat() : [notGiven('server')]),
+    ...(isTokenGiven ? [] : [notGiven('token')]),
+  ]
+}
+
+function notGiven(key: 'server' | 'token'): Finding {
+  const { flag, env, help } = SETTINGS[key]
+  return missing(key, `not given. Set --${flag} (${env}): ${help}`)
+}
