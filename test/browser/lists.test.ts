@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { WorkerTokenCreated } from '@jobtrail/shared/api/auth'
 import { WorkerPage } from '@jobtrail/shared/api/cluster'
 import { RunsCreated } from '@jobtrail/shared/api/jobs'
@@ -11,6 +14,8 @@ import { ProtocolWorker } from '../support/protocol-worker.js'
 const MANY = 400
 /** What the live list grows to. */
 const MOST_LIVE = 250
+
+const PHONE = { width: 390, height: 844 }
 
 const cluster = useCluster({ servers: 2, workers: 2 })
 const browser = useBrowser()
@@ -153,6 +158,59 @@ it('a worker is drained from the page and taken back, and a run that waits for i
     .getByRole('button', { name: /Undrain|Take back/ })
     .click()
   expect((await waitForEnd(api, instanceId)).status).toBe('SUCCEEDED')
+})
+
+it('the line that the page shows installs a worker and connects it, in the group that was asked for', async () => {
+  const api = await cluster().api()
+  const page = await openPage(browser(), { token: api.token ?? '', viewport: PHONE })
+  const errors = watchErrors(page)
+  await page.goto(`${cluster().url}/workers`)
+  const opener = page.getByRole('button', { name: 'Add a worker' })
+  await opener.press('Enter')
+  const dialog = page.getByRole('dialog', { name: 'Add a worker' })
+  const line = dialog.locator('code')
+  const group = dialog.getByRole('textbox', { name: 'Group' })
+  await group.fill('two words')
+  await dialog.getByText('Letters, digits, dot').waitFor()
+  await line.waitFor({ state: 'detached' })
+  await group.fill('copied')
+  await dialog.getByRole('radio', { name: 'With npm' }).press('ArrowRight')
+  await line.filter({ hasText: `curl -fsSL ${cluster().url}/downloads/jobtrail-worker.tgz | tar xz && ` }).waitFor()
+  await page.keyboard.press('ArrowRight')
+  await line.filter({ hasText: 'jobtrail-worker --install ' }).waitFor()
+  await page.keyboard.press('ArrowRight')
+  await dialog.getByRole('button', { name: 'Copy' }).press('Enter')
+  await dialog.getByRole('button', { name: 'Copied' }).waitFor()
+  const copied = await page.evaluate(() => navigator.clipboard.readText())
+  expect(await line.textContent()).toBe(copied)
+  expect(await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)).toBe(0)
+  expect(await dialog.getByRole('link', { name: 'Make a worker token' }).getAttribute('href')).toContain('/settings/worker-tokens')
+  await page.keyboard.press('Escape')
+  await dialog.waitFor({ state: 'detached' })
+  expect(await opener.evaluate((element) => element === document.activeElement)).toBe(true)
+
+  const empty = join(cluster().dir, 'empty')
+  await mkdir(empty)
+  const prefix = join(empty, 'installed')
+  const env = { PATH: `${prefix}/bin:${process.env['PATH'] ?? ''}`, HOME: empty, npm_config_prefix: prefix }
+  const shell = spawn('sh', ['-c', copied.replace('…', await cluster().createWorkerToken())], {
+    cwd: empty,
+    env,
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  shell.stderr.on('data', (bytes: Buffer) => (said += bytes.toString()))
+  // When the worker, too, has let go of the pipe.
+  const ended = new Promise((resolve) => shell.once('close', resolve))
+  try {
+    const { instanceId } = await createAndRun(api, shellJob('echo installed', { routing: { group: 'copied' } }))
+    expect(await waitForEnd(api, instanceId), said).toMatchObject({ status: 'SUCCEEDED' })
+  } finally {
+    if (shell.pid !== undefined) process.kill(-shell.pid, 'SIGTERM')
+    await ended
+  }
+  expect(errors).toEqual([])
 })
 
 it('times are chosen in the time zone that they are shown in, and a link says which that is', async () => {

@@ -260,7 +260,7 @@ export function helpText(): string {
   const rows = [...KEYS.map((key) => SETTINGS[key]), HANDLERS_SETTING, ISOLATION_SETTING].map(
     ({ flag, env, value, help }) => `  --${`${flag} ${value}`.padEnd(24)} ${env.padEnd(28)} ${help}`,
   )
-  const commands = COMMANDS.map(([command, help]) => `  ${command.padEnd(26)} ${help}`)
+  const commands = COMMANDS.map(([command, help]) => `  ${command.padEnd(26)} ${help}`.trimEnd())
   return `jobtrail-worker: runs the jobs of a Jobtrail namespace\n\nOption, environment variable, meaning (default):\n${rows.join('\n')}\n\nInstead of running:\n${commands.join('\n')}\n`
 }
 

@@ -71,7 +71,7 @@ describe('--check', () => {
     if (line.kind !== 'check') throw new Error(`unexpected ${line.kind}`)
     const text = printFindings(await checkAll(line.config, line))
     expect(text).toMatch(/^missing {2}server: not given\. Set --server \(JOBTRAIL_SERVER\)/m)
-    expect(text).toMatch(/^missing {2}token: not given\. Set --token \(JOBTRAIL_TOKEN\)/m)
+    expect(text).toMatch(/^missing {2}token: not given\. .*--token-file \(JOBTRAIL_TOKEN_FILE\)/m)
     expect(text).toMatch(/^(ok {7}|weaker {3}|missing {2})[^:\n]+: .+\n(.+: .+\n)*$/)
   })
 })

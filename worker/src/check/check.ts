@@ -11,12 +11,11 @@ export async function checkAll(config: WorkerConfig, { isServerGiven, isTokenGiv
     ...checkProcesses(process.platform),
     checkUser(config.runAsUser),
     ...checkSpool(config.spoolDir, config.spoolLimitBytes),
-    ...(isServerGiven ? servers.flat() : [notGiven('server')]),
-    ...(isTokenGiven ? [] : [notGiven('token')]),
+    ...(isServerGiven ? servers.flat() : [missing('server', `not given. Set ${nameOf('server')}: ${SETTINGS.server.help}`)]),
+    ...(isTokenGiven
+      ? []
+      : [missing('token', `not given. Make one in the console, under Settings, Worker tokens, and give it by ${nameOf('tokenFile')} or ${nameOf('token')}`)]),
   ]
 }
 
-function notGiven(key: 'server' | 'token'): Finding {
-  const { flag, env, help } = SETTINGS[key]
-  return missing(key, `not given. Set --${flag} (${env}): ${help}`)
-}
+const nameOf = (key: 'server' | 'token' | 'tokenFile'): string => `--${SETTINGS[key].flag} (${SETTINGS[key].env})`

@@ -15,6 +15,7 @@ import { RevokeToken, TokenState } from './token-parts'
 import { TokenShownOnce } from './token-shown-once'
 import { Dialog } from '../../ui/dialog'
 import { ScrollTable } from '../../ui/scroll-table'
+import { workerCommand } from '../../ui/worker-commands'
 
 type Values = { name: string; group?: string }
 
@@ -112,7 +113,7 @@ export default function WorkerTokensSection() {
         <TokenShownOnce
           name={made.name}
           token={made.token}
-          hint={`JOBTRAIL_TOKEN=… node worker/dist/main.js --server ${location.origin}`}
+          hint={workerCommand('npm', location.origin, made.group ?? undefined)}
           onClose={() => setMade(undefined)}
         />
       )}

@@ -1,15 +1,16 @@
+import { PlusOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
-import { Card, Input, Select, theme } from 'antd'
-import { useMemo } from 'react'
+import { Button, Card, Input, Select } from 'antd'
+import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { Link } from 'react-router'
 import type { WorkerView } from '@jobtrail/shared/api/cluster'
 import { workersQuery } from '../../api/cluster'
 import { useNamespace } from '../../app/namespace'
-import { useSession } from '../../app/session'
+import { Dialog } from '../../ui/dialog'
 import { useUrlState } from '../../ui/use-url-state'
 import { PageHeader } from '../../ui/page-header'
 import { EmptyState, ErrorState, LoadingState } from '../../ui/states'
+import { ConnectWorker } from './connect-worker'
 import { WorkerRunList } from './worker-run-list'
 import { useWorkerColumns } from './worker-columns'
 import { ScrollTable } from '../../ui/scroll-table'
@@ -25,11 +26,10 @@ export default function WorkersPage() {
   const { t } = useTranslation('workers')
   const { t: common } = useTranslation()
   const { namespace } = useNamespace()
-  const { can } = useSession()
-  const { token } = theme.useToken()
   const [search, change] = useUrlState()
   const workers = useQuery(workersQuery(namespace))
   const columns = useWorkerColumns()
+  const [isAdding, setIsAdding] = useState(false)
   const text = search.get('search') ?? ''
   const group = search.get('group')
   const state = search.get('state') ?? ''
@@ -53,35 +53,30 @@ export default function WorkersPage() {
       <>
         <PageHeader title={t('title')} />
         <Card>
-          <EmptyState
-            title={t('empty')}
-            text={
-              <>
-                {t('emptyText')}
-                <pre
-                  className="jt-mono"
-                  style={{
-                    textAlign: 'start',
-                    display: 'inline-block',
-                    padding: 12,
-                    background: token.colorFillTertiary,
-                    borderRadius: 6,
-                    whiteSpace: 'pre-wrap',
-                  }}
-                >
-                  {`JOBTRAIL_TOKEN=… node worker/dist/main.js --server ${location.origin}`}
-                </pre>
-              </>
-            }
-            action={can(namespace, 'admin') && <Link to="/settings/worker-tokens">{t('makeToken')}</Link>}
-          />
+          <EmptyState title={t('empty')} text={t('emptyText')} />
+          <div style={{ maxWidth: 720, margin: '0 auto' }}>
+            <ConnectWorker />
+          </div>
         </Card>
       </>
     )
   }
   return (
     <>
-      <PageHeader title={t('title')} subtitle={t('subtitle', { namespace })} />
+      <PageHeader
+        title={t('title')}
+        subtitle={t('subtitle', { namespace })}
+        actions={
+          <Button icon={<PlusOutlined />} onClick={() => setIsAdding(true)}>
+            {t('add')}
+          </Button>
+        }
+      />
+      {isAdding && (
+        <Dialog title={t('add')} footer={null} width={720} onCancel={() => setIsAdding(false)}>
+          <ConnectWorker {...(group === null ? {} : { initialGroup: group })} />
+        </Dialog>
+      )}
       <div role="search" style={{ display: 'flex', flexWrap: 'wrap', gap: 8, marginBottom: 12 }}>
         <Input.Search
           aria-label={t('search')}
