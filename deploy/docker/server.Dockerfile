@@ -23,9 +23,13 @@ FROM manifests AS build
 RUN npm install --no-save --include=dev --no-audit --no-fund
 COPY shared shared
 COPY server server
+COPY worker worker
 COPY console console
-# The console takes the built shared package.
-RUN node node_modules/typescript/bin/tsc -b shared server && npm run build --workspace @jobtrail/console
+COPY LICENSE ./
+COPY deploy/bundle.mjs deploy/worker-package.mjs deploy/
+# The console takes the built shared package. Of the bundles only the worker's package is needed, which the server hands out.
+RUN node node_modules/typescript/bin/tsc -b shared server worker && npm run build --workspace @jobtrail/console \
+    && node deploy/bundle.mjs && find server/dist/bundle -type f ! -name '*.tgz' -delete
 
 FROM ${NODE_IMAGE}
 ENV NODE_ENV=production JOBTRAIL_PORT=7700 JOBTRAIL_STATIC_DIR=/app/console/dist

@@ -67,6 +67,15 @@ export function picturesOf(data: SampleData): Picture[] {
       },
     },
     { name: 'workers', path: '/workers', onPhone: true, prepare: rows(2) },
+    {
+      name: 'add-worker',
+      path: '/workers',
+      onPhone: true,
+      prepare: async (page) => {
+        await page.getByRole('button', { name: 'Add a worker' }).click()
+        await page.getByRole('dialog').locator('code').waitFor()
+      },
+    },
     { name: 'servers', path: '/servers', prepare: rows(3) },
     ...['users', 'api-tokens', 'worker-tokens', 'namespaces', 'audit'].map((section) => ({
       name: `settings-${section}`,
