@@ -57,7 +57,14 @@ export function ConnectWorker({ initialGroup = 'default' }: { initialGroup?: str
         </div>
       )}
       <Typography.Paragraph type="secondary" style={{ margin: '8px 0 0' }}>
-        {t('connect.token', { namespace })} {can(namespace, 'admin') ? <Link to="/settings/worker-tokens">{t('makeToken')}</Link> : t('connect.askAdmin')}
+        {t('connect.token', { namespace })}{' '}
+        {can(namespace, 'admin') ? (
+          <Link to="/settings/worker-tokens" style={{ textDecoration: 'underline' }}>
+            {t('makeToken')}
+          </Link>
+        ) : (
+          t('connect.askAdmin')
+        )}
       </Typography.Paragraph>
       <Typography.Paragraph type="secondary" style={{ margin: '8px 0 0' }}>
         {t(`connect.notes.${way}`)}
