@@ -4,10 +4,13 @@ import { cacheControlOf, compressibleType, isFilePath, isPageRequest } from './s
 const HTML = 'text/html,application/xhtml+xml,*/*;q=0.8'
 
 describe('static files', () => {
-  it.each(['/api', '/api/jobs', '/API/jobs', '/downloads/jobtrail-worker.tgz', '/health/live', '/metrics', '/socket.io/'])('are never looked for at %s', (path) => {
-    expect(isFilePath(path)).toBe(false)
-    expect(isPageRequest('GET', path, HTML)).toBe(false)
-  })
+  it.each(['/api', '/api/jobs', '/API/jobs', '/downloads/jobtrail-worker.tgz', '/health/live', '/metrics', '/socket.io/'])(
+    'are never looked for at %s',
+    (path) => {
+      expect(isFilePath(path)).toBe(false)
+      expect(isPageRequest('GET', path, HTML)).toBe(false)
+    },
+  )
 
   it.each(['/', '/jobs/nightly.v2', '/apiary', '/assets/index.js'])('are looked for at %s', (path) => expect(isFilePath(path)).toBe(true))
 
