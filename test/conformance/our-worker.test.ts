@@ -1,0 +1,5 @@
+import { describe } from 'vitest'
+import { conformance } from './suite.js'
+import { ours } from './worker-under-test.js'
+
+describe(`${ours.name}`, () => conformance(ours))
