@@ -25,6 +25,11 @@ export class LogStore {
     this.sent.set(place, { header, data })
   }
 
+  /** What was sent and not taken may come differently: its spool was damaged. */
+  forgetSent(): void {
+    this.sent.clear()
+  }
+
   take(header: ChunkHeader, data: Buffer): ChunkResult {
     const key = attemptKeyString(header)
     if (!isChecksumRight(header, data)) {

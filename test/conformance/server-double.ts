@@ -137,8 +137,9 @@ export class ServerDouble {
   async emit(event: string, message: unknown): Promise<unknown> {
     const socket = await waitFor(() => (this.isConnected ? this.socket : undefined), { timeoutMs: WAIT_MS, what: 'the worker to be connected' })
     const reply: unknown = await socket.timeout(WAIT_MS).emitWithAck(event, message)
-    if (event in SERVER_MESSAGES) {
-      const parsed = SERVER_MESSAGES[event as keyof typeof SERVER_MESSAGES].reply.safeParse((reply as { value?: unknown }).value)
+    const { ok, value } = reply as { ok: boolean; value?: unknown }
+    if (ok && event in SERVER_MESSAGES) {
+      const parsed = SERVER_MESSAGES[event as keyof typeof SERVER_MESSAGES].reply.safeParse(value)
       if (!parsed.success) this.problems.push(`${event} was answered ${JSON.stringify(reply)}`)
     }
     return reply

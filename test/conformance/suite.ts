@@ -253,7 +253,9 @@ export function conformance(adapter: Adapter): void {
       await Promise.all([stored(polite, 1), stored(job, 1)])
       await server.emit('cancel', { attempts: [polite, job] })
       expect(await server.end(polite)).toMatchObject({ status: 'CANCELLED' })
-      expect(await server.sealed(polite)).toEqual(['ready', 'bye'])
+      const texts = await server.sealed(polite)
+      // Shells say which of their children were terminated.
+      expect([texts[0], texts.at(-1)]).toEqual(['ready', 'bye'])
       expect(await server.end(job)).toMatchObject({ status: 'CANCELLED' })
       expect(isRunning(job)).toBe(false)
       await server.sealed(job)
@@ -336,8 +338,9 @@ export function conformance(adapter: Adapter): void {
       await stored(frozen, 1)
       worker.signal('SIGSTOP')
       await waitFor(() => !isRunning(frozen), { ...WAIT, what: 'the processes of a frozen worker to be gone' })
+      const given = server.heartbeat('with what it gave up', ({ givenUp = [] }) => givenUp.some(({ instanceId }) => instanceId === frozen.instanceId))
       worker.signal('SIGCONT')
-      await server.hello(2)
+      await given
       expect(await server.run(orphaned)).toEqual(['accepted'])
       await stored(orphaned, 1)
       await worker.kill()
@@ -607,6 +610,7 @@ export function conformance(adapter: Adapter): void {
 
     test('goes on where the last record is torn', async () => {
       const job = await printedAndKilled(3_000)
+      server.logs.forgetSent()
       const file = spoolFile(job)
       truncateSync(file, statSync(file).size - 5)
       worker.restart()
@@ -618,6 +622,7 @@ export function conformance(adapter: Adapter): void {
 
     test('puts a marker in the place of what a damaged disk has lost, and delivers what is behind it', async () => {
       const job = await printedAndKilled(3_000)
+      server.logs.forgetSent()
       const file = spoolFile(job)
       const bytes = readFileSync(file)
       const at = Math.floor(bytes.length * 0.6)

@@ -26,7 +26,7 @@ def main() -> int:
             for name, handler in load_handlers(line.handlers).items():
                 worker.handle(name, handler)
         worker.run()
-    except (ConfigError, ValueError) as error:
+    except ConfigError as error:
         print(f"jobtrail-worker-py: {error}", file=sys.stderr)
         return _INVALID_STATUS
     except WorkerFailure as error:

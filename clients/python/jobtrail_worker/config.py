@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from .errors import ConfigError
 
+_LEVELS = ("debug", "info", "warning", "error")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
@@ -91,8 +92,10 @@ def read_command_line(args: Sequence[str], environment: Mapping[str, str]) -> Co
             settings[name] = _number(flag, given[flag])
     if given["spool_dir"] is not None:
         settings["spool_dir"] = Path(given["spool_dir"])
-    level = (given["log_level"] or "info").upper()
-    return CommandLine(Config(**settings), given["handlers"], "WARNING" if level == "WARN" else level)  # type: ignore[arg-type]
+    level = {"warn": "warning"}.get(given["log_level"] or "info", given["log_level"] or "info")
+    if level not in _LEVELS:
+        raise ConfigError(f"--log-level (JOBTRAIL_LOG_LEVEL): {level!r} is wrong; must be one of {', '.join(_LEVELS)}")
+    return CommandLine(Config(**settings), given["handlers"], level.upper())  # type: ignore[arg-type]
 
 
 def _split(text: str | None) -> tuple[str, ...]:

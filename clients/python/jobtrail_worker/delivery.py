@@ -121,6 +121,7 @@ class Delivery:
         self._is_up = True
         self._backoff.reset()
         self._not_before = 0
+        self._cancel_pump()
         for stream in self._streams.values():
             stream.is_held = True
         self._spawn(self._resume(self._session, list(self._streams.values())))
@@ -129,6 +130,7 @@ class Delivery:
         self._is_up = False
         self._session += 1
         self._messages = 0
+        self._cancel_pump()
         for stream in self._streams.values():
             stream.take_back()
             self._enlist(stream)
@@ -185,8 +187,18 @@ class Delivery:
     # Sending.
 
     def _enlist(self, stream: SpooledStream) -> None:
-        if stream.pending and stream not in self._ring:
+        if stream.pending and not stream.is_in_ring:
+            stream.is_in_ring = True
             self._ring.append(stream)
+
+    def _put_first(self, stream: SpooledStream) -> None:
+        stream.is_in_ring = True
+        self._ring.appendleft(stream)
+
+    def _cancel_pump(self) -> None:
+        if self._pump_due is not None:
+            self._pump_due.cancel()
+            self._pump_due = None
 
     def _pump_soon(self) -> None:
         """At once when nothing is under way; otherwise what comes within a few milliseconds shares a message."""
@@ -214,11 +226,12 @@ class Delivery:
             if not self._ring or len(chunks) == _MAX_CHUNKS:
                 break
             stream = self._ring.popleft()
+            stream.is_in_ring = False
             if stream.is_gone or stream.is_held or not stream.pending:
                 continue
             is_alone = (stream, stream.pending[0]) in self._refusals
             if is_alone and chunks:
-                self._ring.appendleft(stream)
+                self._put_first(stream)
                 break
             try:
                 record = stream.take()
@@ -227,7 +240,7 @@ class Delivery:
                 continue
             if chunks and size + len(record.body) > _MAX_MESSAGE_BYTES:
                 stream.give_back(record.at)
-                self._ring.appendleft(stream)
+                self._put_first(stream)
                 break
             chunks.append((stream, record))
             size += len(record.body)

@@ -81,7 +81,8 @@ class Reaper:
     """Ends what an attempt left in the background, in whatever session."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()
+        self._wanted: list[tuple[str, asyncio.Future[set[int]]]] = []
+        self._task: asyncio.Task[None] | None = None
 
     async def end(self, key: str, bound: float) -> tuple[int, int]:
         """How many processes were found and ended, and how many could not be ended within ``bound`` seconds."""
@@ -100,7 +101,17 @@ class Reaper:
             await asyncio.sleep(_POLL)
 
     async def _look(self, key: str) -> set[int]:
-        """One pass over /proc, on another thread, one at a time."""
-        async with self._lock:
-            found = await asyncio.to_thread(guard_main.kill_marked, {key})
-        return set(found)
+        """One pass over /proc, on another thread, shared by all that wait for one."""
+        answer: asyncio.Future[set[int]] = asyncio.get_running_loop().create_future()
+        self._wanted.append((key, answer))
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._scan())
+        return await answer
+
+    async def _scan(self) -> None:
+        while self._wanted:
+            batch, self._wanted = self._wanted, []
+            found = await asyncio.to_thread(guard_main.kill_marked, {key for key, _ in batch})
+            for key, answer in batch:
+                if not answer.done():
+                    answer.set_result({pid for pid, owner in found.items() if owner == key})

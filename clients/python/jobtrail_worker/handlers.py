@@ -114,6 +114,9 @@ class HandlerExecution:
         self._context = Context(assignment, key, self._write, self._cancelled, lambda *said: self._on_loop(on_progress, *said))
 
     async def run(self) -> Outcome:
+        if self._done.done():  # killed before it began
+            self._finish(self._done.result())
+            return self._done.result()
         self._on_started()
         threading.Thread(target=self._call, name=f"handler {self._key.text}", daemon=True).start()
         outcome = await self._done

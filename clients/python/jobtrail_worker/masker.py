@@ -71,7 +71,7 @@ class Masker:
     def _mask(self, data: bytes, decided: int) -> bytes:
         """Masks ``data`` up to ``decided`` and carries the rest."""
         parts: list[bytes] = []
-        at, covered = 0, 0
+        at, covered = 0, self._covered - decided
         for start, end in self._found(data):
             if start >= decided:
                 break
@@ -79,7 +79,7 @@ class Masker:
             if start > 0 or self._covered == 0:
                 parts.append(MASK)
             at = min(end, decided)
-            covered = end - decided
+            covered = max(covered, end - decided)
         parts.append(data[at:decided])
         self._covered = max(0, covered)
         self._carry = data[decided:]

@@ -45,8 +45,12 @@ class Outbox:
             self._on_fault(error)
 
     def remove(self, key: str) -> None:
-        if self.ends.pop(key, None) is not None:
+        if self.ends.pop(key, None) is None:
+            return
+        try:
             self._path(key).unlink(missing_ok=True)
+        except OSError as error:
+            self._on_fault(error)  # told again after a restart, which harms nobody
 
     def set_aside(self, key: str, problem: str) -> None:
         """No server will take it: kept for people."""

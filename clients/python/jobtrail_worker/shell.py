@@ -56,6 +56,8 @@ class ShellExecution:
         self._folder, self._guard, self._reaper, self._on_started = runs_dir / key.text, guard, reaper, on_started
         self._process: subprocess.Popen[bytes] | None = None
         self._has_exited = self._is_killed = False
+        #: Asked for before the process was there.
+        self._is_stop_due = self._is_kill_due = False
         self._grace: asyncio.TimerHandle | None = None
         self._hurry = asyncio.Event()
         self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -69,15 +71,19 @@ class ShellExecution:
             raise
         captures = [asyncio.ensure_future(self._stream.capture(reader, side)) for side, (reader, _) in enumerate(readers)]
         assert self._process is not None
+        if self._is_kill_due:
+            self.kill("ended while it was started")
+        elif self._is_stop_due:
+            self.stop("ended while it was started")
         await _wait_for(self._process)
         self._has_exited = True
         if self._grace is not None:
             self._grace.cancel()
         are_open = not await self._wait_for_pipes(captures)
-        # Not reaped yet, so the group is still its own.
+        ended, left = await self._reaper.end(self._key.text, _KILL_BOUND)
+        # Also what has cleared its environment. Not reaped yet, so the group is still its own.
         kill_group(self._process.pid)
         outcome = _outcome_of(self._process.wait())
-        ended, left = await self._reaper.end(self._key.text, _KILL_BOUND)
         self._stream.release()
         _, pending = await asyncio.wait(captures, timeout=_LEFTOVER_GRACE)
         for task in pending:
@@ -103,14 +109,18 @@ class ShellExecution:
         if self._has_exited:
             self._hurry.set()
             return False
-        if self._process is not None and self._grace is None:
+        if self._process is None:
+            self._is_stop_due = True
+        elif self._grace is None:
             _signal_group(self._process.pid, signal.SIGTERM)
             grace = self._assignment["killGraceMs"] / 1000
             self._grace = asyncio.get_running_loop().call_later(grace, self.kill, reason)
         return True
 
     def kill(self, reason: str) -> None:
-        if not self._has_exited and self._process is not None:
+        if self._process is None:
+            self._is_kill_due = True
+        elif not self._has_exited:
             self._is_killed = True
             kill_group(self._process.pid)
         self._hurry.set()

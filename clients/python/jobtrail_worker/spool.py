@@ -156,6 +156,7 @@ class SpooledStream:
         self.end: Totals | None = None
         #: Nothing is sent before the server has said what it has.
         self.is_held = False
+        self.is_in_ring = False
         #: Sealed, dropped or set aside.
         self.is_gone = False
         self.seals = 0
