@@ -21,6 +21,7 @@ import {
   WORKER_NAMESPACE,
 } from '@jobtrail/shared/protocol/worker'
 import { Server, type Socket } from 'socket.io'
+import type { z } from 'zod'
 import { LogStore } from './log-store.js'
 
 /**
@@ -29,6 +30,7 @@ import { LogStore } from './log-store.js'
  */
 export type Fault = 'cut' | 'lose' | 'silent' | { refuse: string } | { delayMs: number } | { value: unknown }
 type WorkerEvent = keyof typeof WORKER_MESSAGES
+type MessageOf<E extends WorkerEvent> = z.output<(typeof WORKER_MESSAGES)[E]['request']>
 /** Asked for each message of an event, counted from 0. */
 type Script = (nth: number, message: never) => Fault | undefined
 type Ack = (reply: unknown) => void
@@ -101,9 +103,10 @@ export class ServerDouble {
   }
 
   /** What happens to messages of this event from now on. */
-  script<T = unknown>(event: WorkerEvent, decide: (nth: number, message: T) => Fault | undefined): void {
+  script<E extends WorkerEvent>(event: E, decide: (nth: number, message: MessageOf<E>) => Fault | undefined): void {
     this.counts.set(event, 0)
-    this.scripts.set(event, decide as Script)
+    // Called with messages of its own event only, which the index of the map does not say.
+    this.scripts.set(event, decide)
   }
 
   /** Does so only with the next message of this event. */
@@ -192,15 +195,15 @@ export class ServerDouble {
     const isLog = event === 'log'
     if (isLog && ++this.logsInFlight > MAX_MESSAGES_IN_FLIGHT) this.problems.push(`${this.logsInFlight} log messages are in flight`)
     try {
-      if (fault === 'cut') return void socket.conn.close(true)
-      if (fault === 'silent') return
+      if (fault === 'cut') socket.conn.close(true)
+      if (fault === 'cut' || fault === 'silent') return
       if (typeof fault === 'object' && 'delayMs' in fault) await sleep(fault.delayMs)
       if (typeof fault === 'object' && 'refuse' in fault) return ack({ ok: false, code: fault.refuse, message: 'as scripted' })
       if (typeof fault === 'object' && 'value' in fault) return ack({ ok: true, value: fault.value })
       const value = this.act(event, parsed.data, body)
-      if (fault === 'lose') return void socket.conn.close(true)
+      if (fault === 'lose') socket.conn.close(true)
       // A member that the worker does not know must not trouble it.
-      ack({ ok: true, value: { ...value, 'of-a-later-version': { answer: 42 } } })
+      else ack({ ok: true, value: { ...value, 'of-a-later-version': { answer: 42 } } })
     } finally {
       if (isLog) this.logsInFlight--
     }

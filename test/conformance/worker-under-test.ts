@@ -39,7 +39,15 @@ export class WorkerUnderTest {
   constructor(adapter: Adapter, server: string, { slots = 4, args = [] as readonly string[], token = TOKEN } = {}) {
     this.dir = mkdtempSync(join(tmpdir(), 'jobtrail-conformance-'))
     this.spoolDir = join(this.dir, 'spool')
-    const options = { server, name: 'under-test', group: 'default', tags: 'one,two', slots: String(slots), 'spool-dir': this.spoolDir, handlers: adapter.handlers }
+    const options = {
+      server,
+      name: 'under-test',
+      group: 'default',
+      tags: 'one,two',
+      slots: String(slots),
+      'spool-dir': this.spoolDir,
+      handlers: adapter.handlers,
+    }
     this.process = new ManagedProcess({
       name: adapter.name,
       command: adapter.command,
