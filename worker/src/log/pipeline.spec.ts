@@ -152,6 +152,23 @@ describe('delivery', () => {
     expect(faults).toEqual([])
   })
 
+  it('is sealed over the next connection when the one before ends meanwhile', async () => {
+    const key = newKey()
+    const log = pipeline.openStream(key, NO_LIMITS, undefined)
+    pipeline.connected()
+    server.decideSeal = () => {
+      pipeline.disconnected()
+      throw new Error('cut off')
+    }
+    log.write('stdout', Buffer.from('all of it\n'))
+    const totals = await log.end(100)
+    await until(() => server.sealCalls === 1)
+    server.decideSeal = () => undefined
+    pipeline.connected()
+    await until(() => server.sealed.size === 1)
+    expect(server.sealed.get(attemptKeyString(key))).toEqual(totals)
+  })
+
   it('sends again from the spool what is missing at the seal', async () => {
     const key = newKey()
     pipeline.connected()

@@ -47,8 +47,8 @@ export class Sealer {
 
   /** The stream is over and every chunk of it acknowledged. */
   add(queue: StreamQueue, totals: StreamTotals): void {
-    if (this.waiting.has(queue)) return
-    this.waiting.set(queue, totals)
+    if (!this.waiting.has(queue)) this.waiting.set(queue, totals)
+    // It may have waited since before the last connect, and been held until now.
     this.pump()
   }
 
