@@ -66,6 +66,10 @@ _SETTINGS = (
 )
 
 
+#: Whole numbers among them, by the setting's name.
+_NUMBERS = {"slots": "slots", "spool_limit_bytes": "spool_limit_bytes", "drain_timeout": "drain_timeout_ms", "refused_exit": "refused_exit_ms"}
+
+
 @dataclass(frozen=True)
 class CommandLine:
     config: Config
@@ -87,7 +91,7 @@ def read_command_line(args: Sequence[str], environment: Mapping[str, str]) -> Co
     for name in ("name", "group"):
         if given[name] is not None:
             settings[name] = given[name]
-    for name, flag in (("slots", "slots"), ("spool_limit_bytes", "spool_limit_bytes"), ("drain_timeout_ms", "drain_timeout"), ("refused_exit_ms", "refused_exit")):
+    for flag, name in _NUMBERS.items():
         if given[flag] is not None:
             settings[name] = _number(flag, given[flag])
     if given["spool_dir"] is not None:

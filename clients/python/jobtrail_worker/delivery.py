@@ -74,9 +74,9 @@ class Delivery:
     def is_full(self) -> bool:
         return self.unacked_bytes >= self._limit
 
-    def is_sending(self, stream: SpooledStream | None) -> bool:
+    def is_sending(self, stream: SpooledStream) -> bool:
         """Whether acknowledgements for it can be expected now."""
-        return self._is_up and stream is not None and not stream.is_held and not stream.is_gone
+        return self._is_up and not stream.is_held and not stream.is_gone
 
     async def changed(self) -> None:
         """Waits until something was acknowledged, or a second: whoever waits looks again."""

@@ -20,7 +20,8 @@ _HAS_VARIABLE = re.compile(r"[A-Za-z0-9._-]+")
 def params_of(assignment: dict[str, Any]) -> dict[str, Any]:
     """The params, with numbers as they were written."""
     text = assignment.get("paramsText")
-    return assignment["params"] if text is None else jsontext.loads(text)
+    params: dict[str, Any] = assignment["params"] if text is None else jsontext.loads(text)
+    return params
 
 
 def param_variables(params: dict[str, Any]) -> dict[str, str]:

@@ -191,7 +191,10 @@ def load_handlers(path: str) -> dict[str, Handler]:
         spec.loader.exec_module(module)
     except Exception as error:
         raise ConfigError(f"--handlers (JOBTRAIL_HANDLERS): {path} cannot be loaded: {type(error).__name__}: {error}") from error
-    found = {name: value for name, value in vars(module).items() if inspect.isfunction(value) and value.__module__ == spec.name and not name.startswith("_")}
+    found: dict[str, Handler] = {}
+    for name, value in vars(module).items():
+        if inspect.isfunction(value) and value.__module__ == spec.name and not name.startswith("_"):
+            found[name] = value
     if not found:
         raise ConfigError(f"--handlers (JOBTRAIL_HANDLERS): {path} defines no function")
     return found

@@ -27,9 +27,10 @@ class AttemptKey(NamedTuple):
     @classmethod
     def of(cls, message: dict[str, Any]) -> AttemptKey:
         """From any message that names an attempt. Raises ValueError for one that does not."""
-        key = cls(message.get("instanceId"), message.get("task"), message.get("attempt"))
-        if not isinstance(key.instance_id, str) or not isinstance(key.task, int) or not isinstance(key.attempt, int):
+        instance_id, task, attempt = (message.get(name) for name in ("instanceId", "task", "attempt"))
+        if not isinstance(instance_id, str) or not isinstance(task, int) or not isinstance(attempt, int):
             raise ValueError("an attempt without instanceId, task and attempt")
+        key = cls(instance_id, task, attempt)
         if _TEXT.fullmatch(key.text) is None:
             raise ValueError("an attempt key that is none")
         return key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .clock import lease_clock
+from .keys import AttemptKey
 
 
 class Lease:
@@ -43,15 +44,15 @@ class GivenUp:
     _MOST = 20_000
 
     def __init__(self) -> None:
-        self._since: dict[object, float] = {}
+        self._since: dict[AttemptKey, float] = {}
 
-    def add(self, key: object) -> None:
+    def add(self, key: AttemptKey) -> None:
         self._since[key] = lease_clock()
         if len(self._since) > self._MOST:
             del self._since[next(iter(self._since))]
 
     @property
-    def keys(self) -> list[object]:
+    def keys(self) -> list[AttemptKey]:
         return list(self._since)
 
     def answered(self, sent_at: float) -> None:

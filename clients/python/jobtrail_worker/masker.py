@@ -42,8 +42,8 @@ def _forms_of(text: str) -> set[bytes]:
             forms |= {piece, piece.replace(b"+", b"-").replace(b"/", b"_")}
     for safe in ("", "/", "!'()*"):
         quoted = urllib.parse.quote(raw, safe=safe)
-        for form in (quoted, re.sub("%..", lambda match: match[0].lower(), quoted)):
-            forms |= {form.encode(), form.replace("%20", "+").encode()}
+        for spelling in (quoted, re.sub("%..", lambda match: match[0].lower(), quoted)):
+            forms |= {spelling.encode(), spelling.replace("%20", "+").encode()}
     for escaped in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
         forms |= {escaped.encode("utf-8", "replace"), escaped.replace("/", "\\/").encode("utf-8", "replace")}
     return forms

@@ -33,8 +33,8 @@ class _Routed:
 def install() -> None:
     """Once for the process."""
     if not isinstance(sys.stdout, _Routed):
-        sys.stdout = _Routed(sys.stdout, 0)  # type: ignore[assignment]
-        sys.stderr = _Routed(sys.stderr, 1)  # type: ignore[assignment]
+        sys.stdout = _Routed(sys.stdout, 0)
+        sys.stderr = _Routed(sys.stderr, 1)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .chunk import Loss, Totals, marker_chunk, renumber
+from .chunk import Header, Loss, Totals, marker_chunk, renumber
 from .keys import AttemptKey
 from .spool import Gap, SpoolFile, SpooledStream, encode_record, is_covered
 
@@ -100,7 +100,7 @@ def _rewrite(stream: SpooledStream, found: Found) -> None:
     records: list[bytes] = []
     last_at = 0
 
-    def add(header: dict, body: bytes) -> None:
+    def add(header: Header, body: bytes) -> None:
         nonlocal totals
         records.append(encode_record("chunk", header, body))
         totals = totals.after(header)

@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -163,7 +163,7 @@ class ShellExecution:
         self._on_started()
         return readers
 
-    async def _wait_for_pipes(self, captures: list[asyncio.Future[None]]) -> bool:
+    async def _wait_for_pipes(self, captures: Sequence[asyncio.Future[None]]) -> bool:
         """True when nobody holds the output any more; False after a grace, or when the attempt is to end now."""
         hurry = asyncio.ensure_future(self._hurry.wait())
         closed = asyncio.ensure_future(asyncio.wait(captures))
@@ -217,7 +217,12 @@ async def _wait_for(process: subprocess.Popen[bytes]) -> None:
         return
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
-    loop.add_reader(fd, lambda: ended.done() or ended.set_result(None))
+
+    def note() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    loop.add_reader(fd, note)
     try:
         await ended
     finally:

@@ -35,7 +35,8 @@ class StreamLog:
         self, key: AttemptKey, limits: dict[str, Any], forms: list[bytes], clock: ForwardClock, delivery: Delivery, on_fault: Callable[[OSError | None], None]
     ) -> None:
         self._key, self._clock, self._delivery, self._on_fault = key, clock, delivery, on_fault
-        self._max_lines, self._max_bytes = limits.get("maxLines", 0), limits.get("maxBytes", 0)
+        self._max_lines: int = limits.get("maxLines", 0)
+        self._max_bytes: int = limits.get("maxBytes", 0)
         self._may_drop = limits.get("onPressure") == "drop"
         self._maskers = (Masker(forms), Masker(forms))
         self._splitters = (LineSplitter(0, self._line), LineSplitter(STDERR, self._line))
@@ -54,6 +55,7 @@ class StreamLog:
         self._is_broken = False
         self._flush_timer: asyncio.TimerHandle | None = None
         self._last_close = float("-inf")
+        self._is_ended = False
         self._totals: Totals | None = None
 
     async def capture(self, reader: asyncio.StreamReader, side: int) -> None:
@@ -62,9 +64,9 @@ class StreamLog:
             await self.write(side, data)
 
     async def write(self, side: int, data: bytes) -> None:
-        if self._totals is not None:
-            return  # the attempt has ended
         await self._wait_for_room()
+        if self._is_ended:
+            return
         self._splitters[side].push(self._maskers[side].feed(data), self._clock.now())
         await self._wait_for_disk()
 
@@ -82,6 +84,7 @@ class StreamLog:
         """The stream is over: last lines, markers, sums."""
         if self._totals is not None:
             return self._totals
+        self._is_ended = True
         at = self._clock.now()
         for masker, splitter in zip(self._maskers, self._splitters):
             splitter.push(masker.end(), at)
@@ -169,7 +172,8 @@ class StreamLog:
         while not self._is_released and not self._is_broken:
             is_full = self._delivery.is_full
             self._is_dropping = is_full and self._may_drop
-            is_behind = not self._may_drop and self._delivery.is_sending(self._stream) and self._stream.unacked_bytes > _MAX_UNACKED
+            stream = self._stream
+            is_behind = not self._may_drop and stream is not None and self._delivery.is_sending(stream) and stream.unacked_bytes > _MAX_UNACKED
             if self._is_dropping or not (is_full or is_behind):
                 return
             await self._delivery.changed()

@@ -75,10 +75,6 @@ class WebSocket:
         else:
             self._send_frame(_BINARY, message)
 
-    async def drain(self) -> None:
-        """Waits until what was sent has mostly left."""
-        await self._writer.drain()
-
     def close(self) -> None:
         self._writer.transport.abort()
 

@@ -11,12 +11,13 @@ import { type Bench, count, isRunning, shell, WAIT } from '../bench.js'
 /** What a worker makes of the spool of its predecessor. */
 export function restarting(bench: Bench): void {
   describe('killed and started again', () => {
-    /** Where the worker keeps the chunks of an attempt, whatever it calls its files. */
+    /** Where the worker keeps the chunks of an attempt: in the largest of its files, whatever they are called. */
     const spoolFile = (job: AttemptKey): string => {
-      const found = readdirSync(bench.worker.spoolDir, { recursive: true, encoding: 'utf8' })
+      const [largest] = readdirSync(bench.worker.spoolDir, { recursive: true, encoding: 'utf8' })
         .map((name) => join(bench.worker.spoolDir, name))
-        .find((path) => path.includes(job.instanceId) && statSync(path).isFile() && readFileSync(path).includes('line 0'))
-      return found ?? expect.fail('no spool file')
+        .filter((path) => path.includes(job.instanceId) && statSync(path).isFile())
+        .toSorted((a, b) => statSync(b).size - statSync(a).size)
+      return largest ?? expect.fail('no spool file')
     }
 
     /** Prints lines that no server takes, then the worker is killed. */
