@@ -81,7 +81,7 @@ export class ServerDouble {
     namespace.on('connection', (socket) => this.welcome(socket))
   }
 
-  static async start({ leaseMs = 6_000, heartbeatMs = 300 } = {}): Promise<ServerDouble> {
+  static async start({ leaseMs = 6_000, heartbeatMs = 200 } = {}): Promise<ServerDouble> {
     const http = createServer()
     const io = new Server(http, { transports: ['websocket'], maxHttpBufferSize: MAX_FRAME_BYTES, serveClient: false })
     await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))

@@ -136,7 +136,8 @@ export function running(bench: Bench): void {
 
     test('ends what it leaves in the background', async () => {
       await bench.begin()
-      const job = shell(`setsid sleep 300 > /dev/null 2>&1 & echo done`)
+      const { wait } = bench.gate()
+      const job = shell(`setsid sh -c "touch '${join(bench.dir, 'gate')}'; exec sleep 300" > /dev/null 2>&1 & ${wait}`)
       await bench.server.run(job)
       expect(await bench.server.end(job)).toMatchObject({ status: 'SUCCEEDED', error: expect.any(String) })
       expect(isRunning(job)).toBe(false)
