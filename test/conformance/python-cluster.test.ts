@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import type { ApiClient } from '@jobtrail/deploy/api-client'
 import { LogVerification } from '@jobtrail/shared/api/logs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { attemptProcesses } from '../support/attempt-processes.js'
 import { useCluster } from '../support/cluster.js'
 import { commandJob, createAndRun, handlerJob, rawLog, shellJob, waitForInstance, waitForSealed } from '../support/factories.js'
 import { python, WorkerUnderTest } from './worker-under-test.js'
 
-const cluster = useCluster({ servers: 2, workers: 0 })
+const cluster = useCluster({ servers: 2, workers: 0, serverEnv: { JOBTRAIL_LEASE_MS: '8000' } })
 let worker: WorkerUnderTest
 
 beforeAll(async () => {
@@ -83,4 +84,20 @@ test('no line is lost or doubled when servers are killed while jobs print', asyn
   }
   for (const { instanceId } of runs)
     await expectWhole(api, instanceId, Buffer.from(Array.from({ length: 1_500 }, (_, i) => `${i} of ${instanceId}\n`).join('')))
+})
+
+test('a worker that is killed loses nothing that it had captured: its log is partial, and the run is made again', async () => {
+  const api = await cluster().api()
+  const script = 'echo "attempt $JOBTRAIL_ATTEMPT_NUMBER"; [ "$JOBTRAIL_ATTEMPT_NUMBER" = 2 ] || sleep 300'
+  const { instanceId } = await createAndRun(api, shellJob(script, { retry: { maxRetries: 1, backoffMs: 100 } }))
+  await waitForInstance(api, instanceId, 'prints', ({ log }) => log.lines === 1)
+  await worker.kill()
+  worker.restart()
+  const ended = await waitForSealed(api, instanceId)
+  expect(ended).toMatchObject({ status: 'SUCCEEDED', attempt: 2, attempts: [{ status: 'LOST' }, { status: 'SUCCEEDED' }] })
+  expect(attemptProcesses(instanceId, 1)).toEqual([])
+  await waitForInstance(api, instanceId, 'the log of attempt 1 is partial', ({ attempts }) => attempts[0]?.log.state === 'partial')
+  const first = (await rawLog(api, instanceId, 'attempt=1')).toString()
+  expect(first).toBe('attempt 1\n[jobtrail] the worker died here; output after this line may be missing\n')
+  expect((await rawLog(api, instanceId)).toString()).toBe('attempt 2\n')
 })

@@ -55,6 +55,11 @@ class Delivery:
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
 
+    def note_begun(self, name: str) -> None:
+        """A former process had begun this attempt: there is a file for its log from now on."""
+        self._dir.mkdir(mode=0o700, exist_ok=True)
+        (self._dir / f"{name}.log").touch(0o600)
+
     def load(self) -> None:
         """Takes over what a former process left."""
         for stream in recovery.open_streams(self._dir):

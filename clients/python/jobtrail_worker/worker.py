@@ -119,8 +119,8 @@ class Agent:
     async def run(self) -> None:
         """From the first connection to the end of the drain."""
         try:
-            self._clear_leftovers()
             self._outbox.load()
+            self._clear_leftovers()
             self.delivery.load()
             self.reports.load()
             self._guard.start()
@@ -315,6 +315,9 @@ class Agent:
         if keys:
             guard_main.kill_all(dict.fromkeys(keys, 0), 60)
             log.info("cleared what a former process left of %d attempts", len(keys))
+        # Its log is brought to an end too where nothing of it had come into the spool.
+        for name in keys - self._outbox.ends.keys():
+            self.delivery.note_begun(name)
         for path in self._runs_dir.iterdir():
             shutil.rmtree(path, ignore_errors=True)
 

@@ -49,6 +49,18 @@ export function restarting(bench: Bench): void {
       expect(bench.server.endOf(job)).toBeUndefined()
     })
 
+    test('ends the log of an attempt that had printed nothing yet', async () => {
+      await bench.begin()
+      const job = shell(`touch ${bench.dir}/begun; sleep 300`)
+      await bench.server.run(job)
+      await bench.reached(join(bench.dir, 'begun'))
+      await bench.worker.kill()
+      bench.worker.restart()
+      expect(await bench.server.sealed(job)).toEqual([expect.stringContaining('the worker died here')])
+      expect(bench.server.logs.sealed.get(attemptKeyString(job))?.losses).toEqual([{ reason: 'worker-died', at: 0, lines: null, bytes: null }])
+      expect(isRunning(job)).toBe(false)
+    })
+
     test('delivers an end and a log that had not been acknowledged', async () => {
       await bench.begin()
       bench.server.script('finished', () => 'silent')
