@@ -16,10 +16,12 @@ log = logging.getLogger("jobtrail.connection")
 
 _ACK_TIMEOUT = 10.0
 _CONNECT_TIMEOUT = 10.0
-_LEAVE_TIMEOUT = 5.0
+_LEAVE_TIMEOUT = 4.0
 #: A session that lasted so long was no failure.
 _STABLE_AFTER = 10.0
 _MAX_REFUSED_BEATS = 3
+#: Refusals that do not go away by themselves.
+_LASTING = ("UNAUTHENTICATED", "FORBIDDEN", "CONFLICT", "VALIDATION_FAILED")
 Message = dict[str, Any]
 
 
@@ -226,7 +228,7 @@ class Connection:
         self._leaving_task = asyncio.get_running_loop().create_task(leave())
 
     def _note_refusal(self, error: RefusedError) -> None:
-        if error.code in ("UNAVAILABLE", "BUSY", "INTERNAL"):
+        if error.code not in _LASTING:
             return
         now = lease_clock()
         if self._refused_since is None:

@@ -14,13 +14,15 @@ _BASE64_COLUMNS = (64, 76)
 
 
 def secret_forms(values: Iterable[str]) -> list[bytes]:
-    """Every form in which a secret is masked, line by line: plain, base64 (at any place), hex, URL-encoded, JSON-escaped."""
+    """Every form in which a secret is masked: plain, base64 (at any place), hex, URL-encoded, JSON-escaped.
+
+    A secret of several lines is masked line by line, and as a whole where its form has no newline.
+    """
     forms: set[bytes] = set()
     for value in values:
-        for line in re.split(r"[\r\n\0]+", value):
-            text = line.strip()
+        for text in {value.strip(), *(line.strip() for line in re.split(r"[\r\n\0]+", value))}:
             if _weight(text.encode("utf-8", "replace")) >= _MIN_BYTES:
-                forms.update(form for form in _forms_of(text) if _weight(form) >= _MIN_BYTES)
+                forms.update(form for form in _forms_of(text) if _weight(form) >= _MIN_BYTES and b"\n" not in form)
     return sorted(forms)
 
 
@@ -45,7 +47,8 @@ def _forms_of(text: str) -> set[bytes]:
         for spelling in (quoted, re.sub("%..", lambda match: match[0].lower(), quoted)):
             forms |= {spelling.encode(), spelling.replace("%20", "+").encode()}
     for escaped in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
-        forms |= {escaped.encode("utf-8", "replace"), escaped.replace("/", "\\/").encode("utf-8", "replace")}
+        html = re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", escaped)
+        forms |= {spelling.encode("utf-8", "replace") for spelling in (escaped, escaped.replace("/", "\\/"), html)}
     return forms
 
 

@@ -102,7 +102,9 @@ class ShellExecution:
             outcome.error = outcome.error or f"Ended what it left in the background: {ended} process{'' if ended == 1 else 'es'}"
         if left:
             outcome.kill_problem = f"{left} process{'' if left == 1 else 'es'} of the attempt"
-        self._clean_up()
+            self._lingering = asyncio.get_running_loop().create_task(self._linger())
+        else:
+            self._clean_up()
         return outcome
 
     def stop(self, reason: str) -> bool:
@@ -171,6 +173,12 @@ class ShellExecution:
         hurry.cancel()
         closed.cancel()
         return all(task.done() for task in captures)
+
+    async def _linger(self) -> None:
+        """The slot is not free before what did not die of SIGKILL is gone."""
+        while (await self._reaper.end(self._key.text, _KILL_BOUND))[1]:
+            log.warning("processes of %s cannot be ended; still trying", self._key.text)
+        self._clean_up()
 
     def _clean_up(self) -> None:
         self._guard.gone(self._key.text)

@@ -91,9 +91,9 @@ class Agent:
 
     def __init__(self, config: Config, handlers: dict[str, Handler]) -> None:
         self._config, self._handlers = config, handlers
-        self._hold = SpoolHold(config.spool_dir)
-        self._runs_dir = config.spool_dir.resolve() / "runs"
         self._incarnation, self._started_at = str(uuid.uuid4()), now_ms()
+        self._hold = SpoolHold(config.spool_dir, self._incarnation)
+        self._runs_dir = config.spool_dir.resolve() / "runs"
         self._lease, self._given_up = Lease(), GivenUp()
         self._guard, self._reaper = Guard(), Reaper()
         self._attempts: dict[str, Attempt] = {}
@@ -144,8 +144,12 @@ class Agent:
 
     def make_execution(self, attempt: Attempt) -> Execution:
         processor = attempt.assignment["processor"]
+        if processor["kind"] not in ("shell", "handler"):
+            raise RuntimeError(f"This worker cannot run a processor of the kind {processor['kind']}")
         if processor["kind"] == "shell":
             return ShellExecution(attempt.assignment, attempt.key, attempt.stream, self._runs_dir, self._guard, self._reaper, attempt.started)
+        # On disk before it starts, as a shell job has its folder: a successor ends its log.
+        (self._runs_dir / attempt.key.text).mkdir(mode=0o700, exist_ok=True)
         handler = self._handlers.get(processor.get("handler"))
         if handler is None:
             raise RuntimeError(f'No handler "{processor.get("handler")}" is registered with this worker')
@@ -178,6 +182,7 @@ class Agent:
             **{"protocol": _PROTOCOL, "workerId": self._hold.worker_id, "name": config.name, "group": config.group, "tags": list(config.tags)},
             **{"handlers": list(self._handlers), "slots": config.slots, "version": VERSION, "host": socket.gethostname()[:255], "pid": os.getpid()},
             **{"startedAt": self._started_at, "attempts": self._held(), "spooled": [key.wire for key in self.delivery.keys(_MAX_LISTED)]},
+            **({} if self._hold.predecessor is None else {"replaces": self._hold.predecessor}),
             **{"incarnation": self._incarnation, "sentAt": now_ms(), **self._said_given_up()},
         }
 
@@ -218,7 +223,7 @@ class Agent:
 
     def _command(self, event: str, message: dict[str, Any]) -> dict[str, Any]:
         if event == "run":
-            return {"results": [self._accept(assignment) for assignment in message["attempts"]]}
+            return {"results": [self._judge(assignment) for assignment in message["attempts"]]}
         if event == "cancel":
             self._cancel([AttemptKey.of(each) for each in message["attempts"]])
         elif event == "fenced":
@@ -239,6 +244,14 @@ class Agent:
             log.info("the spool folder can be written again")
             self._problem = None
         return self._problem
+
+    def _judge(self, assignment: Any) -> str:
+        """Each attempt by itself: one that cannot be read costs no other."""
+        try:
+            return self._accept(assignment)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            log.warning("the server sent an attempt that cannot be read: %r", error)
+            return "refused"
 
     def _accept(self, assignment: dict[str, Any]) -> str:
         key = AttemptKey.of(assignment)
@@ -265,6 +278,8 @@ class Agent:
             if len(self._recent) > _MAX_LISTED:
                 self._recent.popitem(last=False)
             self._attempts.pop(attempt.key.text, None)
+        if attempt.assignment["processor"]["kind"] != "shell":
+            shutil.rmtree(self._runs_dir / attempt.key.text, ignore_errors=True)
         await attempt.released()
         self._used_slots -= 1
 
@@ -291,6 +306,8 @@ class Agent:
         return {"givenUp": [key.wire for key in keys]} if keys else {}
 
     def _renew(self, sent_at: float, lease_ms: float | None) -> None:
+        # An answer that arrives late revives nothing.
+        self.check_lease()
         self._given_up.answered(sent_at)
         self._lease.renew(sent_at, lease_ms)
         deadline, guard_deadline = self._lease.deadline, self._lease.guard_deadline

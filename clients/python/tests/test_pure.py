@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from jobtrail_worker import jsontext, recovery  # noqa: E402
-from jobtrail_worker.chunk import CUT, NO_NEWLINE, ChunkBuilder, Loss, add_loss, newline_bytes  # noqa: E402
+from jobtrail_worker.chunk import CUT, MARKER, NO_NEWLINE, STDERR, ChunkBuilder, Loss, add_loss, newline_bytes  # noqa: E402
 from jobtrail_worker.keys import AttemptKey  # noqa: E402
 from jobtrail_worker.lines import LineSplitter  # noqa: E402
 from jobtrail_worker.masker import Masker, mask_json, secret_forms  # noqa: E402
@@ -86,6 +86,22 @@ class Chunks(unittest.TestCase):
         self.assertEqual(body, bytes([0, 200 << 4 & 0x7F | 4 | 0x80, 200 << 4 >> 7]) + b"a\nb\n")
         genesis = hashlib.sha256(f"jobtrail/1 {KEY.instance_id} 0 1".encode()).digest()
         self.assertEqual(header["digest"], hashlib.sha256(genesis + b"0 2 3 0 1000\n" + body).hexdigest())
+
+    def test_the_example_of_the_protocol_page(self):
+        key = AttemptKey("01936f2a-7c00-7000-8000-0123456789ab", 0, 2)
+        builder = ChunkBuilder(key)
+        for text, flags, at in (("start", 0, 0), ("wärmer: 5 °C", STDERR, 7), ("", 0, 307)):
+            builder.add(text.encode(), flags, 1_767_225_600_000 + at)
+        first, body = builder.close()
+        self.assertEqual(body.hex(), "0071c02573746172740a77c3a4726d65723a203520c2b0430a0a")
+        self.assertEqual((first["checksum"], first["digest"][:8], first["bytes"]), (4_090_713_462, "09dec814", 22))
+        builder.commit(first)
+        builder.add(b"[jobtrail] spool full: 2 lines (20 bytes) left out", MARKER, 1_767_225_601_000)
+        builder.add(b"done", NO_NEWLINE, 1_767_225_601_000)
+        second, _ = builder.close()
+        builder.commit(second)
+        self.assertEqual((second["checksum"], second["size"], builder.totals.bytes), (1_838_756_252, 58, 77))
+        self.assertEqual(builder.totals.digest, "27cd8060dbc76aff727ed7a8aa3c7a8fa2e55525bb782864ea89c60e1b4541d4")
 
     def test_losses_are_bounded(self):
         losses = ()

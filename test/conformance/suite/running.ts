@@ -39,6 +39,7 @@ export function running(bench: Bench): void {
       const second = await bench.server.hello(2)
       expect(second.workerId).toBe(first.workerId)
       expect(second.incarnation).not.toBe(first.incarnation)
+      expect([undefined, first.incarnation]).toContain(second.replaces)
     })
 
     test('and goes on trying while servers refuse it, until it gives up for good', async () => {
