@@ -23,14 +23,18 @@ describe.each([
   ['a Redis Cluster', startRedisCluster],
 ])('with %s', (_name, start) => {
   let dir = ''
-  let redis: RedisTopology
+  let redis: RedisTopology | undefined
+  const running = (): RedisTopology => {
+    if (redis === undefined) throw new Error('Redis is there only while tests run')
+    return redis
+  }
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'jobtrail-redis-'))
     redis = await start(dir)
   }, 120_000)
-  const cluster = useCluster({ servers: 2, workers: 1, slots: 50, workerArgs: [...HANDLERS, '--tags', TAGS.join(',')], redisUrl: () => redis.url })
+  const cluster = useCluster({ servers: 2, workers: 1, slots: 50, workerArgs: [...HANDLERS, '--tags', TAGS.join(',')], redisUrl: () => running().url })
   afterAll(async () => {
-    await redis.stop()
+    await redis?.stop()
     await rm(dir, { recursive: true, force: true })
   })
 
@@ -56,18 +60,18 @@ describe.each([
 
   test('every run is made once while a primary is killed under load, and comes back as a replica', async () => {
     const jobs = await makeJobs()
-    const before = await redis.primaries()
+    const before = await running().primaries()
     const [victim = 0] = before
     const ids: string[] = []
     for (let batch = 0; batch < BATCHES; batch++) {
       ids.push(...(await runAll(jobs, RUNS)))
-      if (batch === BATCHES / 3) await redis.kill(victim)
+      if (batch === BATCHES / 3) await running().kill(victim)
     }
-    await waitFor(async () => (await redis.primaries()).length === before.length, { timeoutMs: 60_000, what: 'a replica to take over' })
+    await waitFor(async () => (await running().primaries()).length === before.length, { timeoutMs: 60_000, what: 'a replica to take over' })
     ids.push(...(await runAll(jobs, RUNS)))
     await waitUntilRun(ids)
-    redis.restart(victim)
-    await waitFor(async () => !(await redis.primaries()).includes(victim), { timeoutMs: 30_000, what: 'the old primary to follow the new one' })
+    running().restart(victim)
+    await waitFor(async () => !(await running().primaries()).includes(victim), { timeoutMs: 30_000, what: 'the old primary to follow the new one' })
     await waitUntilRun(await runAll(jobs, RUNS))
   })
 
@@ -79,7 +83,7 @@ describe.each([
     const stored = await instances()
     const queued = () => stored.countDocuments({ _id: { $in: ids }, queued: true })
     await waitFor(async () => (await queued()) === ids.length, { timeoutMs: 30_000, what: 'all to be queued' })
-    const [port = 0] = await redis.primaries()
+    const [port = 0] = await running().primaries()
     const node = new Redis({ host: '127.0.0.1', port })
     await node.flushall()
     node.disconnect()

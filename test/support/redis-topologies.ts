@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePort } from '@jobtrail/deploy/ports'
+import { freePort, portProblem } from '@jobtrail/deploy/ports'
 import { ManagedProcess } from '@jobtrail/deploy/process'
 import { findRedis } from '@jobtrail/deploy/redis'
 import { waitFor } from '@jobtrail/deploy/wait'
@@ -10,6 +10,7 @@ const HOST = '127.0.0.1'
 const SLOTS = 16_384
 /** A node of a Redis Cluster listens on its port and on this much above it. */
 const BUS_OFFSET = 10_000
+const FIRST_OUTGOING = 32_768
 const READY = { timeoutMs: 30_000, intervalMs: 100 }
 /** Name by which Sentinels know the primary. */
 const PRIMARY = 'primary'
@@ -87,16 +88,31 @@ const isUp = (port: number): Promise<boolean> =>
 
 const MEMORY_ONLY = ['save ""', 'appendonly no', 'maxmemory-policy noeviction']
 
+/** Its second port must be free too, and below those that the kernel gives to outgoing connections. */
 async function clusterPort(): Promise<number> {
-  for (;;) {
+  for (let attempt = 0; attempt < 200; attempt++) {
     const port = await freePort()
-    if (port + BUS_OFFSET < 65_536) return port
+    const bus = port + BUS_OFFSET
+    if (bus < FIRST_OUTGOING && (await portProblem(bus)) === undefined) return port
+  }
+  throw new Error('no port was found whose second port is free, too')
+}
+
+/** Starts what `start` needs; when it fails, nothing of that is left. */
+async function withProcesses(dir: string, start: (processes: Processes) => Promise<RedisTopology>): Promise<RedisTopology> {
+  const processes = new Processes(await findRedis(), dir)
+  try {
+    return await start(processes)
+  } catch (error) {
+    await processes.stop()
+    throw error
   }
 }
 
 /** A Redis Cluster of three primaries with a replica each. */
-export async function startRedisCluster(dir: string): Promise<RedisTopology> {
-  const processes = new Processes(await findRedis(), dir)
+export const startRedisCluster = (dir: string): Promise<RedisTopology> => withProcesses(dir, makeCluster)
+
+async function makeCluster(processes: Processes): Promise<RedisTopology> {
   const ports: number[] = []
   for (let i = 0; i < 6; i++) {
     const port = await clusterPort()
@@ -123,21 +139,13 @@ export async function startRedisCluster(dir: string): Promise<RedisTopology> {
   for (const port of ports) {
     await waitFor(async () => (await reply(port, 'CLUSTER', 'INFO')).includes('cluster_state:ok'), { ...READY, what: `node ${port} to be ready` })
   }
-  return {
-    url: `redis-cluster://${ports.map((port) => `${HOST}:${port}`).join(',')}`,
-    primaries: async () => {
-      const isPrimary = await Promise.all(ports.map((port) => isRole(port, 'master')))
-      return ports.filter((_, i) => isPrimary[i])
-    },
-    kill: async (port) => void (await processes.at(port).kill()),
-    restart: (port) => processes.at(port).start(),
-    stop: () => processes.stop(),
-  }
+  return topology(`redis-cluster://${ports.map((port) => `${HOST}:${port}`).join(',')}`, ports, processes)
 }
 
 /** A primary and a replica, watched by three Sentinels. */
-export async function startSentinels(dir: string): Promise<RedisTopology> {
-  const processes = new Processes(await findRedis(), dir)
+export const startSentinels = (dir: string): Promise<RedisTopology> => withProcesses(dir, makeSentinels)
+
+async function makeSentinels(processes: Processes): Promise<RedisTopology> {
   const data = [await freePort(), await freePort()]
   const [primary = 0, replica = 0] = data
   await processes.start(primary, MEMORY_ONLY)
@@ -161,11 +169,16 @@ export async function startSentinels(dir: string): Promise<RedisTopology> {
     }
     await waitFor(knowsAll, { ...READY, what: `Sentinel ${port} to know the others` })
   }
+  return topology(`redis-sentinel://${sentinels.map((port) => `${HOST}:${port}`).join(',')}/${PRIMARY}`, data, processes)
+}
+
+/** `ports`: of those that hold data, and may be primaries. */
+function topology(url: string, ports: readonly number[], processes: Processes): RedisTopology {
   return {
-    url: `redis-sentinel://${sentinels.map((port) => `${HOST}:${port}`).join(',')}/${PRIMARY}`,
+    url,
     primaries: async () => {
-      const isPrimary = await Promise.all(data.map((port) => isRole(port, 'master')))
-      return data.filter((_, i) => isPrimary[i])
+      const isPrimary = await Promise.all(ports.map((port) => isRole(port, 'master')))
+      return ports.filter((_, i) => isPrimary[i])
     },
     kill: async (port) => void (await processes.at(port).kill()),
     restart: (port) => processes.at(port).start(),
