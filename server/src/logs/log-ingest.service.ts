@@ -10,6 +10,7 @@ import { Metrics } from '../platform/metrics.js'
 import { Shutdown } from '../platform/shutdown.js'
 import { SignalBus } from '../platform/signals.js'
 import { Slots } from '../platform/slots.js'
+import { SparseLog } from '../platform/sparse-log.js'
 import { type CheckedChunk, LogStore } from './log-store.js'
 import { LogStreamsRepository } from './log-streams.repository.js'
 import { OverlapGuard } from './overlap-guard.js'
@@ -23,7 +24,6 @@ const MAX_QUEUED_BYTES = 64 * 1024 * 1024
 const CHECKS_AT_A_TIME = 4
 /** What a chunk weighs beside its body. */
 const CHUNK_OVERHEAD_BYTES = 512
-const FAILURE_LOG_EVERY_MS = 5_000
 /** Sooner than a worker gives up waiting (ACK_TIMEOUT_MS). What is still being written then keeps its place in the queue, so that memory stays bounded. */
 const ANSWER_WITHIN_MS = 8_000
 
@@ -47,8 +47,7 @@ export class LogIngestService {
   private readonly checks = new Slots(CHECKS_AT_A_TIME)
   /** Bytes of bodies that are being checked, or wait for it. */
   private checking = 0
-  private failures = 0
-  private failureLoggedAt = -Infinity
+  private readonly failures = new SparseLog()
 
   constructor(
     private readonly store: LogStore,
@@ -153,13 +152,8 @@ export class LogIngestService {
     return chunks.map((chunk) => outcome.get(chunk) ?? 'busy')
   }
 
-  /** One line for many: during an outage every worker is refused several times a second. */
+  /** During an outage every worker is refused several times a second. */
   private noteFailure(err: unknown): void {
-    this.failures++
-    const now = performance.now()
-    if (now - this.failureLoggedAt < FAILURE_LOG_EVERY_MS) return
-    this.logger.warn('Log chunks could not be stored; workers send them again', { chunks: this.failures, err })
-    this.failures = 0
-    this.failureLoggedAt = now
+    this.failures.note((chunks) => this.logger.warn('Log chunks could not be stored; workers send them again', { chunks, err }))
   }
 }

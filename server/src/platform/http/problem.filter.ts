@@ -5,11 +5,11 @@ import type { Problem } from '@jobtrail/shared/api/common'
 import { AppError, ERROR_CODES, type ErrorCode } from '@jobtrail/shared/domain/errors'
 import { stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { Logger } from '../logging.js'
+import { SparseLog } from '../sparse-log.js'
 import { requestIdOf } from './request-context.js'
 import { isTooSlow, isUnavailable } from './unavailable.js'
 
 const UNAVAILABLE_RETRY_MS = 1_000
-const SHED_LOG_EVERY_MS = 5_000
 
 /** What an error becomes on the API: its status may be one that has no code of its own (415, say). */
 type Answer = { status: number; error: AppError }
@@ -17,8 +17,7 @@ type Answer = { status: number; error: AppError }
 /** Turns every error into problem details (RFC 9457). What is not ours to tell stays in the log, under the same request ID. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
-  private shed = 0
-  private shedLoggedAt = -Infinity
+  private readonly shed = new SparseLog()
 
   constructor(private readonly logger: Logger) {}
 
@@ -56,14 +55,9 @@ export class ProblemFilter implements ExceptionFilter {
     response.status(status).type('application/problem+json').send(stringifyExact(problem))
   }
 
-  /** Turning requests away is what a busy server is meant to do: one line for many, else the log would add to the load. */
+  /** Turning requests away is what a busy server is meant to do. */
   private noteShed({ message }: AppError, { method, path }: Request): void {
-    this.shed++
-    const now = performance.now()
-    if (now - this.shedLoggedAt < SHED_LOG_EVERY_MS) return
-    this.logger.warn('Turned requests away for now', { requests: this.shed, method, path, reason: message })
-    this.shed = 0
-    this.shedLoggedAt = now
+    this.shed.note((requests) => this.logger.warn('Turned requests away for now', { requests, method, path, reason: message }))
   }
 }
 
