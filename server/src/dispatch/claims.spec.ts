@@ -8,7 +8,8 @@ import type { InstanceDocument } from '../instances/instance-document.js'
 import type { InstancesRepository } from '../instances/instances.repository.js'
 import type { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
-import { WorkerConnection, WorkerRegistry, type WorkerSocket } from '../workers/worker-registry.js'
+import { connectedWorker } from '../workers/testing/connected-worker.js'
+import { WorkerRegistry } from '../workers/worker-registry.js'
 import type { AttemptQueue } from './attempt-queue.js'
 import { type Candidate, Claims } from './claims.js'
 import { LimitedRuns } from './limited-runs.js'
@@ -92,16 +93,7 @@ function setUp(maxConcurrent: number) {
   const clock = { now: () => 0, date: () => new Date(0) } as unknown as Clock
   const claims = new Claims({ leaseMs: 10_000 } as Config, instancesRepository, attemptsRepository, permitsRepository, clock, logger)
   const limited = new LimitedRuns(instancesRepository, permitsRepository, claims, lanes, clock, logger)
-  const socket = { connected: true, id: 'socket' } as WorkerSocket
-  const worker = new WorkerConnection(
-    socket,
-    { id: 'worker', incarnation: 'process', since: new Date(0) },
-    2,
-    'worker',
-    { namespace: 'default', group: 'default', tags: [], handlers: [] },
-    RUNS,
-    [],
-  )
+  const worker = connectedWorker(RUNS)
   const settlement = { useFreePermits: async () => undefined } as unknown as Settlement
   const placement = new Placement(instancesRepository, claims, lanes, limited, settlement, queue, new WorkerRegistry(), logger)
   const job = { id: 'job', moveToCompleted: async () => undefined } as unknown as Job<unknown, string>

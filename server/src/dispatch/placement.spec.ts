@@ -5,7 +5,8 @@ import { describe, expect, it, vi } from 'vitest'
 import type { InstanceDocument } from '../instances/instance-document.js'
 import type { InstancesRepository } from '../instances/instances.repository.js'
 import { Logger } from '../platform/logging.js'
-import { WorkerConnection, WorkerRegistry, type WorkerSocket } from '../workers/worker-registry.js'
+import { connectedWorker } from '../workers/testing/connected-worker.js'
+import { WorkerRegistry } from '../workers/worker-registry.js'
 import type { AttemptQueue } from './attempt-queue.js'
 import type { Candidate, Claims } from './claims.js'
 import type { LimitedRuns } from './limited-runs.js'
@@ -20,16 +21,7 @@ const newKey = (): AttemptKey => ({ instanceId: randomUUID(), task: 0, attempt: 
 /** A placement that finds no instance but `waiting` ones, or none to read while `isDatabaseAway`, and tells what became of BullMQ jobs. Workers answer by `answer`. */
 function setUp({ isDatabaseAway = false, waiting = [] as readonly AttemptKey[], answer = (): Promise<Handed> => Promise.resolve('taken') } = {}) {
   const registry = new WorkerRegistry()
-  const socket = { connected: true, id: 'socket' } as WorkerSocket
-  const worker = new WorkerConnection(
-    socket,
-    { id: 'worker', incarnation: 'process', since: new Date(0) },
-    2,
-    'worker',
-    { namespace: 'default', group: 'default', tags: [], handlers: [] },
-    2,
-    [],
-  )
+  const worker = connectedWorker(2)
   const fates: [string, ...(readonly AttemptKey[])[]][] = []
   const queue = {
     addLater: (_route: string, _job: Job, attempts: readonly AttemptKey[]) => void fates.push(['added for later', attempts]),

@@ -3,7 +3,8 @@ import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import type { Job, Worker } from 'bullmq'
 import { describe, expect, it, vi } from 'vitest'
 import { Logger } from '../platform/logging.js'
-import { WorkerConnection, WorkerRegistry, type WorkerSocket } from '../workers/worker-registry.js'
+import { connectedWorker } from '../workers/testing/connected-worker.js'
+import { WorkerRegistry } from '../workers/worker-registry.js'
 import { parseRoute } from './domain/route.js'
 import type { Fetched, Placement } from './placement.js'
 import { RouteConsumer } from './route-consumer.js'
@@ -49,16 +50,7 @@ class FakeQueue {
 
 function setUp(slots: number) {
   const registry = new WorkerRegistry()
-  const socket = { connected: true, id: 'socket' } as WorkerSocket
-  const worker = new WorkerConnection(
-    socket,
-    { id: 'worker', incarnation: 'process', since: new Date(0) },
-    2,
-    'worker',
-    { namespace: 'default', group: 'default', tags: [], handlers: [] },
-    slots,
-    [],
-  )
+  const worker = connectedWorker(slots)
   registry.add(worker)
   const placed: Fetched[] = []
   const placing = { isStale: false, drops: 0 }

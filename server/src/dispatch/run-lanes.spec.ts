@@ -5,7 +5,8 @@ import type { InstanceDocument } from '../instances/instance-document.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import type { Metrics } from '../platform/metrics.js'
-import { WorkerConnection, WorkerRegistry, type WorkerSocket } from '../workers/worker-registry.js'
+import { connectedWorker } from '../workers/testing/connected-worker.js'
+import { WorkerRegistry, type WorkerSocket } from '../workers/worker-registry.js'
 import type { WorkerTokenWatch } from '../workers/worker-token-watch.js'
 import type { Candidate, Claims } from './claims.js'
 import type { Leases } from './leases.js'
@@ -29,15 +30,7 @@ function setUp({ checkMs = 0, reply = 'accepted' }: { checkMs?: number; reply?: 
       },
     }),
   } as unknown as WorkerSocket
-  const worker = new WorkerConnection(
-    socket,
-    { id: 'worker', incarnation: 'process', since: new Date(0) },
-    2,
-    'worker',
-    { namespace: 'default', group: 'default', tags: [], handlers: [] },
-    2,
-    [],
-  )
+  const worker = connectedWorker(2, socket)
   const takenBack: Candidate[] = []
   const claims = { unclaim: (candidates: Candidate[]) => Promise.resolve(void takenBack.push(...candidates)) } as unknown as Claims
   const jobs = { revisions: () => Promise.resolve([{ processor: { kind: 'shell' }, secrets: {} }]) } as unknown as JobsService

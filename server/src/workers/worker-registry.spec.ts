@@ -1,22 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { describe, expect, it, vi } from 'vitest'
-import { WorkerConnection, type WorkerSocket } from './worker-registry.js'
+import { connectedWorker } from './testing/connected-worker.js'
+import type { WorkerConnection } from './worker-registry.js'
 
 const newKey = (): AttemptKey => ({ instanceId: randomUUID(), task: 0, attempt: 1 })
-
-function newWorker(slots: number): WorkerConnection {
-  const socket = { connected: true, id: 'socket' } as WorkerSocket
-  return new WorkerConnection(
-    socket,
-    { id: 'worker', incarnation: 'process', since: new Date(0) },
-    2,
-    'worker',
-    { namespace: 'default', group: 'default', tags: [], handlers: [] },
-    slots,
-    [],
-  )
-}
 
 function give(worker: WorkerConnection, key: AttemptKey): void {
   worker.reserve()
@@ -25,7 +13,7 @@ function give(worker: WorkerConnection, key: AttemptKey): void {
 
 describe('the slots of a worker', () => {
   it('are free when it has told the ends of what it was given', () => {
-    const worker = newWorker(2)
+    const worker = connectedWorker(2)
     const [first, second] = [newKey(), newKey()]
     give(worker, first)
     give(worker, second)
@@ -35,7 +23,7 @@ describe('the slots of a worker', () => {
   })
 
   it('are not offered again after a refusal, until its heartbeat says what is free', () => {
-    const worker = newWorker(3)
+    const worker = connectedWorker(3)
     const key = newKey()
     give(worker, key)
     worker.refused(1)
@@ -46,7 +34,7 @@ describe('the slots of a worker', () => {
   })
 
   it('are taken by what goes on after its end was told', () => {
-    const worker = newWorker(2)
+    const worker = connectedWorker(2)
     const key = newKey()
     give(worker, key)
     worker.letGo(key)
@@ -55,7 +43,7 @@ describe('the slots of a worker', () => {
   })
 
   it('are not counted twice for an attempt that has ended and is named still', () => {
-    const worker = newWorker(2)
+    const worker = connectedWorker(2)
     const key = newKey()
     give(worker, key)
     worker.letGo(key)
@@ -68,7 +56,7 @@ describe('a worker that does not answer', () => {
   it('is offered nothing while an answer is overdue, and again when it comes', () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     try {
-      const worker = newWorker(8)
+      const worker = connectedWorker(8)
       const sent = worker.runSent(100, [])
       expect(worker.freeSlots).toBe(8)
       vi.advanceTimersByTime(1_500)
@@ -81,7 +69,7 @@ describe('a worker that does not answer', () => {
   })
 
   it('is offered nothing after it let a message time out, until it is heard of', () => {
-    const worker = newWorker(8)
+    const worker = connectedWorker(8)
     worker.runUnanswered(worker.runSent(100, []))
     expect(worker.freeSlots).toBe(0)
     worker.correct([], 8)
@@ -89,12 +77,12 @@ describe('a worker that does not answer', () => {
   })
 
   it('has a bound on messages and on bytes', () => {
-    const many = newWorker(1_000)
+    const many = connectedWorker(1_000)
     const sent = Array.from({ length: 64 }, () => many.runSent(1, []))
     expect([many.isLaneFull, many.freeSlots]).toEqual([true, 0])
     for (const each of sent.slice(0, 1)) many.runAnswered(each)
     expect([many.isLaneFull, many.freeSlots]).toEqual([false, 1_000])
-    const large = newWorker(1_000)
+    const large = connectedWorker(1_000)
     const huge = large.runSent(16 * 1024 * 1024, [])
     expect([large.isLaneFull, large.freeSlots]).toEqual([true, 0])
     expect(large.runAnswered(huge)).toBe(true)
