@@ -148,7 +148,7 @@ export class Session implements RequestSender {
   /** Connects and says hello. Rejects, with the session closed, when that fails or takes too long. */
   async open(): Promise<void> {
     try {
-      await this.connect()
+      await connectSocket(this.options.url, this.manager, this.socket, this.ended)
       await this.sayHello()
     } catch (error) {
       this.close('not opened')
@@ -183,10 +183,6 @@ export class Session implements RequestSender {
     this.manager.engine?.close()
     for (const fail of [...this.pending]) fail(new NotConnectedError(reason))
     this.end(reason)
-  }
-
-  private connect(): Promise<void> {
-    return connectSocket(this.options.url, this.manager, this.socket, this.ended)
   }
 
   private async sayHello(): Promise<void> {

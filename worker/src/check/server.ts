@@ -1,5 +1,6 @@
 import { Readiness } from '@jobtrail/shared/api/cluster'
 import { describeError, RefusedError } from '../errors.js'
+import { parseJson } from '../read-file.js'
 import { tryToConnect } from '../session.js'
 import { type Finding, missing, ok, weaker } from './finding.js'
 
@@ -32,15 +33,7 @@ async function ask(url: string): Promise<{ status: number; offsetMs: number | un
   const middle = (startedAt + Date.now()) / 2
   const text = await response.text()
   // Half a second: the header has whole ones.
-  return { status: response.status, offsetMs: Number.isNaN(sentAt) ? undefined : middle - (sentAt + 500), body: jsonOf(text) }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined // a page of something else: the schema says so
-  }
+  return { status: response.status, offsetMs: Number.isNaN(sentAt) ? undefined : middle - (sentAt + 500), body: parseJson(text) }
 }
 
 /** `offsetMs`: how far this host's clock is ahead. */
