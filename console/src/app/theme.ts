@@ -12,15 +12,12 @@ const stored = new Stored<ThemeMode>('jobtrail.theme', (text) => THEME_MODES.fin
  */
 function mediaHook(query: string): () => boolean {
   const list = window.matchMedia(query)
-  const listeners = new Set<() => void>()
   let holds = list.matches
-  list.addEventListener('change', (change) => {
-    holds = change.matches
-    for (const listener of listeners) listener()
-  })
+  // Before all others, which are called in the order in which they come.
+  list.addEventListener('change', (change) => (holds = change.matches))
   const subscribe = (listener: () => void): (() => void) => {
-    listeners.add(listener)
-    return () => listeners.delete(listener)
+    list.addEventListener('change', listener)
+    return () => list.removeEventListener('change', listener)
   }
   return () => useSyncExternalStore(subscribe, () => holds)
 }

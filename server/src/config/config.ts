@@ -20,8 +20,6 @@ function parseSecretKeys(text: string): SecretKeys | undefined {
   return isGood ? keys : undefined
 }
 
-const DEFAULT_REDIS_URL = 'redis://127.0.0.1:6379'
-
 /** Every environment variable of a server, with its meaning: the README's table is made from this. */
 export const Environment = z.object({
   JOBTRAIL_HOST: z.string().min(1).default('0.0.0.0').describe('Address to listen on'),
@@ -34,7 +32,7 @@ export const Environment = z.object({
   REDIS_URL: z
     .string()
     .refine((text) => parseRedisAddress(text) !== undefined, { message: REDIS_ADDRESS_FORM })
-    .default(DEFAULT_REDIS_URL)
+    .default('redis://127.0.0.1:6379')
     .describe(
       'Redis: `redis://host:port/db`, `redis-sentinel://host:port,…/name/db` for the primary that Sentinels name, or `redis-cluster://host:port,…`; `user:password@` before the hosts, `rediss…` for TLS',
     ),

@@ -73,18 +73,16 @@ function connect(address: RedisAddress, { enableOfflineQueue, enableAutoPipelini
     ...(password === undefined ? {} : { password }),
     ...(isTls ? { tls: {} } : {}),
   }
+  const one = { ...node, enableOfflineQueue, enableAutoPipelining, retryStrategy: retryDelay }
   switch (address.kind) {
     case 'single':
-      return new Redis({ ...node, enableOfflineQueue, enableAutoPipelining, host: address.host, port: address.port, db: address.db, retryStrategy: retryDelay })
+      return new Redis({ ...one, host: address.host, port: address.port, db: address.db })
     case 'sentinel':
       return new Redis({
-        ...node,
-        enableOfflineQueue,
-        enableAutoPipelining,
+        ...one,
         sentinels: address.sentinels,
         name: address.name,
         db: address.db,
-        retryStrategy: retryDelay,
         sentinelRetryStrategy: retryDelay,
         ...(isTls ? { enableTLSForSentinelMode: true } : {}),
       })

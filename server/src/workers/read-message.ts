@@ -1,14 +1,15 @@
 import type { z } from 'zod'
 import { MAX_BATCH, WORKER_MESSAGES } from '@jobtrail/shared/protocol/worker'
 
-/** Faults that the refusal of a message names. */
-const MAX_NAMED = 10
-const MAX_PROBLEMS = MAX_BATCH
+/** Faults of a message that its refusal, or the log, names. */
+export const MAX_NAMED = 10
 
 export type WorkerEvent = keyof typeof WORKER_MESSAGES
 export type Requests = { [E in WorkerEvent]: z.output<(typeof WORKER_MESSAGES)[E]['request']> }
-/** An item of a message's list that cannot be read. `index`: its place in the list as it was sent; `item`: what was there. */
-export type BadItem = { index: number; message: string; item: unknown }
+/** What is wrong with an item of a message's list. `index`: its place in the list as it was sent. */
+export type ItemProblem = { index: number; message: string }
+/** An item that cannot be read. `item`: what was there. */
+export type BadItem = ItemProblem & { item: unknown }
 /** `bad` were left out of `message`. */
 export type ReadMessage<E extends WorkerEvent> = { message: Requests[E]; bad: BadItem[] } | { problem: string }
 
@@ -49,15 +50,10 @@ export function readMessage<E extends WorkerEvent>(event: E, raw: unknown): Read
 }
 
 /** What is said of them, to a worker or in the log: a bounded number. */
-export const problemsOf = (bad: readonly BadItem[]): { index: number; message: string }[] =>
-  bad.slice(0, MAX_PROBLEMS).map(({ index, message }) => ({ index, message }))
+export const problemsOf = (bad: readonly BadItem[]): ItemProblem[] => bad.slice(0, MAX_BATCH).map(({ index, message }) => ({ index, message }))
 
 /** The answer to a message of which some items were left out: their places in `results` are filled with `result`. */
-export function withBadItems<R>(
-  { results: read }: { results: R[] },
-  bad: readonly BadItem[],
-  result: NoInfer<R>,
-): { results: R[]; problems?: { index: number; message: string }[] } {
+export function withBadItems<R>({ results: read }: { results: R[] }, bad: readonly BadItem[], result: NoInfer<R>): { results: R[]; problems?: ItemProblem[] } {
   if (bad.length === 0) return { results: read }
   const places = new Set(bad.map(({ index }) => index))
   let next = 0

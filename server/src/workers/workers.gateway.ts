@@ -27,7 +27,7 @@ import { Shutdown } from '../platform/shutdown.js'
 import { SignalBus } from '../platform/signals.js'
 import { Sockets } from '../platform/sockets.js'
 import { askWorker } from './ask-worker.js'
-import { type BadItem, problemsOf, readMessage, type Requests, withBadItems, type WorkerEvent } from './read-message.js'
+import { type BadItem, type ItemProblem, MAX_NAMED, problemsOf, readMessage, type Requests, withBadItems, type WorkerEvent } from './read-message.js'
 import { splitBodies } from './split-bodies.js'
 import { type WorkerConnection, WorkerRegistry, type WorkerSocket } from './worker-registry.js'
 import { WorkerTokenWatch } from './worker-token-watch.js'
@@ -39,8 +39,6 @@ type Replies = { [E in WorkerEvent]: z.input<(typeof WORKER_MESSAGES)[E]['reply'
 const MAX_PENDING = 512
 /** Which streams are a connection's own never changes; this many are remembered. */
 const MAX_OWNED = 20_000
-/** Items of a list that cannot be read: so many are named in the log. */
-const MAX_NAMED = 10
 const HAND_OVER_POLL_MS = 50
 const HAND_OVER_MS = 4_000
 
@@ -278,4 +276,4 @@ export class WorkersGateway implements OnApplicationBootstrap {
   }
 }
 
-const problemsIn = (bad: readonly BadItem[]): { problems?: { index: number; message: string }[] } => (bad.length === 0 ? {} : { problems: problemsOf(bad) })
+const problemsIn = (bad: readonly BadItem[]): { problems?: ItemProblem[] } => (bad.length === 0 ? {} : { problems: problemsOf(bad) })
