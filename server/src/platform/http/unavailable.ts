@@ -15,6 +15,8 @@ import {
  * SocketException, NotWritablePrimary, InterruptedAtShutdown, InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary.
  */
 const MONGODB_AWAY = new Set<unknown>([6, 7, 50, 64, 89, 91, 189, 262, 9001, 10_107, 11_600, 11_602, 13_435, 13_436])
+/** MongoDB's driver passes these on as they are when a connection breaks just as a command is written to it. */
+const CONNECTION_BROKEN = new Set<unknown>(['ECONNRESET', 'EPIPE', 'ECONNREFUSED', 'ECONNABORTED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'])
 const REDIS_AWAY = /^(Stream isn't writeable|Connection is closed|Command timed out)/
 
 const MAX_TIME_EXPIRED = 50
@@ -30,7 +32,7 @@ export function isTooSlow(error: unknown): boolean {
 /** The error says that MongoDB or Redis cannot be reached or did not answer in time: the same call may succeed later. */
 export function isUnavailable(error: unknown): boolean {
   for (let each = error, depth = 0; each instanceof Error && depth < 5; each = each.cause, depth++) {
-    if (each instanceof MongoError ? isMongoAway(each) : isRedisAway(each)) return true
+    if (each instanceof MongoError ? isMongoAway(each) : isRedisAway(each) || isBroken(each)) return true
   }
   return false
 }
@@ -55,3 +57,6 @@ function isMongoAway(error: MongoError): boolean {
 function isRedisAway(error: Error): boolean {
   return error.name === 'MaxRetriesPerRequestError' || REDIS_AWAY.test(error.message)
 }
+
+/** A server has connections of its own to MongoDB and Redis only. */
+const isBroken = (error: Error): boolean => 'syscall' in error && 'code' in error && CONNECTION_BROKEN.has(error.code)
