@@ -65,7 +65,7 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
     const wasFormerUp = (time: number): boolean => cluster.wasFormerUp(time)
     const secret = randomBytes(SECRET_BYTES).toString('base64url').slice(0, SECRET_BYTES)
     const secrets = new SecretScan([secret])
-    const api = new LoadApi(() => cluster.urls, findings, random, secrets)
+    const api = new LoadApi({ all: () => cluster.urls, present: () => cluster.presentUrls }, findings, random, secrets)
     const ledger = new Ledger()
     const witness = new WitnessFolder(cluster.witnessDir)
     const reading = new Reading(api, cluster.access)

@@ -62,6 +62,12 @@ export class ChaosCluster {
     return [this.balancer.url, ...this.servers.map(({ url }) => url)]
   }
 
+  /** Where servers of the present version answer: the load balancer asks whichever there is. */
+  get presentUrls(): string[] {
+    const present = this.servers.filter(({ build }) => build === 'present')
+    return present.length === this.servers.length ? this.urls : present.map(({ url }) => url)
+  }
+
   /** Whether a server of the former version may have had to do with something that became known at `time`. */
   wasFormerUp(time: number): boolean {
     return this.servers.some((server) => server.wasFormer(time - KNOWN_LATE_MS))

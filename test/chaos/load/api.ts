@@ -19,7 +19,7 @@ export class LoadApi {
   private isClosing = false
 
   constructor(
-    private readonly urls: () => readonly string[],
+    private readonly urls: { readonly all: () => readonly string[]; readonly present: () => readonly string[] },
     private readonly findings: Findings,
     private readonly random: Random,
     private readonly secrets: SecretScan,
@@ -66,9 +66,15 @@ export class LoadApi {
 
   /** The load balancer mostly, else a server itself. */
   anyUrl(): string {
-    const urls = this.urls()
+    const urls = this.urls.all()
     const [balancer = '', ...servers] = urls
     return this.random.next() < 0.6 ? balancer : this.random.pick(servers)
+  }
+
+  /** Where a server of the present version answers; undefined when there is none. */
+  presentUrl(): string | undefined {
+    const urls = this.urls.present()
+    return urls.length === 0 ? undefined : this.random.pick(urls)
   }
 
   close(): void {

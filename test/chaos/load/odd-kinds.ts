@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { memberOf } from '../oracle/json.js'
+import { canonical, memberOf } from '../oracle/json.js'
 import { leftOutProblems } from '../oracle/results.js'
 import { endsAs, sameJson } from './judging.js'
 import type { JobKind } from './kind.js'
@@ -62,10 +62,12 @@ export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since:
       input: (_random, number) => ({ params: ODD_JSON[number % ODD_JSON.length] ?? '', mayBeRefused: true }),
       output: (_run, attempt) => plainLines(attempt, 1),
       judge: endsAs('SUCCEEDED'),
-      data: (run, detail) => [
-        ...sameJson('the parameters', run.params, memberOf(detail, 'params')),
-        ...sameJson('the result', run.params, memberOf(detail, 'result')),
-      ],
+      // The former version gives a job an empty object in place of parameters that are kept as text, and keeps no such result.
+      data: ({ params, acknowledgedAt }, detail) => {
+        const result = memberOf(detail, 'result') ?? null
+        const isOfFormer = wasFormerUp(acknowledgedAt) && (result === null || canonical(result) === '{}')
+        return [...sameJson('the parameters', params, memberOf(detail, 'params')), ...(isOfFormer ? [] : sameJson('the result', params, result))]
+      },
     },
     {
       name: 'hopeless-result',

@@ -196,6 +196,11 @@ describe('the oracle on states', () => {
     expect(stateProblems(view('FAILED', attempt('FAILED')), view('RUNNING', attempt('FAILED'), attempt('RUNNING', { attempt: 2 })), true)).toEqual([])
   })
 
+  test('lets a server take back the last attempt, which no worker was given', () => {
+    const before = view('RUNNING', attempt('LOST'), attempt('DISPATCHED', { attempt: 2, logLines: 0 }))
+    for (const status of ['WAITING', 'RUNNING', 'CANCELLED']) expect(stateProblems(before, view(status, attempt('LOST')), false)).toEqual([])
+  })
+
   test('finds a move that there is not, a log that shrinks, an attempt that is gone, and an end before the beginning', () => {
     const problems = (before: StateView, now: StateView, wasRetried = false): string => stateProblems(before, now, wasRetried).join()
     expect(problems(view('SUCCEEDED', attempt('SUCCEEDED')), view('RUNNING', attempt('RUNNING')), true)).toContain('went from SUCCEEDED to RUNNING')
@@ -205,6 +210,9 @@ describe('the oracle on states', () => {
       'sealed to open',
     )
     expect(problems(view('RUNNING', attempt('RUNNING')), view('RUNNING'))).toContain('then 0')
+    expect(problems(view('RUNNING', attempt('DISPATCHED')), view('WAITING'))).toContain('then 0')
+    expect(problems(view('RUNNING', attempt('DISPATCHED', { logLines: 0 })), view('SUCCEEDED'))).toContain('then 0')
+    expect(problems(view('RUNNING', attempt('LOST'), attempt('DISPATCHED', { attempt: 2, logLines: 0 })), view('WAITING'))).toContain('then 0')
     expect(problems(view('RUNNING'), view('GONE'))).toContain('which there is not')
     expect(problems(view('RUNNING'), view('FAILED', attempt('RUNNING')))).toContain('although its last attempt is RUNNING')
     expect(problems(view('RUNNING'), view('FAILED', attempt('FAILED', { startedAt: '2026-01-02', finishedAt: '2026-01-01' })))).toContain('before it began')

@@ -46,6 +46,13 @@ export interface StateView {
   }[]
 }
 
+/** A server may take its last attempt back when no worker was given it: then the run waits again, or a user has cancelled it meanwhile. */
+function isTakenBack(before: StateView, now: StateView): boolean {
+  const [last, ...more] = before.attempts.slice(now.attempts.length)
+  const wasNeverGiven = last?.status === 'DISPATCHED' && last.startedAt === '' && last.logLines === 0
+  return wasNeverGiven && more.length === 0 && ['WAITING', 'RUNNING', 'CANCELLED'].includes(now.status)
+}
+
 /** Compares two readings of a run, the second asked for after the first was answered. `wasRetried`: a user has asked for another attempt. */
 export function stateProblems(before: StateView | undefined, now: StateView, wasRetried: boolean): string[] {
   const problems: string[] = []
@@ -68,7 +75,7 @@ export function stateProblems(before: StateView | undefined, now: StateView, was
       problems.push(`attempt ${attempt} ended at ${finishedAt}, before it began at ${startedAt}`)
     if (i < now.attempts.length - 1 && !isFinal(status)) problems.push(`attempt ${attempt} is ${status} although there is a later one`)
   })
-  if (before !== undefined && now.attempts.length < before.attempts.length)
+  if (before !== undefined && now.attempts.length < before.attempts.length && !isTakenBack(before, now))
     problems.push(`the run had ${before.attempts.length} attempts, then ${now.attempts.length}`)
   const last = now.attempts.at(-1)
   if (last !== undefined && isFinal(now.status) && !isFinal(last.status)) problems.push(`the run is ${now.status} although its last attempt is ${last.status}`)

@@ -23,8 +23,10 @@ export class Reading {
     private readonly access: Access,
   ) {}
 
-  async detail(run: Run): Promise<Exact | undefined> {
-    const answer = await this.api.once(`/api/instances/${run.id}`, this.tokenOf(run))
+  /** From a server of the present version: the former one calls a partial log sealed, and knows no data that is kept as text. */
+  async detail(run: Run): Promise<Exact | null | undefined> {
+    const url = this.api.presentUrl()
+    const answer = url === undefined ? undefined : await this.api.once(`/api/instances/${run.id}`, this.tokenOf(run), {}, url)
     if (answer === undefined) return undefined
     return answer.status === 200 ? parseExact(answer.body.toString('utf8')) : null
   }
