@@ -31,4 +31,5 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 killChildrenOnSignals()
-process.exitCode = await main(process.argv.slice(2))
+// Node's own end may wait for ever, busily, for a request on a connection that was cut.
+process.exit(await main(process.argv.slice(2)))

@@ -73,8 +73,9 @@ export class LoadApi {
 
   /** Where a server of the present version answers; undefined when there is none. */
   presentUrl(): string | undefined {
-    const urls = this.urls.present()
-    return urls.length === 0 ? undefined : this.random.pick(urls)
+    const present = this.urls.present()
+    if (present.length === this.urls.all().length) return this.anyUrl()
+    return present.length === 0 ? undefined : this.random.pick(present)
   }
 
   close(): void {
