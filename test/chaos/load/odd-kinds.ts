@@ -5,7 +5,7 @@ import { leftOutProblems } from '../oracle/results.js'
 import { endsAs, sameJson } from './judging.js'
 import type { JobKind } from './kind.js'
 import { HOPELESS_RESULTS, ODD_JSON } from './odd-data.js'
-import { PATIENT, plainLines, prelude, shellJob } from './scripts.js'
+import { giveResult, PATIENT, plainLines, prelude, shellJob } from './scripts.js'
 
 const BINARIES = 4
 const LONG_LINE = 200_000
@@ -44,7 +44,7 @@ export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since:
       namespace: 'alpha',
       everyMs: 3_000,
       job: {
-        ...shellJob(start, `cp '${fixtures}/odd-'"$JOBTRAIL_PARAM_VARIANT.json" "$JOBTRAIL_RESULT_FILE" || exit 9; echo "$k 0"; say wrote 1; say stop`),
+        ...shellJob(start, `${giveResult(`cat '${fixtures}/odd-'"$JOBTRAIL_PARAM_VARIANT.json"`)}; echo "$k 0"; say wrote 1; say stop`),
         retry: PATIENT,
       },
       input: (_random, number) => ({ params: `{"variant":${number % ODD_JSON.length}}`, variant: number % ODD_JSON.length }),
@@ -58,7 +58,7 @@ export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since:
       name: 'odd-params',
       namespace: 'alpha',
       everyMs: 4_000,
-      job: { ...shellJob(start, `cp "$JOBTRAIL_PARAMS_FILE" "$JOBTRAIL_RESULT_FILE" || exit 9; echo "$k 0"; say wrote 1; say stop`), retry: PATIENT },
+      job: { ...shellJob(start, `${giveResult('cat "$JOBTRAIL_PARAMS_FILE"')}; echo "$k 0"; say wrote 1; say stop`), retry: PATIENT },
       input: (_random, number) => ({ params: ODD_JSON[number % ODD_JSON.length] ?? '', mayBeRefused: true }),
       output: (_run, attempt) => plainLines(attempt, 1),
       judge: endsAs('SUCCEEDED'),
@@ -76,7 +76,7 @@ export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since:
       job: {
         ...shellJob(
           start,
-          `case "$JOBTRAIL_PARAM_VARIANT" in\n${HOPELESS_RESULTS.map(({ make }, i) => `${i}) { ${make}; } > "$JOBTRAIL_RESULT_FILE" || exit 9 ;;`).join('\n')}\nesac\necho "$k 0"; say wrote 1; say stop`,
+          `case "$JOBTRAIL_PARAM_VARIANT" in\n${HOPELESS_RESULTS.map(({ make }, i) => `${i}) ${giveResult(make)} ;;`).join('\n')}\nesac\necho "$k 0"; say wrote 1; say stop`,
         ),
         retry: PATIENT,
       },

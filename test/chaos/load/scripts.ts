@@ -20,6 +20,9 @@ export function shellJob(start: string, script: string): Record<string, unknown>
   return { processor: { kind: 'shell', script: `${start}\n${script}\n` } }
 }
 
+/** Gives what a command prints as the result. A full disk ends the job, without a line of its tools in the log. */
+export const giveResult = (command: string): string => `{ { ${command}; } > "$JOBTRAIL_RESULT_FILE"; } 2>/dev/null || exit 9`
+
 /** The output of {@link plainLines} with three lines. */
 export const THREE_LINES = 'echo "$k 0"; echo "$k 1"; echo "$k 2"; say wrote 3; say stop'
 

@@ -4,7 +4,7 @@ import { memberOf } from '../oracle/json.js'
 import type { Random } from '../random.js'
 import { endsAs, sameJson } from './judging.js'
 import type { JobKind } from './kind.js'
-import { countedLines, countLines, PATIENT, plainLines, prelude, shellJob, THREE_LINES } from './scripts.js'
+import { countedLines, countLines, giveResult, PATIENT, plainLines, prelude, shellJob, THREE_LINES } from './scripts.js'
 
 /** A parameter of each JSON type, different each time. */
 function someParams(random: Random, number: number): string {
@@ -33,7 +33,7 @@ export function steadyKinds(witness: string): JobKind[] {
     name,
     namespace,
     everyMs,
-    job: { ...shellJob(start, `cp "$JOBTRAIL_PARAMS_FILE" "$JOBTRAIL_RESULT_FILE" || exit 9; ${THREE_LINES}`), retry: PATIENT },
+    job: { ...shellJob(start, `${giveResult('cat "$JOBTRAIL_PARAMS_FILE"')}; ${THREE_LINES}`), retry: PATIENT },
     input: (random, number) => ({ params: someParams(random, number) }),
     output: (_run, attempt) => plainLines(attempt, 3),
     judge: endsAs('SUCCEEDED'),

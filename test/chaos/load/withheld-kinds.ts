@@ -3,7 +3,7 @@ import { listOf, memberOf, numberOf, textOf } from '../oracle/json.js'
 import { limited, limitProblems } from '../oracle/log-lines.js'
 import { endsAs, sameJson } from './judging.js'
 import type { JobKind } from './kind.js'
-import { countedLines, countLines, PATIENT, prelude, shellJob } from './scripts.js'
+import { countedLines, countLines, giveResult, PATIENT, prelude, shellJob } from './scripts.js'
 
 const LINES = 1_000
 const LINE_LIMIT = 300
@@ -49,7 +49,7 @@ export function withheldKinds(witness: string, secret: string, wasFormerUp: (sin
           `s=$CHAOS_SECRET
 if [ "$(printf %s "$s" | sha256sum)" = '${digest}  -' ]; then e=$(printf %s "$s" | base64 -w0); h=$(printf %s "$s" | od -An -v -tx1 | tr -d ' \n')
 else case "$s" in sealed:*) say sealed ;; *) say wrong-secret ;; esac; e=$s; h=$s; fi
-printf '{"secret":"%s","coded":["%s","%s"]}' "$s" "$e" "$h" > "$JOBTRAIL_RESULT_FILE" || exit 9
+${giveResult(`printf '{"secret":"%s","coded":["%s","%s"]}' "$s" "$e" "$h"`)}
 echo "$k 0 $s"; echo "$k 1 $e"; echo "$k 2 $h"; say wrote 3; say stop`,
         ),
         secrets: { CHAOS_SECRET: secret },
