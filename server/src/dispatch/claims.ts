@@ -30,11 +30,7 @@ export class Claims {
   /** The candidates whose attempt this server has made, with their instances RUNNING. After an error that one of them causes it may be called again with the others. */
   async claim(candidates: readonly Candidate[]): Promise<Candidate[]> {
     if (candidates.length === 0) return []
-    const now = this.clock.now()
-    const claimedAt = performance.now()
-    for (const candidate of candidates) candidate.claimedAt = claimedAt
-    const duplicates = await this.attempts.insertMany(candidates.map((candidate) => this.newAttempt(candidate, now)))
-    const made = candidates.filter((_, i) => !duplicates.has(i))
+    const made = await this.makeAttempts(candidates)
     const claims = made.map(({ key }) => key)
     if ((await this.claimInstances(claims)) === claims.length) return made
     // Some were cancelled meanwhile: their attempts were never given to anyone.
@@ -42,6 +38,15 @@ export class Claims {
     const isClaimed = ({ key }: Candidate): boolean => latest.get(key.instanceId)?.status === 'RUNNING' && latest.get(key.instanceId)?.attempt === key.attempt
     await this.attempts.deleteUnsent(made.filter((each) => !isClaimed(each)).map(({ key }) => attemptId(key)))
     return made.filter(isClaimed)
+  }
+
+  /** Makes the attempts alone; answers those that another server had not made already. */
+  async makeAttempts(candidates: readonly Candidate[]): Promise<Candidate[]> {
+    const now = this.clock.now()
+    const claimedAt = performance.now()
+    for (const candidate of candidates) candidate.claimedAt = claimedAt
+    const duplicates = await this.attempts.insertMany(candidates.map((candidate) => this.newAttempt(candidate, now)))
+    return candidates.filter((_, i) => !duplicates.has(i))
   }
 
   /** Takes claims back whose attempts no worker was given, so that the same attempts may be placed again. */

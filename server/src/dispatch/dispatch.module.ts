@@ -3,6 +3,7 @@ import { InstancesModule } from '../instances/instances.module.js'
 import { JobsModule } from '../jobs/jobs.module.js'
 import { LogStorageModule } from '../logs/log-storage.module.js'
 import { WorkersModule } from '../workers/workers.module.js'
+import { Births } from './births.js'
 import { Claims } from './claims.js'
 import { Completion } from './completion.js'
 import { Dispatcher } from './dispatcher.js'
@@ -19,7 +20,7 @@ import { Sweeper } from './sweeper.js'
 
 @Module({
   imports: [QueueModule, InstancesModule, JobsModule, LogStorageModule, WorkersModule],
-  providers: [PermitsRepository, Claims, RunLanes, LimitedRuns, Placement, Dispatcher, Settlement, Completion, Leases, StaleJobs, SweepLock, Sweeper],
+  providers: [PermitsRepository, Claims, RunLanes, LimitedRuns, Placement, Dispatcher, Births, Settlement, Completion, Leases, StaleJobs, SweepLock, Sweeper],
   exports: [Completion, Leases],
 })
 export class DispatchModule {}

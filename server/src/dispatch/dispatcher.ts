@@ -95,6 +95,19 @@ export class Dispatcher implements OnApplicationBootstrap {
     this.metrics.setQueueDepths(measured.map((route, i) => ({ route, depth: depths[i] ?? 0 })))
   }
 
+  /** Whether this server takes from the route, and has just found nothing that waits there. */
+  isClear(route: string): boolean {
+    const open = this.consumers.get(route)
+    if (open === undefined || this.isStopped) return false
+    open.lastUsedAt = performance.now()
+    return open.consumer.isClear
+  }
+
+  /** Something is about to wait there. */
+  noteWaiting(route: string): void {
+    this.consumers.get(route)?.consumer.noteWaiting()
+  }
+
   /** Something waits on the route: its consumer stays open. */
   private use(route: string, delayMs: number): void {
     this.wake(route, delayMs)

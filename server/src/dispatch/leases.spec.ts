@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseConfig } from '../config/config.js'
 import { type AttemptId, attemptId, type AttemptsRepository } from '../instances/attempts.repository.js'
+import type { InstancesRepository } from '../instances/instances.repository.js'
 import type { LogStreamsService } from '../logs/log-streams.service.js'
 import type { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
@@ -13,7 +14,8 @@ const keyOf = (n: number) => ({ instanceId: `018f0000-0000-7000-8000-00000000000
 const worker = { id: 'worker', incarnation: 'this', mayHave: () => false }
 
 /** A worker that was given attempts 1 and 2 as this process, 3 as a former one; who of them is renewed, who is lost. */
-function setUp(poisoned?: AttemptId): { leases: Leases; renewed: AttemptId[]; lost: AttemptId[] } {
+function setUp(poisoned?: AttemptId): { leases: Leases; renewed: AttemptId[]; lost: AttemptId[]; deleted: AttemptId[] } {
+  const deleted: AttemptId[] = []
   const renewed: AttemptId[] = []
   const lost: AttemptId[] = []
   const leased = [1, 2, 3].map((n) => ({
@@ -26,6 +28,8 @@ function setUp(poisoned?: AttemptId): { leases: Leases; renewed: AttemptId[]; lo
   const attempts = {
     findLeasedBy: async () => leased,
     findMany: async () => [],
+    findExpired: async () => leased,
+    deleteUnsent: async (ids: AttemptId[]) => void deleted.push(...ids),
     renew: async (ids: AttemptId[]) => void renewed.push(...ids),
     markLost: async (id: AttemptId) => {
       if (id.instance === poisoned?.instance) throw new TypeError('It is stored in a shape that nothing can read')
@@ -33,9 +37,12 @@ function setUp(poisoned?: AttemptId): { leases: Leases; renewed: AttemptId[]; lo
       return null
     },
   } as unknown as AttemptsRepository
+  // The instance of attempt 2 was never stored.
+  const instances = { existing: async (ids: string[]) => new Set(ids.filter((id) => id !== keyOf(2).instanceId)) } as unknown as InstancesRepository
   const streams = { hasLines: async () => false } as unknown as LogStreamsService
   const clock = { date: () => new Date(NOW), now: () => NOW } as Clock
-  return { leases: new Leases(parseConfig({}), attempts, streams, {} as Settlement, clock, new Metrics(), new Logger('fatal', 'spec')), renewed, lost }
+  const leases = new Leases(parseConfig({}), attempts, instances, streams, {} as Settlement, clock, new Metrics(), new Logger('fatal', 'spec'))
+  return { leases, renewed, lost, deleted }
 }
 
 test.each([true, false])('what a worker does not list it has lost, unless that may be what could not be read (connect: %j)', async (isConnect) => {
@@ -52,4 +59,10 @@ test('an attempt that cannot be ended does not fail the hello of its worker, nor
   const answer = await leases.reconcile(worker, [keyOf(1)], { isConnect: true, isWhole: true, receivedAt: NOW })
   expect(answer).toEqual({ stop: [], cancel: [] })
   expect([renewed, lost]).toEqual([[attemptId(keyOf(1))], [attemptId(keyOf(3))]])
+})
+
+test('an attempt without an instance, whose server died while it made both, is deleted when its lease ends: it was never sent', async () => {
+  const { leases, lost, deleted } = setUp()
+  await leases.expire(10)
+  expect([lost, deleted]).toEqual([[attemptId(keyOf(1)), attemptId(keyOf(3))], [attemptId(keyOf(2))]])
 })

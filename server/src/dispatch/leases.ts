@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { CONFIG, type Config } from '../config/config.js'
 import { announcedTotals, type AttemptDocument, attemptId, attemptKeyOf, AttemptsRepository } from '../instances/attempts.repository.js'
+import { InstancesRepository } from '../instances/instances.repository.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
@@ -33,6 +34,7 @@ export class Leases {
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly attempts: AttemptsRepository,
+    private readonly instances: InstancesRepository,
     private readonly streams: LogStreamsService,
     private readonly settlement: Settlement,
     private readonly clock: Clock,
@@ -99,11 +101,20 @@ export class Leases {
   /** Ends attempts whose lease has run out; the number of them. */
   async expire(limit: number): Promise<number> {
     const now = this.clock.date()
-    const expired = await this.attempts.findExpired(now, limit)
+    const expired = await this.withInstance(await this.attempts.findExpired(now, limit))
     await this.loseAll(expired, ({ workerName }) => {
       return { reason: `The worker ${workerName} was silent for longer than its lease of ${this.config.leaseMs} ms`, leaseBefore: now, mayHaveStarted: true }
     })
     return expired.length
+  }
+
+  /** Leaves out, and deletes, attempts that were never sent because their server died before it had stored their instances. */
+  private async withInstance(attempts: readonly AttemptDocument[]): Promise<readonly AttemptDocument[]> {
+    if (attempts.length === 0) return attempts
+    const isThere = await this.instances.existing(attempts.map(({ _id }) => _id.instance))
+    const orphans = attempts.filter(({ _id }) => !isThere.has(_id.instance))
+    if (orphans.length > 0) await this.attempts.deleteUnsent(orphans.map(({ _id }) => _id))
+    return attempts.filter(({ _id }) => isThere.has(_id.instance))
   }
 
   /** Ends an attempt that no worker was given, and says why; what follows is as for any that was lost before its start. */

@@ -17,6 +17,9 @@ const ERROR_PAUSE_MS = 500
 /** BullMQ goes by the wall clock of each server, signals by the time of the cluster: what was not there yet when it was due is looked for again after these pauses. */
 const LOOKS_MS = [0, 5, 20, 80]
 
+/** The poll looks several times in this time. */
+const CLEAR_FOR_MS = 2_000
+
 /** So many stale BullMQ jobs in a row: there are likely to be more, which are removed together. */
 const STALE_IN_A_ROW = 8
 
@@ -39,6 +42,8 @@ export class RouteConsumer {
   private readonly timers = new Map<number, NodeJS.Timeout>()
   private readonly id = randomUUID()
   private fetches = 0
+  /** When (monotonic) a fetch last left nothing behind; undefined while something may wait. */
+  private clearSince: number | undefined
   /** Jobs so far. */
   private taken = 0
 
@@ -58,6 +63,16 @@ export class RouteConsumer {
     private readonly logger: Logger,
   ) {
     this.routeText = routeName(route)
+  }
+
+  /** Nothing that is due waits on the route, as far as this server can know. */
+  get isClear(): boolean {
+    return this.clearSince !== undefined && performance.now() - this.clearSince < CLEAR_FOR_MS
+  }
+
+  /** Something is about to wait. */
+  noteWaiting(): void {
+    this.clearSince = undefined
   }
 
   /** Something may be there to take, in `delayMs`. */
@@ -133,6 +148,7 @@ export class RouteConsumer {
       }
       const reserved = this.registry.reserve(this.route, Math.min(MAX_SLOTS, Math.max(MAX_GROUP, this.wanted * this.size)))
       if (reserved.length === 0) {
+        this.clearSince = undefined
         this.registry.onceReturned(this.wakeNow)
         return
       }
@@ -140,6 +156,7 @@ export class RouteConsumer {
       const taken = await this.fetch(asked, reserved)
       this.taken += taken.length
       this.give(taken, reserved)
+      this.clearSince = taken.length < asked ? performance.now() : undefined
       if (taken.length < asked) {
         this.wanted = Math.max(1, taken.length)
         return

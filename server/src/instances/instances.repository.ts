@@ -56,9 +56,9 @@ export class InstancesRepository implements OnModuleInit {
   }
 
   /** Indexes of those that exist already, by scheduled time or idempotency key. May be called again with the same documents. */
-  async insertMany(documents: InstanceDocument[]): Promise<Set<number>> {
+  async insertMany(documents: readonly InstanceDocument[]): Promise<Set<number>> {
     try {
-      await this.collection.insertMany(documents, { ordered: false })
+      await this.collection.insertMany([...documents], { ordered: false })
       return new Set()
     } catch (error) {
       return duplicatesOf(error, { ownIds: true })
@@ -86,6 +86,12 @@ export class InstancesRepository implements OnModuleInit {
   /** For somebody who looks at it. */
   look(id: string): Promise<InstanceDocument | null> {
     return this.reads.findOne({ _id: id })
+  }
+
+  /** Which of these there are. */
+  async existing(ids: readonly string[]): Promise<Set<string>> {
+    const found = await this.collection.find({ _id: { $in: [...ids] } }, { projection: { _id: 1 } }).toArray()
+    return new Set(found.map(({ _id }) => _id))
   }
 
   findMany(ids: string[]): Promise<InstanceDocument[]> {

@@ -33,6 +33,10 @@ export type InstanceRef = { id: string; namespace: string; status: InstanceStatu
 /** `isOther`: there was one with the idempotency key already, but another request had made it. */
 export type Created = { instanceId: string; created: boolean; isOther?: boolean }
 
+/** `duplicates`: indexes of those that were there before. `isPlaced`: it has its first attempt already, and needs no queue. */
+export type Stored = { duplicates: Set<number>; isPlaced: (document: InstanceDocument) => boolean }
+type Insert = (documents: readonly InstanceDocument[]) => Promise<Set<number>>
+
 const END_AT_A_TIME = 200
 const EMPTY_LOG = { state: 'open' as const, lines: 0, bytes: 0 }
 
@@ -40,6 +44,10 @@ const EMPTY_LOG = { state: 'open' as const, lines: 0, bytes: 0 }
 @Injectable()
 export class InstancesService {
   private readonly ids = new InstanceIds()
+  private store: (documents: readonly InstanceDocument[], insert: Insert) => Promise<Stored> = async (documents, insert) => ({
+    duplicates: await insert(documents),
+    isPlaced: () => false,
+  })
   private readonly inserts = new Batcher<InstanceDocument[], Created[]>({
     write: (lists) => this.insertLists(lists),
     maxItems: 500,
@@ -60,6 +68,11 @@ export class InstancesService {
     private readonly metrics: Metrics,
     private readonly logger: Logger,
   ) {}
+
+  /** Lets what places runs store them, so that some can start at once. */
+  storeBy(store: (documents: readonly InstanceDocument[], insert: Insert) => Promise<Stored>): void {
+    this.store = store
+  }
 
   /**
    * Stores instances and queues those that are due soon; in the order of `items`. A second instance of the same scheduled time or idempotency key of a job is not
@@ -210,11 +223,11 @@ export class InstancesService {
 
   private async insertLists(lists: InstanceDocument[][]): Promise<Created[][]> {
     const documents = shareJobs(lists.flat())
-    const duplicates = await this.repository.insertMany(documents)
+    const { duplicates, isPlaced } = await this.store(documents, (list) => this.repository.insertMany(list))
     const made = duplicates.size === 0 ? documents : documents.filter((_, i) => !duplicates.has(i))
     const existing = await this.findExisting([...duplicates].map((i) => documents[i]).filter((each) => each !== undefined))
     for (const document of made) this.metrics.instancesCreated.inc({ cause: document.cause.kind })
-    const due = made.filter((document) => document.queued)
+    const due = made.filter((document) => document.queued && !isPlaced(document))
     if (due.length > 0) await this.enqueue(due, { areNew: true })
     const created = documents.map((document, i): Created => {
       if (!duplicates.has(i)) return { instanceId: document._id, created: true }
