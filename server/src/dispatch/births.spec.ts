@@ -17,7 +17,12 @@ const ROUTE = 'default/default//'
 const run = (id: string, more: Partial<InstanceDocument> = {}): InstanceDocument =>
   ({ _id: id, route: ROUTE, status: 'WAITING', attempt: 0, priority: 0, maxConcurrent: 0, dueAt: new Date(NOW), ...more }) as InstanceDocument
 
-function setUp({ slots = 3, isClear = true, hand = 'taken' as Handed, failAttempts = false } = {}) {
+function setUp({
+  slots = 3,
+  isClear = true,
+  hand = 'taken',
+  failAttempts = false,
+}: { slots?: number; isClear?: boolean; hand?: Handed; failAttempts?: boolean } = {}) {
   const logger = new Logger('fatal', 'spec')
   const registry = new WorkerRegistry()
   const worker = connectedWorker(slots)
