@@ -47,8 +47,8 @@ function setUp({
   const instances = { enqueue: async (list: QueueableInstance[]) => queued.push(...list) > 0 } as unknown as InstancesService
   const clock = { now: () => NOW } as Clock
   const births = new Births(instances, dispatcher, registry, claims, lanes, clock, new Shutdown(logger), logger)
-  const store = (documents: InstanceDocument[], duplicates: number[] = []) =>
-    births.store(documents, async (list) => {
+  const store = (documents: InstanceDocument[], duplicates: number[] = [], mayStart = documents) =>
+    births.store(documents, new Set(mayStart), async (list) => {
       stored.push(...list)
       return new Set(duplicates)
     })
@@ -77,7 +77,7 @@ describe('runs that are made while a slot is free and nothing waits', () => {
       [[run('a')], false],
     ] as const) {
       const { births, store, worker, sent, stored } = setUp({ isClear })
-      const { isPlaced } = await store([...documents])
+      const { isPlaced } = await store([...documents, run('of many')], [], [...documents])
       await births.idle()
       expect([documents.some(isPlaced), sent, worker.freeSlots]).toEqual([false, [], 3])
       expect(stored.every(({ status }) => status === 'WAITING')).toBe(true)
@@ -104,7 +104,7 @@ describe('runs that are made while a slot is free and nothing waits', () => {
   it('are undone when they cannot be stored, and wait when they are stored again', async () => {
     const { births, store, worker, sent, takenBack, stored } = setUp()
     const document = run('a')
-    await expect(births.store([document], () => Promise.reject(new Error('refused')))).rejects.toThrow('refused')
+    await expect(births.store([document], new Set([document]), () => Promise.reject(new Error('refused')))).rejects.toThrow('refused')
     expect([takenBack, worker.freeSlots]).toEqual([['a_0_1'], 3])
     await store([document])
     await births.idle()

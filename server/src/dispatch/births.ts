@@ -40,7 +40,7 @@ export class Births implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.instances.storeBy((documents, insert) => this.track(this.store(documents, insert)))
+    this.instances.storeBy((documents, mayStart, insert) => this.track(this.store(documents, mayStart, insert)))
     // With the dispatcher: what is on its way to a worker of this server has to be there before the worker is told to go elsewhere.
     this.shutdown.register('take', 'births', () => this.idle())
     this.shutdown.register('finish', 'births', () => this.idle())
@@ -51,9 +51,9 @@ export class Births implements OnModuleInit {
     await Promise.allSettled(this.underWay)
   }
 
-  /** Stores new instances by `insert`, which answers the indexes of those that were there before. Answers which were placed: those need no queue. */
-  async store(documents: readonly InstanceDocument[], insert: Insert): Promise<Stored> {
-    const births = this.reserve(documents)
+  /** Stores new instances by `insert`, which answers the indexes of those that were there before. Answers which of those that `mayStart` were placed: they need no queue. */
+  async store(documents: readonly InstanceDocument[], mayStart: ReadonlySet<InstanceDocument>, insert: Insert): Promise<Stored> {
+    const births = this.reserve(documents.filter((document) => mayStart.has(document)))
     if (births.size === 0) return { duplicates: await insert(documents), isPlaced: () => false }
     const candidates = [...births.values()]
     const attempts = this.makeAttempts(candidates)

@@ -35,6 +35,8 @@ export type Created = { instanceId: string; created: boolean; isOther?: boolean 
 
 /** `duplicates`: indexes of those that were there before. `isPlaced`: it has its first attempt already, and needs no queue. */
 export type Stored = { duplicates: Set<number>; isPlaced: (document: InstanceDocument) => boolean }
+/** Stores new instances by `insert`, and may place those that `mayStart` at once. */
+type Store = (documents: readonly InstanceDocument[], mayStart: ReadonlySet<InstanceDocument>, insert: Insert) => Promise<Stored>
 type Insert = (documents: readonly InstanceDocument[]) => Promise<Set<number>>
 
 const END_AT_A_TIME = 200
@@ -44,10 +46,7 @@ const EMPTY_LOG = { state: 'open' as const, lines: 0, bytes: 0 }
 @Injectable()
 export class InstancesService {
   private readonly ids = new InstanceIds()
-  private store: (documents: readonly InstanceDocument[], insert: Insert) => Promise<Stored> = async (documents, insert) => ({
-    duplicates: await insert(documents),
-    isPlaced: () => false,
-  })
+  private store: Store = async (documents, _mayStart, insert) => ({ duplicates: await insert(documents), isPlaced: () => false })
   private readonly inserts = new Batcher<InstanceDocument[], Created[]>({
     write: (lists) => this.insertLists(lists),
     maxItems: 500,
@@ -70,7 +69,7 @@ export class InstancesService {
   ) {}
 
   /** Lets what places runs store them, so that some can start at once. */
-  storeBy(store: (documents: readonly InstanceDocument[], insert: Insert) => Promise<Stored>): void {
+  storeBy(store: Store): void {
     this.store = store
   }
 
@@ -223,7 +222,9 @@ export class InstancesService {
 
   private async insertLists(lists: InstanceDocument[][]): Promise<Created[][]> {
     const documents = shareJobs(lists.flat())
-    const { duplicates, isPlaced } = await this.store(documents, (list) => this.repository.insertMany(list))
+    // Many of one call are shared among the workers of all servers by the queue.
+    const alone = new Set(lists.flatMap((list) => (list.length === 1 ? list : [])))
+    const { duplicates, isPlaced } = await this.store(documents, alone, (list) => this.repository.insertMany(list))
     const made = duplicates.size === 0 ? documents : documents.filter((_, i) => !duplicates.has(i))
     const existing = await this.findExisting([...duplicates].map((i) => documents[i]).filter((each) => each !== undefined))
     for (const document of made) this.metrics.instancesCreated.inc({ cause: document.cause.kind })
