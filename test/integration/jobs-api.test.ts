@@ -2,8 +2,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ApiClient } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
+import { AuditPage } from '@jobtrail/shared/api/auth'
 import { type InstanceView, InstancePage } from '@jobtrail/shared/api/instances'
-import { JobPage, JobRevisionPage, JobRevisionView, JobView, RunsCreated, TriggerPreview } from '@jobtrail/shared/api/jobs'
+import { JobPage, JobRevisionPage, JobRevisionView, JobsCreated, JobView, RunsCreated, TriggerPreview } from '@jobtrail/shared/api/jobs'
 import { describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import {
@@ -67,6 +68,32 @@ describe('definitions', () => {
     await expect(createJob(api, input)).rejects.toMatchObject({ status: 409, code: 'NAME_TAKEN', body: { errors: [{ path: 'name' }] } })
     const again = await api.post('/api/jobs', { ...input, namespace: await makeNamespace() }, JobView)
     expect(again.name).toBe(job.name)
+  })
+
+  test('of one call are all created, with their revisions and audit records, or none, and each that is at fault is named', async () => {
+    const api = await cluster().api()
+    const namespace = await makeNamespace()
+    const names = async (): Promise<string[]> => (await api.get(`/api/jobs?namespace=${namespace}`, JobPage)).items.map(({ name }) => name)
+    const definitions = ['a', 'b', 'c'].map((name, i) => shellJob('true', { name, params: { i }, secrets: { TOKEN: 'correct-horse' } }))
+    const create = (jobs: object[]): Promise<JobsCreated> => api.post('/api/jobs/bulk', { namespace, jobs }, JobsCreated)
+    const { jobIds } = await create(definitions)
+    const jobs = await Promise.all(jobIds.map((id) => api.get(`/api/jobs/${id}`, JobView)))
+    expect(jobs.map(({ name, params, revision, secrets }) => ({ name, params, revision, secrets }))).toEqual(
+      ['a', 'b', 'c'].map((name, i) => ({ name, params: { i }, revision: 1, secrets: { TOKEN: '***' } })),
+    )
+    for (const id of jobIds) {
+      expect((await api.get(`/api/jobs/${id}/revisions`, JobRevisionPage)).items).toHaveLength(1)
+      expect((await api.get(`/api/audit?targetId=${id}`, AuditPage)).items).toMatchObject([{ action: 'job.create', namespace }])
+    }
+    const errors = (...paths: string[]): object => ({ body: { errors: paths.map((path) => ({ path })) } })
+    const twice = [shellJob('true', { name: 'd' }), shellJob('true', { name: 'b' }), shellJob('true', { name: 'a' })]
+    await expect(create(twice)).rejects.toMatchObject({ status: 409, code: 'NAME_TAKEN', ...errors('jobs[1].name', 'jobs[2].name') })
+    await expect(create([shellJob('true', { name: 'd' }), shellJob('true', { name: 'd' })])).rejects.toMatchObject({ status: 409, ...errors('jobs[1].name') })
+    const unfit = [shellJob('true', { name: 'd' }), shellJob('true', { name: 'e', params: { x: '\0' } })]
+    await expect(create(unfit)).rejects.toMatchObject({ status: 400, ...errors('jobs[1].params["x"]') })
+    await expect(create([shellJob('true', { name: 'd' }), { ...shellJob('true'), name: 7 }])).rejects.toMatchObject({ status: 400, ...errors('jobs[1].name') })
+    await expect(create([])).rejects.toMatchObject({ status: 400, ...errors('jobs') })
+    expect(await names()).toEqual(['a', 'b', 'c'])
   })
 
   test('are listed by filters, page by page, each once', async () => {

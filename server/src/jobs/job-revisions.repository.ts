@@ -30,8 +30,11 @@ export class JobRevisionsRepository implements OnModuleInit {
     })
   }
 
-  async insert(revision: JobRevisionDocument, session: ClientSession): Promise<void> {
-    await this.collection.insertOne({ ...revision, definition: toStored(revision.definition) }, { session })
+  async insert(revisions: readonly JobRevisionDocument[], session: ClientSession): Promise<void> {
+    await this.collection.insertMany(
+      revisions.map((revision) => ({ ...revision, definition: toStored(revision.definition) })),
+      { session },
+    )
   }
 
   /** Some of a namespace that was removed; how many. */

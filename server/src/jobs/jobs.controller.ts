@@ -2,7 +2,18 @@ import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nes
 import { ApiTags } from '@nestjs/swagger'
 import { z } from 'zod'
 import { Id } from '@jobtrail/shared/api/common'
-import { ChangeJob, CreateJob, JobPage, JobQuery, JobRevisionPage, JobRevisionQuery, JobRevisionView, JobView } from '@jobtrail/shared/api/jobs'
+import {
+  ChangeJob,
+  CreateJob,
+  CreateJobBulk,
+  JobPage,
+  JobQuery,
+  JobRevisionPage,
+  JobRevisionQuery,
+  JobRevisionView,
+  JobsCreated,
+  JobView,
+} from '@jobtrail/shared/api/jobs'
 import { CurrentPrincipal } from '../auth/current-principal.js'
 import { Principal } from '../auth/principal.js'
 import { Answers } from '../platform/http/openapi.js'
@@ -23,6 +34,12 @@ export class JobsController {
   @Answers(JobView, { status: 201 })
   create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateJob }) body: CreateJob): Promise<JobView> {
     return this.jobs.create(principal, body)
+  }
+
+  @Post('bulk')
+  @Answers(JobsCreated, { status: 201 })
+  createMany(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateJobBulk }) body: CreateJobBulk): Promise<JobsCreated> {
+    return this.jobs.createMany(principal, body)
   }
 
   @Get()

@@ -82,9 +82,15 @@ export class JobsRepository implements OnModuleInit {
     return { rows: rows.map(fromStored<JobDocument>), isCut }
   }
 
-  /** Rejects with a duplicate key when the namespace has a job of this name. */
-  async insert(job: JobDocument, session: ClientSession): Promise<void> {
-    await this.collection.insertOne(toStored(job), { session })
+  /** Rejects with a duplicate key when the namespace has a job of one of these names. */
+  async insert(jobs: readonly JobDocument[], session: ClientSession): Promise<void> {
+    await this.collection.insertMany(jobs.map(toStored), { session })
+  }
+
+  /** Which of these names jobs of the namespace have. */
+  async namesTaken(namespace: string, names: readonly string[]): Promise<Set<string>> {
+    const found = await this.collection.find({ namespace, name: { $in: [...names] } }, { projection: { name: 1 } }).toArray()
+    return new Set(found.map(({ name }) => name))
   }
 
   /** False when the job is no longer at `revision`. Rejects with a duplicate key when its new name is taken. */

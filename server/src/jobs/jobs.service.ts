@@ -2,9 +2,9 @@ import { Injectable } from '@nestjs/common'
 import type { ClientSession } from 'mongodb'
 import { v7 as uuidv7 } from 'uuid'
 import type { Role } from '@jobtrail/shared/api/auth'
-import type { ChangeJob, CreateJob, JobDefinition, JobView } from '@jobtrail/shared/api/jobs'
-import { AppError, NotFoundError, ValidationError } from '@jobtrail/shared/domain/errors'
-import { AuditService } from '../audit/audit.service.js'
+import type { ChangeJob, CreateJob, CreateJobBulk, JobDefinition, JobsCreated, JobView } from '@jobtrail/shared/api/jobs'
+import { AppError, type FieldError, NotFoundError, ValidationError } from '@jobtrail/shared/domain/errors'
+import { type AuditEntry, AuditService } from '../audit/audit.service.js'
 import { NamespacesService } from '../auth/namespaces/namespaces.service.js'
 import { Principal } from '../auth/principal.js'
 import { Batcher } from '../platform/batcher.js'
@@ -48,30 +48,29 @@ export class JobsService {
   async create(principal: Principal, { namespace, ...definition }: CreateJob): Promise<JobView> {
     principal.require(namespace, 'admin', 'namespace', namespace)
     requireRunnable(definition)
-    const now = this.clock.now()
-    const at = new Date(now)
-    const id = uuidv7()
-    const job: JobDocument = {
-      _id: id,
-      namespace,
-      revision: 1,
-      ...definitionOf(definition),
-      secrets: this.secrets.seal(id, definition.secrets),
-      ...firstFireState(definition, now),
-      createdAt: at,
-      updatedAt: at,
-      createdBy: principal.name,
-      updatedBy: principal.name,
-    }
-    const insert = (): Promise<void> =>
-      this.mongo.transaction(async (session) => {
-        await this.namespaces.addTo(namespace, session)
-        await this.jobs.insert(job, session)
-        await this.revisionsRepository.insert(revisionOf(job), session)
-        await this.record(principal, 'job.create', job, { revision: 1 }, session)
-      })
-    await this.nameTakenAs(definition.name, () => this.creations.take(namespace, insert))
+    const job = this.newJob(principal, namespace, definition)
+    await this.nameTakenAs(definition.name, () => this.insert(principal, namespace, [job]))
     return jobView(job)
+  }
+
+  /** All of them or none; an error names each job at fault by its place. */
+  async createMany(principal: Principal, { namespace, jobs: definitions }: CreateJobBulk): Promise<JobsCreated> {
+    principal.require(namespace, 'admin', 'namespace', namespace)
+    const problems = definitions.flatMap((definition, i) => problemOf(definition, `jobs[${i}].`) ?? [])
+    if (problems.length > 0) throw new AppError('VALIDATION_FAILED', `${problems.length} of ${definitions.length} jobs cannot run`, { fields: problems })
+    const names = definitions.map(({ name }) => name)
+    requireFree(names, (name, i) => names.indexOf(name) < i, 'is the name of an earlier job in the same call')
+    const jobs = definitions.map((definition) => this.newJob(principal, namespace, definition))
+    try {
+      await this.insert(principal, namespace, jobs)
+    } catch (error) {
+      if (!isDuplicateKey(error)) throw error
+      const taken = await this.jobs.namesTaken(namespace, names)
+      requireFree(names, (name) => taken.has(name), 'is taken in this namespace', error)
+      // The job that had the name was removed meanwhile.
+      throw new AppError('CONFLICT', 'Jobs of the namespace changed at the same time; try again', { cause: error })
+    }
+    return { jobIds: jobs.map(({ _id }) => _id) }
   }
 
   /** Throws AppError STALE_REVISION, with the present job as `current`, unless the change is based on its present revision. */
@@ -138,10 +137,41 @@ export class JobsService {
           }
           // Read and written in one transaction: whoever else changed it meanwhile made this one start again.
           if (!(await this.jobs.replace(job, current.revision, session))) throw new AppError('CONFLICT', `Job ${id} was changed at the same time; try again`)
-          await this.revisionsRepository.insert(revisionOf(job), session)
+          await this.revisionsRepository.insert([revisionOf(job)], session)
           await this.record(principal, action, job, { revision: job.revision, changed }, session)
           return jobView(job)
         }),
+    )
+  }
+
+  private newJob(principal: Principal, namespace: string, definition: JobDefinition): JobDocument {
+    const now = this.clock.now()
+    const at = new Date(now)
+    const id = uuidv7()
+    return {
+      _id: id,
+      namespace,
+      revision: 1,
+      ...definitionOf(definition),
+      secrets: this.secrets.seal(id, definition.secrets),
+      ...firstFireState(definition, now),
+      createdAt: at,
+      updatedAt: at,
+      createdBy: principal.name,
+      updatedBy: principal.name,
+    }
+  }
+
+  /** New jobs of a namespace, with their revisions and audit records. */
+  private insert(principal: Principal, namespace: string, jobs: readonly JobDocument[]): Promise<void> {
+    const entries = jobs.map((job) => auditEntry(principal, 'job.create', job, { revision: 1 }))
+    return this.creations.take(namespace, () =>
+      this.mongo.transaction(async (session) => {
+        await this.namespaces.addTo(namespace, session)
+        await this.jobs.insert(jobs, session)
+        await this.revisionsRepository.insert(jobs.map(revisionOf), session)
+        await this.audit.recordAll(entries, session)
+      }),
     )
   }
 
@@ -155,7 +185,7 @@ export class JobsService {
   }
 
   private async record(principal: Principal, action: string, job: JobDocument, details: Record<string, unknown>, session: ClientSession): Promise<void> {
-    await this.audit.record({ principal, action, namespace: job.namespace, target: { kind: 'job', id: job._id, name: job.name }, details }, session)
+    await this.audit.record(auditEntry(principal, action, job, details), session)
   }
 
   private async nameTakenAs<T>(name: string | (() => string), work: () => Promise<T>): Promise<T> {
@@ -180,7 +210,23 @@ function checked(principal: Principal, id: string, role: Role, job: JobDocument 
 
 const REACHES_PROCESS: readonly string[] = ['params', 'processor', 'secrets']
 
-function requireRunnable(definition: JobDefinition): void {
+function auditEntry(principal: Principal, action: string, job: JobDocument, details: Record<string, unknown>): AuditEntry {
+  return { principal, action, namespace: job.namespace, target: { kind: 'job', id: job._id, name: job.name }, details }
+}
+
+/** What of a definition could not reach a process; `prefix` leads to the definition in what was sent. */
+function problemOf(definition: JobDefinition, prefix = ''): FieldError | undefined {
   const problem = processProblem(definition) ?? paramsProblem(definition.params, definition.processor)
+  return problem === undefined ? undefined : { path: `${prefix}${problem.path}`, message: problem.message }
+}
+
+function requireRunnable(definition: JobDefinition): void {
+  const problem = problemOf(definition)
   if (problem !== undefined) throw new ValidationError(problem.path, problem.message)
+}
+
+/** Throws AppError NAME_TAKEN with each name that is not free. */
+function requireFree(names: readonly string[], isTaken: (name: string, index: number) => boolean, message: string, cause?: unknown): void {
+  const fields = names.flatMap((name, i) => (isTaken(name, i) ? [{ path: `jobs[${i}].name`, message }] : []))
+  if (fields.length > 0) throw new AppError('NAME_TAKEN', `${fields.length} of ${names.length} jobs have names that are taken`, { fields, cause })
 }

@@ -122,6 +122,14 @@ export type JobDefinition = z.infer<typeof JobDefinition>
 export const CreateJob = z.strictObject({ namespace: NamespaceName.default('default'), ...definition })
 export type CreateJob = z.infer<typeof CreateJob>
 
+export const MAX_JOBS_A_CALL = 500
+/** Many jobs of one namespace in one call: all of them, or none when one cannot be created. */
+export const CreateJobBulk = z.strictObject({ namespace: NamespaceName.default('default'), jobs: z.array(JobDefinition).min(1).max(MAX_JOBS_A_CALL) })
+export type CreateJobBulk = z.infer<typeof CreateJobBulk>
+/** In the order of the request. */
+export const JobsCreated = z.object({ jobIds: z.array(Id) })
+export type JobsCreated = z.infer<typeof JobsCreated>
+
 /**
  * A change: only the members given. Each given member replaces the former one whole, but for `secrets`, which are merged: null removes one, "***" keeps one.
  * `revision` is the one that the change is based on; a stale one is 409.
@@ -207,6 +215,7 @@ export const USER_MEMBERS: UserMembers = [
   ['params'],
   ['result'],
   ['runs', '*', 'params'],
+  ['jobs', '*', 'params'],
   ['definition', 'params'],
   ['items', '*', 'params'],
   ['items', '*', 'definition', 'params'],

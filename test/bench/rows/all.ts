@@ -7,6 +7,7 @@ import { dispatchRow } from './dispatch.js'
 import { dueRow } from './due.js'
 import { followRow } from './follow.js'
 import { ingestionRow } from './ingestion.js'
+import { jobsRow } from './jobs.js'
 import { memoryRow } from './memory.js'
 import { noopBulkRow, noopSingleRow } from './noop.js'
 import { pageRow } from './page.js'
@@ -20,6 +21,7 @@ export const ROWS: readonly Row[] = [
   noopSingleRow,
   dispatchRow,
   dueRow,
+  jobsRow,
   pageRow,
   rawRow,
   bytesRow,
