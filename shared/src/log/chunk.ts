@@ -7,6 +7,8 @@ export const MAX_CHUNK_LINES = 1_000
 export const MAX_CHUNK_BYTES = 256 * 1024
 export const MAX_LINE_BYTES = 64 * 1024
 export const CHUNK_MAX_AGE_MS = 100
+/** The same while a worker has no other chunk open: a follower of the only log is close behind. Each further open chunk adds as much, up to the maximum. */
+export const CHUNK_MIN_AGE_MS = 20
 /** The first line after a quiet time leaves this soon, so a slow log is live and a fast one is batched. */
 export const CHUNK_FIRST_LINE_MS = 5
 /** A body from this size up is compressed. */

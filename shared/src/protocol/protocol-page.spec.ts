@@ -146,6 +146,7 @@ describe('docs/protocol.md', () => {
       'lines at which a chunk is closed': chunk.MAX_CHUNK_LINES,
       'bytes at which a chunk is closed': chunk.MAX_CHUNK_BYTES,
       'age at which a chunk is closed': chunk.CHUNK_MAX_AGE_MS,
+      'the same, for the only open chunk of a worker': chunk.CHUNK_MIN_AGE_MS,
       'the same, for the first line after a quiet time': chunk.CHUNK_FIRST_LINE_MS,
       'body from which on it is worth compressing': chunk.COMPRESS_FROM_BYTES,
       'body after decompression': largestBody,

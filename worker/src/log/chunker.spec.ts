@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { LogLimits } from '@jobtrail/shared/api/jobs'
-import { CHUNK_FIRST_LINE_MS, CHUNK_MAX_AGE_MS, LineFlag, type LogLine, MAX_LINE_BYTES } from '@jobtrail/shared/log/chunk'
+import { CHUNK_FIRST_LINE_MS, CHUNK_MAX_AGE_MS, CHUNK_MIN_AGE_MS, LineFlag, type LogLine, MAX_LINE_BYTES } from '@jobtrail/shared/log/chunk'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { decodeLines, joinLines, unpackBody } from '@jobtrail/shared/log/codec'
 import { describe, expect, it, vi } from 'vitest'
@@ -122,20 +122,25 @@ describe('lines and chunks', () => {
 })
 
 describe('an open chunk', () => {
-  it('is closed soon after the first line, at its age afterwards, also when the wall clock is set back', async () => {
+  it.each([
+    [0, CHUNK_MIN_AGE_MS],
+    [2, 3 * CHUNK_MIN_AGE_MS],
+    [50, CHUNK_MAX_AGE_MS],
+  ])('is closed soon after the first line, beside %i others at an age of %i ms afterwards, also when the wall clock is set back', async (others, age) => {
     vi.useFakeTimers()
     try {
       const clock = new FlushClock()
       const chunks: Chunk[] = []
       const chunker = new Chunker(KEY, { maxLines: 0, maxBytes: 0, onPressure: 'block' }, clock, (chunk) => chunks.push(chunk))
       const line = () => chunker.add(Buffer.from('x'), 0, Date.now())
+      for (let i = 0; i < others; i++) clock.set({ flush: () => undefined }, Infinity)
       line()
       vi.setSystemTime(Date.now() - 3_600_000)
       await vi.advanceTimersByTimeAsync(CHUNK_FIRST_LINE_MS)
       expect(chunks).toHaveLength(1)
       line()
       vi.setSystemTime(Date.now() - 3_600_000)
-      await vi.advanceTimersByTimeAsync(CHUNK_MAX_AGE_MS - 1)
+      await vi.advanceTimersByTimeAsync(age - 1)
       expect(chunks).toHaveLength(1)
       await vi.advanceTimersByTimeAsync(1)
       expect(chunks).toHaveLength(2)

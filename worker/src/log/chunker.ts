@@ -90,7 +90,7 @@ export class Chunker implements Flushable {
     if (this.builder.isFull) this.flush()
     else if (isFirst) {
       const now = monotonicMs()
-      this.clock.set(this, now + (now - this.lastClosedAt >= CHUNK_MAX_AGE_MS ? CHUNK_FIRST_LINE_MS : CHUNK_MAX_AGE_MS))
+      this.clock.set(this, now + (now - this.lastClosedAt >= CHUNK_MAX_AGE_MS ? CHUNK_FIRST_LINE_MS : this.clock.chunkAgeMs))
     }
   }
 

@@ -1,3 +1,4 @@
+import { CHUNK_MAX_AGE_MS, CHUNK_MIN_AGE_MS } from '@jobtrail/shared/log/chunk'
 import { monotonicMs } from '../clock.js'
 
 /** Something with an open chunk that has to be closed by a time. */
@@ -10,6 +11,11 @@ export class FlushClock {
   private readonly due = new Map<Flushable, number>()
   private timer: NodeJS.Timeout | undefined
   private timerAt = Infinity
+
+  /** How long the next chunk may stay open: the fewer streams write at a time, the shorter. So a worker closes by age at most 50 chunks a second, or 10 for each stream. */
+  get chunkAgeMs(): number {
+    return Math.min(CHUNK_MAX_AGE_MS, CHUNK_MIN_AGE_MS * (this.due.size + 1))
+  }
 
   /** `dueAt` on the monotonic clock: a wall clock that is set back must not keep a chunk open. */
   set(item: Flushable, dueAt: number): void {
