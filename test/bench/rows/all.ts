@@ -1,4 +1,5 @@
 import type { Row } from '../harness/row.js'
+import { burstRow } from './burst.js'
 import { bytesRow } from './bytes.js'
 import { consoleLiveRow } from './console-live.js'
 import { consoleLongRow } from './console-long.js'
@@ -19,6 +20,7 @@ export const ROWS: readonly Row[] = [
   followRow,
   noopBulkRow,
   noopSingleRow,
+  burstRow,
   dispatchRow,
   dueRow,
   jobsRow,
