@@ -11,6 +11,7 @@ import {
   Empty,
   type Heartbeat,
   HeartbeatReply,
+  INVALID,
   type Hello,
   LogReply,
   PROTOCOL_VERSION,
@@ -48,7 +49,7 @@ export class ProtocolWorker {
   async connect(
     url: string,
     attempts: readonly AttemptKey[] = [],
-    more: Partial<Pick<Hello, 'spooled' | 'givenUp' | 'sentAt' | 'group'>> = {},
+    more: Partial<Pick<Hello, 'spooled' | 'givenUp' | 'sentAt' | 'group' | 'understands'>> = {},
   ): Promise<Welcome> {
     this.disconnect()
     const socket = io(`${url}${WORKER_NAMESPACE}`, { transports: ['websocket'], auth: { token: this.token }, reconnection: false, forceNew: true })
@@ -64,6 +65,7 @@ export class ProtocolWorker {
     return this.ask(Welcome, 'hello', {
       ...{ protocol: PROTOCOL_VERSION, workerId, name: tag, group: 'default', tags: [tag], handlers: [], slots },
       ...{ version: '0', host: 'test', pid: process.pid, startedAt: Date.now(), attempts: attempts.map(keyOf), incarnation: this.incarnation },
+      understands: [INVALID],
       ...(this.replaces === undefined ? {} : { replaces: this.replaces }),
       ...more,
     })
@@ -128,6 +130,11 @@ export class ProtocolWorker {
       ...more,
     }
     return (await this.ask(AttemptReply, 'finished', { attempts: [end] })).results[0]
+  }
+
+  /** Says of several attempts at once that they started, in whatever form. */
+  startedAll(attempts: readonly unknown[]): Promise<AttemptReply> {
+    return this.ask(AttemptReply, 'started', { attempts })
   }
 
   /** Says of several attempts at once how they ended, in whatever form. */

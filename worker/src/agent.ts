@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { type Heartbeat, type HeartbeatReply, MAX_PROBLEM_LENGTH, type Hello, PROTOCOL_VERSION, type Welcome } from '@jobtrail/shared/protocol/worker'
+import { type Heartbeat, type HeartbeatReply, INVALID, MAX_PROBLEM_LENGTH, type Hello, PROTOCOL_VERSION, type Welcome } from '@jobtrail/shared/protocol/worker'
 import type { Logger } from 'pino'
 import { type WorkerConfig, workerVersion } from './config.js'
 import { Connection } from './connection.js'
@@ -143,6 +143,7 @@ export class Agent {
       log,
       onDiskFault: (error) => this.disk.noteFault(error),
       onFenced: (key) => this.running.fence([key], 'its start was refused'),
+      onLost: ({ instanceId, task, attempt }) => this.givenUp.add({ instanceId, task, attempt }),
     })
     const shell = new ShellRunner({
       runsDir: join(config.spoolDir, 'runs'),
@@ -309,6 +310,7 @@ export class Agent {
       ...(this.hold.replaces === undefined ? {} : { replaces: this.hold.replaces }),
       ...this.givenUp.said,
       sentAt: Date.now(),
+      understands: [INVALID],
     }
   }
 

@@ -1,5 +1,5 @@
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { type AttemptEnd, type AttemptReply, MAX_BATCH, type Progress, type Started } from '@jobtrail/shared/protocol/worker'
+import { type AttemptEnd, type AttemptReply, INVALID, MAX_BATCH, type Progress, type Started } from '@jobtrail/shared/protocol/worker'
 import type { Logger } from 'pino'
 import { BatchLane } from './batch-lane.js'
 import type { RequestSender } from './session.js'
@@ -23,6 +23,8 @@ export interface ReportsOptions {
   onDiskFault(error: unknown): void
   /** The server says that this attempt is not (any more) this worker's. */
   onFenced(key: AttemptKey): void
+  /** No server can read how this attempt ended, so none will ever know more of it. */
+  onLost(key: AttemptKey): void
 }
 
 /** Tells the servers what became of attempts: `started`, `progress`, `finished`. Ends are kept in the {@link Outbox} until acknowledged. */
@@ -43,7 +45,7 @@ export class Reports {
       ...common,
       maxInFlight: 1,
       sizeOf: () => 100,
-      send: async (attempts) => this.fenceRefused(attempts, await sender.request('started', { attempts })),
+      send: async (attempts) => this.startsAnswered(attempts, await sender.request('started', { attempts })),
       onRejected: (item, error) => log.error({ err: error, attempt: attemptKeyString(item) }, 'the server will not take a start'),
       onFailure: failed('starts'),
     })
@@ -176,6 +178,7 @@ export class Reports {
     if (entry === undefined) return
     this.options.log.error({ end: entry.end, problem }, 'the server will not take an end; it is set aside')
     this.guardDisk(() => this.options.outbox.setAside([JSON.stringify({ end: entry.end })], problem))
+    this.options.onLost(entry.end)
   }
 
   private settle(entries: readonly OutboxEntry[]): void {
@@ -187,9 +190,13 @@ export class Reports {
     if (this.undeliveredCount === 0) for (const waiter of [...this.waiters]) waiter()
   }
 
-  private fenceRefused(attempts: readonly AttemptKey[], reply: AttemptReply): void {
+  private startsAnswered(attempts: readonly AttemptKey[], { results, problems = [] }: AttemptReply): void {
+    const unread = new Map(problems.map(({ index, message }) => [index, message]))
     attempts.forEach((key, i) => {
-      if (reply.results[i] === 'fenced') this.options.onFenced(key)
+      const problem = unread.get(i)
+      // Former servers say `fenced` of what they cannot read. It says nothing about whose the attempt is: the answers to heartbeats do.
+      if (problem !== undefined || results[i] === INVALID) this.options.log.error({ attempt: attemptKeyString(key), problem }, 'the server cannot read a start')
+      else if (results[i] === 'fenced') this.options.onFenced(key)
     })
   }
 

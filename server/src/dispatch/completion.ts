@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import { boundedEnd } from '@jobtrail/shared/protocol/attempt-result'
-import type { AttemptEnd } from '@jobtrail/shared/protocol/worker'
+import type { ReportedEnd } from '@jobtrail/shared/protocol/worker'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import {
   type AttemptDocument,
@@ -25,7 +25,7 @@ import { Settlement } from './settlement.js'
 /** Who reports, what to add to its times to have the cluster's, and when it was given the attempt as far as this server knows. */
 export type Reporter = { process: WorkerProcess; clockOffset: number; givenAt: number | undefined }
 type Start = { key: AttemptKey; startedAt: number; reporter: Reporter }
-type End = { end: AttemptEnd; reporter: Reporter }
+type End = { end: ReportedEnd; reporter: Reporter }
 type Verdict = 'ok' | 'fenced'
 
 /** Takes what workers report of their attempts; whoever is not the attempt's holder (any more) is fenced. */
@@ -49,7 +49,7 @@ export class Completion {
   }
 
   /** Idempotent: the same end again is `ok`. An end that cannot be stored as it is loses what only describes it: how the attempt ended counts. */
-  async finished(reported: AttemptEnd, reporter: Reporter): Promise<Verdict> {
+  async finished(reported: ReportedEnd, reporter: Reporter): Promise<Verdict> {
     const end = boundedEnd(reported)
     try {
       return await this.ends.add({ end, reporter })
@@ -131,7 +131,7 @@ export class Completion {
   }
 }
 
-function ending(end: AttemptEnd): AttemptEnding {
+function ending(end: ReportedEnd): AttemptEnding {
   return {
     status: end.status,
     startedAt: end.startedAt === null ? null : new Date(end.startedAt),
@@ -143,6 +143,6 @@ function ending(end: AttemptEnd): AttemptEnding {
     result: end.result,
     ...(end.resultText === undefined ? {} : { resultText: end.resultText }),
     ...(end.isFinal === true ? { isFinal: true } : {}),
-    logTotals: storedTotals(end, end.log),
+    logTotals: end.log === null ? null : storedTotals(end, end.log),
   }
 }

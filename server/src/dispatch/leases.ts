@@ -77,7 +77,12 @@ export class Leases {
       const text = attemptKeyString(key)
       const isSpooled = spooled.has(text)
       if (attempt.incarnation !== worker.incarnation) return { reason: `The worker ${attempt.workerName} restarted`, isSpooled, mayHaveStarted: true }
-      if (givenUp.has(text)) return { reason: `The worker ${attempt.workerName} lost its lease and gave it up`, isSpooled, mayHaveStarted: true }
+      if (givenUp.has(text))
+        return {
+          reason: `The worker ${attempt.workerName} gave it up: its lease ran out, or no server could read how it ended`,
+          isSpooled,
+          mayHaveStarted: true,
+        }
       const reason = isConnect ? 'The worker never received it' : 'The worker does not know it'
       return { reason, isSpooled, mayHaveStarted: worker.mayHave(key) }
     })
@@ -154,7 +159,7 @@ export class Leases {
     const { status, startedAt, mayHaveStarted, finishedAt, error, killProblem, result, resultText, isFinal, logTotals } = attempt
     const key = attemptKeyOf(attempt._id)
     if (status === 'LOST') await this.streams.interrupt(key, error ?? 'The worker is lost')
-    else if (logTotals !== null) await this.streams.attemptsEnded([{ ...key, totals: announcedTotals(key, logTotals) }])
+    else await this.streams.attemptsEnded([{ ...key, totals: logTotals === null ? null : announcedTotals(key, logTotals) }])
     const isLeftRunning = killProblem !== undefined
     const end = { status, startedAt, mayHaveStarted, finishedAt: finishedAt ?? this.clock.date(), error, result, resultText, isLeftRunning, isFinal }
     await this.settlement.settle([{ key, ...end }])

@@ -37,6 +37,7 @@ const STREAMS_AT_A_TIME = 8
 /** The watermark is written when a reader went this many chunks beyond it. */
 const WATERMARK_STEP = 32
 const WATERMARK_OF_SEAL = 20_000
+const UNREAD_TOTALS = 'What the worker said of the log at the end of the attempt could not be read'
 /** Over the connections that what people read has: those of leases and of logs that arrive are not to wait for them. */
 const FOR_PEOPLE = { isForPeople: true }
 
@@ -88,9 +89,14 @@ export class LogStreamsService {
     return streams.map((stream, i) => this.report(stream, beaten.get(attemptKeyString(stream)) ?? decisions[i]))
   }
 
-  /** Their attempts have ended, with these totals. Idempotent. */
-  async attemptsEnded(streams: readonly KeyWithTotals[]): Promise<void> {
-    await Promise.all([this.sealEmpty(streams.filter(({ totals }) => totals.lines === 0)), this.expectTotals(streams.filter(({ totals }) => totals.lines > 0))])
+  /** Their attempts have ended, with these totals; null: nobody could read them, so only a seal can say that the log is whole. Idempotent. */
+  async attemptsEnded(streams: readonly (AttemptKey & { totals: StreamTotals | null })[]): Promise<void> {
+    const known = streams.flatMap(({ totals, ...key }) => (totals === null ? [] : { ...key, totals }))
+    await Promise.all([
+      this.sealEmpty(known.filter(({ totals }) => totals.lines === 0)),
+      this.expectTotals(known.filter(({ totals }) => totals.lines > 0)),
+      ...streams.filter(({ totals }) => totals === null).map((stream) => this.interrupt(stream, UNREAD_TOTALS)),
+    ])
   }
 
   /** Seals streams without lines, from the totals that the worker announced. Those of which lines are stored, or whose totals say otherwise, are left to the sweep. */

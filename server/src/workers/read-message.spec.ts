@@ -66,9 +66,20 @@ describe('a message of a worker', () => {
 
   test('is refused as a whole for what is wrong beside its list, or when nothing of it is left', () => {
     expect(readMessage('heartbeat', { attempts: [key(1), {}], freeSlots: -1, isDraining: false, spoolBytes: 0 })).toEqual({ problem: expect.any(String) })
-    expect(readMessage('finished', { attempts: [end(1, { log: null })] })).toEqual({ problem: expect.stringContaining('attempts.0.log') })
+    expect(readMessage('finished', { attempts: [end(1, { attempt: 0, log: null })] })).toEqual({ problem: expect.stringContaining('attempts.0.log') })
+    expect(readMessage('seal', { streams: [{ ...key(1), totals: null }] })).toEqual({ problem: expect.stringContaining('streams.0.totals') })
     for (const raw of [undefined, null, 7, [], { attempts: 'all' }, { attempts: [] }]) expect(readMessage('finished', raw)).toHaveProperty('problem')
     expect(readMessage('started', { attempts: Array.from({ length: 501 }, () => ({ ...key(1), startedAt: 1 })) })).toHaveProperty('problem')
+  })
+
+  test('is not refused as a whole where it can be told of which attempt something cannot be read', () => {
+    const bad = [{ index: 0, message: expect.stringMatching(/^attempts\.0\.log: /), item: end(1, { log: null }) }]
+    expect(readMessage('finished', { attempts: [end(1, { log: null })] })).toEqual({ message: { attempts: [] }, bad })
+    expect(readMessage('started', { attempts: [{ ...key(1), startedAt: 1.5 }, 'odd'] })).toMatchObject({
+      message: { attempts: [] },
+      bad: [{ index: 0 }, { index: 1 }],
+    })
+    expect(readMessage('started', { attempts: Array.from({ length: 501 }, () => ({ ...key(1), startedAt: 1.5 })) })).toHaveProperty('problem')
   })
 
   test('of an end has cut what only describes it', () => {

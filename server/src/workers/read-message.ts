@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { MAX_BATCH, WORKER_MESSAGES } from '@jobtrail/shared/protocol/worker'
+import { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 
 /** Faults of a message that its refusal, or the log, names. */
 export const MAX_NAMED = 10
@@ -25,7 +26,13 @@ const LISTS: Partial<Record<WorkerEvent, readonly string[]>> = {
   resume: ['streams'],
 }
 
-/** Parses a message of a worker. It is refused as a whole when nothing is left of a list that may not be empty, or when something beside its lists is wrong. */
+/** What of an item that cannot be read whole is acted on all the same, as long as its key can be read: see mend-items.ts. */
+const MENDABLE: ReadonlySet<WorkerEvent> = new Set<WorkerEvent>(['started', 'finished'])
+
+/**
+ * Parses a message of a worker. It is refused as a whole when nothing is left of a list that may not be empty and nothing of it can be mended, or when something beside its lists is
+ * wrong.
+ */
 export function readMessage<E extends WorkerEvent>(event: E, raw: unknown): ReadMessage<E> {
   const schema: z.ZodType = WORKER_MESSAGES[event].request
   const whole = schema.safeParse(raw)
@@ -44,9 +51,12 @@ export function readMessage<E extends WorkerEvent>(event: E, raw: unknown): Read
     if (!ofList.has(index)) ofList.set(index, { index, message: problemOf(issue), item: items[index] })
   }
   const readable = Object.fromEntries([...faults].map(([member, bad]) => [member, (envelope[member] as unknown[]).filter((_, i) => !bad.has(i))]))
+  const bad = [...faults.values()].flatMap((ofList) => [...ofList.values()])
   const rest = schema.safeParse({ ...envelope, ...readable })
-  if (!rest.success) return refused
-  return { message: rest.data as Requests[E], bad: [...faults.values()].flatMap((bad) => [...bad.values()]) }
+  if (rest.success) return { message: rest.data as Requests[E], bad }
+  const isEmptied = Object.values(readable).every((items) => items.length === 0)
+  if (!MENDABLE.has(event) || !isEmptied || !bad.some(({ item }) => AttemptKey.safeParse(item).success)) return refused
+  return { message: { attempts: [] } as object as Requests[E], bad }
 }
 
 /** What is said of them, to a worker or in the log: a bounded number. */

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import type { Socket } from 'socket.io'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { ACK_TIMEOUT_MS, type ServerToWorker, type WorkerToServer } from '@jobtrail/shared/protocol/worker'
+import { ACK_TIMEOUT_MS, type AttemptResult, INVALID, type ServerToWorker, type WorkerToServer } from '@jobtrail/shared/protocol/worker'
 import type { WorkerProcess } from '../instances/attempts.repository.js'
 import { WorkerClock } from '../dispatch/domain/worker-clock.js'
 import type { DrainWish } from './workers.repository.js'
@@ -50,6 +50,7 @@ export class WorkerConnection {
     readonly capabilities: Capabilities,
     readonly slots: number,
     held: readonly AttemptKey[],
+    private readonly understands: readonly string[] = [],
   ) {
     for (const key of held) this.held.set(attemptKeyString(key), { since: performance.now() })
   }
@@ -74,6 +75,11 @@ export class WorkerConnection {
 
   get isDrainWanted(): boolean {
     return this.drain.isWanted
+  }
+
+  /** What it is told of an item of `started` or `finished` that could not be read. Never `fenced`: it would kill a run that may be its own. */
+  get unread(): AttemptResult {
+    return this.understands.includes(INVALID) ? INVALID : 'ok'
   }
 
   /** What a user wants of it; an older wish, read before and heard later, changes nothing. */

@@ -82,7 +82,7 @@ export class WorkerSessions {
       throw new AppError('FORBIDDEN', `workerId: belongs to a worker of another group; ${OWN_FOLDER}`)
     const capabilities = { namespace: rights.namespace, group: hello.group, tags: hello.tags, handlers: hello.handlers }
     const process = { id: hello.workerId, incarnation: incarnationOf(hello), since: now }
-    const connection = new WorkerConnection(socket, process, hello.protocol, hello.name, capabilities, hello.slots, hello.attempts)
+    const connection = new WorkerConnection(socket, process, hello.protocol, hello.name, capabilities, hello.slots, hello.attempts, hello.understands)
     if (hello.sentAt !== undefined) connection.clock.sample(hello.sentAt, now.getTime())
     const { serverId, leaseMs, heartbeatMs } = this.config
     // First of all: from here on no other process can be this worker, so nothing below is done for one that is not.

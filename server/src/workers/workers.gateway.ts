@@ -4,10 +4,12 @@ import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attem
 import { AppError } from '@jobtrail/shared/domain/errors'
 import {
   type AttemptReply,
+  type AttemptResult,
   Empty,
   type LogMessage,
   type LogReply,
   type Progress,
+  type ReportedEnd,
   type Resume,
   type Resumed,
   type Seal,
@@ -27,6 +29,7 @@ import { Shutdown } from '../platform/shutdown.js'
 import { SignalBus } from '../platform/signals.js'
 import { Sockets } from '../platform/sockets.js'
 import { askWorker } from './ask-worker.js'
+import { mendEnd, mendStart } from './mend-items.js'
 import { type BadItem, type ItemProblem, MAX_NAMED, problemsOf, readMessage, type Requests, withBadItems, type WorkerEvent } from './read-message.js'
 import { splitBodies } from './split-bodies.js'
 import { type WorkerConnection, WorkerRegistry, type WorkerSocket } from './worker-registry.js'
@@ -133,16 +136,19 @@ export class WorkersGateway implements OnApplicationBootstrap {
       return { ...reply, ...problemsIn(bad) }
     })
     this.handle(session, 'started', async ({ attempts }, connection, bad): Promise<AttemptReply> => {
-      const results = await Promise.all(attempts.map((each) => this.completion.started(each, each.startedAt, connection.reporterOf(each))))
-      return withBadItems({ results }, bad, 'fenced')
+      const started = (each: (typeof attempts)[number]) => this.completion.started(each, each.startedAt, connection.reporterOf(each))
+      const mended = Promise.all(bad.flatMap(({ item }) => mendStart(item) ?? []).map(started))
+      const [results] = await Promise.all([Promise.all(attempts.map(started)), mended])
+      return withBadItems<AttemptResult>({ results }, bad, connection.unread)
     })
-    this.handle(session, 'finished', async ({ attempts }, connection, bad): Promise<AttemptReply> => {
+    this.handle(session, 'finished', async ({ attempts: read }, connection, bad): Promise<AttemptReply> => {
+      const attempts: ReportedEnd[] = [...read, ...bad.flatMap(({ item, message }) => mendEnd(item, message) ?? [])]
       // What is next need not wait until the ends are written. Of a handler that goes on after its end the slot is not free: then the worker refuses.
       const reporters = attempts.map((end) => connection.reporterOf(end))
       for (const end of attempts) connection.letGo(end)
       this.registry.capacityChanged()
       const results = await Promise.all(attempts.map((end, i) => this.completion.finished(end, reporters[i] ?? connection.reporterOf(end))))
-      return withBadItems({ results }, bad, 'fenced')
+      return withBadItems<AttemptResult>({ results: results.slice(0, read.length) }, bad, connection.unread)
     })
     this.handle(session, 'progress', (message, connection) => this.progress(message, connection))
     this.handle(session, 'resume', async (message, _connection, bad): Promise<Resumed> => {

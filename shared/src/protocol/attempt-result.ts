@@ -1,6 +1,7 @@
 import { cutText } from '../domain/cut-text.js'
 import { holdJson, type ReadJson, readUserJson, readUserValue } from '../json/json-text.js'
-import { type AttemptEnd, MAX_ERROR_LENGTH } from './worker.js'
+import type { StreamTotals } from '../log/chunk.js'
+import { type AttemptEnd, MAX_ERROR_LENGTH, type ReportedEnd } from './worker.js'
 
 type Result = Pick<AttemptEnd, 'result' | 'resultText'>
 
@@ -15,7 +16,7 @@ export function resultOf(read: ReadJson): Result & { problem: string | null } {
  * An end as it may be stored and sent on: whoever wrote it (a worker of another version or another make), its result is within the bounds and in the exact form, or it is
  * left out and `error` says so. The status stays what it was.
  */
-export function boundedEnd(end: AttemptEnd): AttemptEnd {
+export function boundedEnd<L extends StreamTotals | null>(end: ReportedEnd<L>): ReportedEnd<L> {
   const { result, resultText, ...rest } = end
   if (resultText === undefined && (result === null || result === undefined)) return { ...rest, result: null }
   const { problem, ...held } = resultOf(resultText === undefined ? readUserValue(result) : readUserJson(resultText))
@@ -23,4 +24,5 @@ export function boundedEnd(end: AttemptEnd): AttemptEnd {
 }
 
 /** An error and something else that people should know. */
-const withNote = (error: string | null, note: string): string => (error === null ? note : `${cutText(error, MAX_ERROR_LENGTH - note.length - 2)}; ${note}`)
+export const withNote = (error: string | null, note: string): string =>
+  error === null ? cutText(note, MAX_ERROR_LENGTH) : `${cutText(error, MAX_ERROR_LENGTH - note.length - 2)}; ${note}`

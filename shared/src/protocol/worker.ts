@@ -26,6 +26,8 @@ export const MAX_LOG_MESSAGE_BYTES = 1024 * 1024
 /** What a socket.io server has to accept in one frame. */
 export const MAX_FRAME_BYTES = 8 * 1024 * 1024
 export const MAX_PROBLEM_LENGTH = 500
+/** The result of an item of `started` or `finished` that could not be read. */
+export const INVALID = 'invalid'
 
 /** Times end with the year 9999: later ones have no four-digit form, and those beyond 8.64e15 are no dates. */
 const MAX_TIME = 253_402_300_799_999
@@ -45,6 +47,7 @@ const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'letters, dig
  * `incarnation`: a UUID made anew by each worker process: it tells a worker that connects again from a second one that uses its ID. `givenUp`: attempts that this process
  * took and will not tell the end of (its lease ran out); said until a message with them is answered. Any other that it does not list, it never received.
  * `replaces`: the incarnation of the process before this one, only where it is certain that that one is dead: then nobody waits for the end of its lease.
+ * `understands`: words in answers that came after version 2 began; they are sent to nobody else.
  */
 export const Hello = z.object({
   protocol: z.int(),
@@ -64,6 +67,7 @@ export const Hello = z.object({
   replaces: z.uuid().optional(),
   givenUp: z.array(AttemptKey).max(20_000).optional(),
   sentAt: z.int().min(0).optional(),
+  understands: z.array(z.string().max(50)).max(50).optional(),
 })
 export type Hello = z.infer<typeof Hello>
 
@@ -130,8 +134,13 @@ export const Started = z.object({
 })
 export type Started = z.infer<typeof Started>
 
-/** `fenced`: the attempt is not (any more) this worker's; a worker that reads this kills what it runs and forgets the result. */
-export const AttemptReply = z.object({ results: z.array(z.enum(['ok', 'fenced'])), problems })
+/**
+ * `fenced`: the attempt is not (any more) this worker's; a worker that reads this kills what it runs and forgets the result. `invalid`: the item could not be read, or not
+ * whole; it says nothing about whose the attempt is. Sent only to workers that name it in {@link Hello}; others read `ok`.
+ */
+export const ATTEMPT_RESULTS = ['ok', 'fenced', INVALID] as const
+export type AttemptResult = (typeof ATTEMPT_RESULTS)[number]
+export const AttemptReply = z.object({ results: z.array(z.enum(ATTEMPT_RESULTS)), problems })
 export type AttemptReply = z.infer<typeof AttemptReply>
 
 /**
@@ -158,6 +167,8 @@ export const AttemptEnd = AttemptKey.extend({
   log: StreamTotals,
 })
 export type AttemptEnd = z.infer<typeof AttemptEnd>
+/** An end as servers take it: `log` is null where the totals could not be read. */
+export type ReportedEnd<L extends StreamTotals | null = StreamTotals | null> = Omit<AttemptEnd, 'log'> & { log: L }
 export const Finished = z.object({ attempts: z.array(AttemptEnd).min(1).max(MAX_BATCH) })
 export type Finished = z.infer<typeof Finished>
 
