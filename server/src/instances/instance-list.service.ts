@@ -7,12 +7,12 @@ import { Principal } from '../auth/principal.js'
 import { decodeCursor, encodeCursor, toPage } from '../platform/http/cursor.js'
 import { giveTurn } from '../platform/turns.js'
 import { UserGate } from '../platform/user-gate.js'
-import { AttemptsRepository } from './attempts.repository.js'
-import { idAt } from './domain/instance-id.js'
-import { hasText } from './domain/result-text.js'
+import { AttemptsRepository } from '../engine/attempts.repository.js'
+import { idAt } from '../engine/domain/instance-id.js'
+import { hasText } from '../engine/domain/result-text.js'
 import { instanceView } from './instance-views.js'
-import type { InstanceDocument } from './instance-document.js'
-import { InstancesRepository } from './instances.repository.js'
+import type { InstanceDocument } from '../engine/instance-document.js'
+import { InstancesRepository } from '../engine/instances.repository.js'
 
 /** Instances read at a time: results have up to 64 KiB each. */
 const BATCH = 250

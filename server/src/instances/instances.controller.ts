@@ -6,7 +6,7 @@ import { CurrentPrincipal } from '../auth/current-principal.js'
 import { Principal } from '../auth/principal.js'
 import { Answers } from '../platform/http/openapi.js'
 import { InstanceListService } from './instance-list.service.js'
-import { InstancesService } from './instances.service.js'
+import { InstancesService } from '../engine/instances.service.js'
 
 @ApiTags('instances')
 @Controller('api/instances')

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { Interval } from '@nestjs/schedule'
-import { InstancesService } from '../instances/instances.service.js'
+import { InstancesService } from '../engine/instances.service.js'
 import { Principal } from '../auth/principal.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { AuditEntry, AuditService } from '../audit/audit.service.js'
 import { Principal } from '../auth/principal.js'
-import type { Created, InstancesService } from '../instances/instances.service.js'
+import type { Created, InstancesService } from '../engine/instances.service.js'
 import type { Clock } from '../platform/clock.js'
 import { JobRunsService } from './job-runs.service.js'
 import type { JobsService } from './jobs.service.js'

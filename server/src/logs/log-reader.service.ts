@@ -3,7 +3,7 @@ import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attem
 import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
 import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { Principal } from '../auth/principal.js'
-import { type InstanceRef, InstancesService } from '../instances/instances.service.js'
+import { type InstanceRef, InstancesService } from '../engine/instances.service.js'
 import { giveTurn } from '../platform/turns.js'
 import { emptyTotals } from './domain/stream-totals.js'
 import { LogStore, type StoredChunk } from './log-store.js'

@@ -2,8 +2,8 @@ import { Injectable } from '@nestjs/common'
 import type { WorkerRuns } from '@jobtrail/shared/api/overview'
 import { NotFoundError } from '@jobtrail/shared/domain/errors'
 import type { Principal } from '../auth/principal.js'
-import { AttemptsRepository } from '../instances/attempts.repository.js'
-import { InstancesRepository } from '../instances/instances.repository.js'
+import { AttemptsRepository } from '../engine/attempts.repository.js'
+import { InstancesRepository } from '../engine/instances.repository.js'
 import { WorkersRepository } from '../workers/workers.repository.js'
 
 /** What a worker runs now. */

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common'
 import { AuthModule } from '../auth/auth.module.js'
-import { QueueModule } from '../dispatch/queue.module.js'
+import { QueueModule } from '../engine/queue.module.js'
 import { InstancesModule } from '../instances/instances.module.js'
 import { JobsModule } from '../jobs/jobs.module.js'
 import { LogStorageModule } from '../logs/log-storage.module.js'

@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common'
 import { AuthModule } from '../auth/auth.module.js'
-import { DispatchModule } from '../dispatch/dispatch.module.js'
+import { DispatchModule } from '../engine/dispatch.module.js'
 import { InstancesModule } from '../instances/instances.module.js'
 import { LogStorageModule } from '../logs/log-storage.module.js'
 import { WorkerSessions } from './worker-sessions.js'

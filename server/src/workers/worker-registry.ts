@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common'
 import type { Socket } from 'socket.io'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { ACK_TIMEOUT_MS, type AttemptResult, INVALID, type ServerToWorker, type WorkerToServer } from '@jobtrail/shared/protocol/worker'
-import type { WorkerProcess } from '../instances/attempts.repository.js'
-import { WorkerClock } from '../dispatch/domain/worker-clock.js'
+import type { WorkerProcess } from '../engine/attempts.repository.js'
+import { WorkerClock } from '../engine/domain/worker-clock.js'
 import type { DrainWish } from './workers.repository.js'
-import { type Capabilities, canServe, type Route } from '../dispatch/domain/route.js'
+import { type Capabilities, canServe, type Route } from '../engine/domain/route.js'
 
 export type WorkerSocket = Socket<WorkerToServer, ServerToWorker>
 

@@ -3,7 +3,7 @@ import type { Hello, Heartbeat, HeartbeatReply, Welcome } from '@jobtrail/shared
 import { AppError } from '@jobtrail/shared/domain/errors'
 import { Empty, OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from '@jobtrail/shared/protocol/worker'
 import { CONFIG, type Config } from '../config/config.js'
-import { Leases } from '../dispatch/leases.js'
+import { Leases } from '../engine/leases.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'

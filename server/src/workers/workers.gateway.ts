@@ -18,8 +18,8 @@ import {
   WORKER_NAMESPACE,
 } from '@jobtrail/shared/protocol/worker'
 import { WorkerTokensService } from '../auth/tokens/worker-tokens.service.js'
-import { Completion } from '../dispatch/completion.js'
-import { attemptId, attemptKeyOf, AttemptsRepository } from '../instances/attempts.repository.js'
+import { Completion } from '../engine/completion.js'
+import { attemptId, attemptKeyOf, AttemptsRepository } from '../engine/attempts.repository.js'
 import { LogIngestService } from '../logs/log-ingest.service.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Clock } from '../platform/clock.js'

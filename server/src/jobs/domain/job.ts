@@ -1,5 +1,5 @@
 import type { JobDefinition, JobRevisionView, JobView, Trigger } from '@jobtrail/shared/api/jobs'
-import type { InstanceJob } from '../../instances/domain/new-instance.js'
+import type { InstanceJob } from '../../engine/domain/new-instance.js'
 
 /** A job as stored: its present definition, with its secrets sealed, and when it fires next. */
 export type JobDocument = JobDefinition & {

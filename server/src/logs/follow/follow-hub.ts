@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { AppError } from '@jobtrail/shared/domain/errors'
-import { InstancesService } from '../../instances/instances.service.js'
+import { InstancesService } from '../../engine/instances.service.js'
 import { Logger } from '../../platform/logging.js'
 import { Shutdown } from '../../platform/shutdown.js'
 import { SignalBus } from '../../platform/signals.js'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import type { InstancesService } from '../../instances/instances.service.js'
+import type { InstancesService } from '../../engine/instances.service.js'
 import { Logger } from '../../platform/logging.js'
 import { emptyTotals } from '../domain/stream-totals.js'
 import { LogHoleError } from '../log-reader.service.js'

@@ -1,5 +1,5 @@
 import { fireTimesBetween, nextFireAfter } from '@jobtrail/shared/domain/next-fire'
-import type { NewInstance } from '../../instances/domain/new-instance.js'
+import type { NewInstance } from '../../engine/domain/new-instance.js'
 import { type Advance, type DueJob, instanceJobOf } from '../../jobs/domain/job.js'
 
 /** What is to be stored for one job, and then where its next fire time moves. */

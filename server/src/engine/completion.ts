@@ -11,8 +11,8 @@ import {
   isHeldBy,
   storedTotals,
   type WorkerProcess,
-} from '../instances/attempts.repository.js'
-import { InstancesRepository } from '../instances/instances.repository.js'
+} from './attempts.repository.js'
+import { InstancesRepository } from './instances.repository.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'

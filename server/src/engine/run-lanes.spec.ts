@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { JobsService } from '../jobs/jobs.service.js'
 import type { SecretBox } from '../jobs/secret-box.service.js'
-import type { InstanceDocument } from '../instances/instance-document.js'
+import type { InstanceDocument } from './instance-document.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import type { Metrics } from '../platform/metrics.js'

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { InstancesRepository } from '../instances/instances.repository.js'
+import { InstancesRepository } from './instances.repository.js'
 import { Logger } from '../platform/logging.js'
 import { AttemptQueue } from './attempt-queue.js'
 

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
-import { type InstanceDocument, nextAttemptOf } from '../instances/instance-document.js'
-import { InstancesRepository } from '../instances/instances.repository.js'
+import { type InstanceDocument, nextAttemptOf } from './instance-document.js'
+import { InstancesRepository } from './instances.repository.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
 import { isItemError } from '../platform/item-error.js'

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { Interval } from '@nestjs/schedule'
-import { InstancesRepository } from '../instances/instances.repository.js'
+import { InstancesRepository } from './instances.repository.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { mapBounded } from '../platform/map-bounded.js'
