@@ -42,7 +42,7 @@ export class RouteConsumer {
   private readonly timers = new Map<number, NodeJS.Timeout>()
   private readonly id = randomUUID()
   private fetches = 0
-  /** When (monotonic) a fetch last left nothing behind; undefined while something may wait. */
+  /** When (monotonic) a fetch last came by without waiting for slots; undefined from when slots ran out until a fetch has left nothing behind. */
   private clearSince: number | undefined
   /** Jobs so far. */
   private taken = 0
@@ -65,7 +65,7 @@ export class RouteConsumer {
     this.routeText = routeName(route)
   }
 
-  /** Nothing that is due waits on the route, as far as this server can know. */
+  /** Nothing that is due waits on the route for a slot, as far as this server can know. */
   get isClear(): boolean {
     return this.clearSince !== undefined && performance.now() - this.clearSince < CLEAR_FOR_MS
   }
@@ -156,7 +156,8 @@ export class RouteConsumer {
       const taken = await this.fetch(asked, reserved)
       this.taken += taken.length
       this.give(taken, reserved)
-      this.clearSince = taken.length < asked ? performance.now() : undefined
+      // While slots never run out, what waits is on its way to one: it cannot be overtaken for long.
+      if (taken.length < asked || this.clearSince !== undefined) this.clearSince = performance.now()
       if (taken.length < asked) {
         this.wanted = Math.max(1, taken.length)
         return
