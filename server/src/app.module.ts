@@ -4,10 +4,10 @@ import { AuditModule } from './audit/audit.module.js'
 import { AuthModule } from './auth/auth.module.js'
 import { ClusterModule } from './cluster/cluster.module.js'
 import type { Config } from './config/config.js'
-import { DispatchModule } from './engine/dispatch.module.js'
+import { EnginePortsModule } from './engine-ports.module.js'
+import { EngineModule } from './engine/engine.module.js'
 import { DownloadsModule } from './downloads/downloads.module.js'
 import { InstancesModule } from './instances/instances.module.js'
-import { JobRunsModule } from './jobs/job-runs.module.js'
 import { JobsModule } from './jobs/jobs.module.js'
 import { LogsModule } from './logs/logs.module.js'
 import { OverviewModule } from './overview/overview.module.js'
@@ -15,7 +15,6 @@ import type { Logger } from './platform/logging.js'
 import { PlatformModule } from './platform/platform.module.js'
 import { RetentionModule } from './retention/retention.module.js'
 import { SchedulesModule } from './schedules/schedules.module.js'
-import { WorkerGatewayModule } from './workers/worker-gateway.module.js'
 import { WorkersModule } from './workers/workers.module.js'
 
 @Module({})
@@ -29,12 +28,11 @@ export class AppModule {
         AuthModule,
         AuditModule,
         JobsModule,
-        JobRunsModule,
         SchedulesModule,
         InstancesModule,
-        DispatchModule,
+        EngineModule,
+        EnginePortsModule,
         WorkersModule,
-        WorkerGatewayModule,
         LogsModule,
         ClusterModule,
         OverviewModule,

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { parseRedisAddress, REDIS_ADDRESS_FORM, type RedisAddress } from './redis-address.js'
 import { MAX_RETENTION_DAYS } from '@jobtrail/shared/api/auth'
 import { parseAddresses } from './addresses.js'
-import type { SecretKeys } from '../jobs/domain/sealed-secret.js'
+import type { SecretKeys } from '../platform/sealed-secret.js'
 
 const milliseconds = (fallback: number, min: number, max: number, purpose: string) =>
   z.coerce.number({ error: 'must be a number of milliseconds' }).int().min(min).max(max).default(fallback).describe(purpose)

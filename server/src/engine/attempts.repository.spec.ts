@@ -1,7 +1,8 @@
 import { type BulkWriteResult, MongoBulkWriteError, type WriteError } from 'mongodb'
 import { expect, it } from 'vitest'
 import type { Mongo } from '../platform/mongo.js'
-import { type AttemptDocument, attemptId, AttemptsRepository, isHeldBy } from './attempts.repository.js'
+import { type AttemptDocument, attemptId, isHeldBy } from './attempt-document.js'
+import { AttemptsRepository } from './attempts.repository.js'
 
 it.each([
   ['one that cannot be stored', [121, 11_000], [0, 3]],

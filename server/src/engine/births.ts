@@ -6,10 +6,10 @@ import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
 import { Shutdown } from '../platform/shutdown.js'
-import { WorkerRegistry } from '../workers/worker-registry.js'
 import { type Candidate, Claims } from './claims.js'
 import { Dispatcher } from './dispatcher.js'
 import { parseRoute } from './domain/route.js'
+import { WorkerSlots } from './ports/workers.js'
 import { type Handed, RunLanes } from './run-lanes.js'
 
 const MAX_SLOTS = 500
@@ -31,7 +31,7 @@ export class Births implements OnModuleInit {
   constructor(
     private readonly instances: InstancesService,
     private readonly dispatcher: Dispatcher,
-    private readonly registry: WorkerRegistry,
+    private readonly slots: WorkerSlots,
     private readonly claims: Claims,
     private readonly lanes: RunLanes,
     private readonly clock: Clock,
@@ -86,10 +86,10 @@ export class Births implements OnModuleInit {
     const ready = documents.filter((each) => each.dueAt.getTime() <= now && each.maxConcurrent === 0 && !this.tried.has(each))
     for (const [route, list] of groupBy(ready, (document) => document.route)) {
       if (!this.dispatcher.isClear(route)) continue
-      const slots = this.registry.reserve(parseRoute(route), Math.min(MAX_SLOTS, list.length))
-      if (slots.length < list.length) this.dispatcher.noteWaiting(route)
+      const workers = this.slots.reserve(parseRoute(route), Math.min(MAX_SLOTS, list.length))
+      if (workers.length < list.length) this.dispatcher.noteWaiting(route)
       const inOrder = list.toSorted((a, b) => b.priority - a.priority)
-      slots.forEach((worker, i) => {
+      workers.forEach((worker, i) => {
         const document = inOrder[i]
         if (document === undefined) return
         const key = nextAttemptOf(document)
@@ -115,7 +115,7 @@ export class Births implements OnModuleInit {
     if (candidates.length === 0) return
     await this.claims.unclaim(candidates)
     for (const { worker } of candidates) worker.release()
-    this.registry.slotsReturned()
+    this.slots.slotsReturned()
   }
 
   /** Not waited for: they are stored, and the caller has its answer. Never rejects. */

@@ -1,17 +1,18 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { CONFIG, type Config } from '../config/config.js'
-import { type AttemptDocument, attemptId, AttemptsRepository } from './attempts.repository.js'
+import { type AttemptDocument, attemptId } from './attempt-document.js'
+import { AttemptsRepository } from './attempts.repository.js'
 import type { InstanceDocument } from './instance-document.js'
 import { InstancesRepository } from './instances.repository.js'
 import { Clock } from '../platform/clock.js'
 import { isItemError } from '../platform/item-error.js'
 import { Logger } from '../platform/logging.js'
-import type { WorkerConnection } from '../workers/worker-registry.js'
 import { PermitsRepository } from './permits.repository.js'
+import type { ConnectedWorker } from './ports/workers.js'
 
 /** An attempt to place, and the slot that was reserved for it. */
-export type Reserved = { key: AttemptKey; worker: WorkerConnection }
+export type Reserved = { key: AttemptKey; worker: ConnectedWorker }
 /** The same, with the instance as it was read a moment ago. `claimedAt`: when its attempt was made, monotonic. */
 export type Candidate = Reserved & { instance: InstanceDocument; claimedAt?: number }
 

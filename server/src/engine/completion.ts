@@ -2,24 +2,16 @@ import { Injectable } from '@nestjs/common'
 import { boundedEnd } from '@jobtrail/shared/protocol/attempt-result'
 import type { ReportedEnd } from '@jobtrail/shared/protocol/worker'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import {
-  type AttemptDocument,
-  type AttemptEnding,
-  attemptId,
-  attemptKeyOf,
-  AttemptsRepository,
-  isHeldBy,
-  storedTotals,
-  type WorkerProcess,
-} from './attempts.repository.js'
+import { type AttemptDocument, type AttemptEnding, attemptId, attemptKeyOf, isHeldBy, storedTotals, type WorkerProcess } from './attempt-document.js'
+import { AttemptsRepository } from './attempts.repository.js'
 import { InstancesRepository } from './instances.repository.js'
-import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
 import { isItemError } from '../platform/item-error.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { correctSpan, correctStart } from './domain/worker-clock.js'
+import { AttemptLogs } from './ports/attempt-logs.js'
 import { Settlement } from './settlement.js'
 
 /** Who reports, what to add to its times to have the cluster's, and when it was given the attempt as far as this server knows. */
@@ -37,7 +29,7 @@ export class Completion {
   constructor(
     private readonly attempts: AttemptsRepository,
     private readonly instances: InstancesRepository,
-    private readonly streams: LogStreamsService,
+    private readonly logs: AttemptLogs,
     private readonly settlement: Settlement,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
@@ -105,7 +97,7 @@ export class Completion {
     })
     const ok = items.filter((_, i) => verdicts[i] === 'ok').map(({ end }) => end)
     // Before the instance is final: whoever follows its log learns then whether more is to come.
-    await this.streams.attemptsEnded(ok.map((end) => ({ instanceId: end.instanceId, task: end.task, attempt: end.attempt, totals: end.log })))
+    await this.logs.attemptsEnded(ok.map((end) => ({ instanceId: end.instanceId, task: end.task, attempt: end.attempt, totals: end.log })))
     await this.settlement.settle(
       endings
         .filter((_, i) => verdicts[i] === 'ok')

@@ -8,10 +8,10 @@ import { Metrics } from '../platform/metrics.js'
 import { RedisConnections } from '../platform/redis.js'
 import { Shutdown } from '../platform/shutdown.js'
 import { SignalBus } from '../platform/signals.js'
-import { WorkerRegistry } from '../workers/worker-registry.js'
 import { AttemptQueue } from './attempt-queue.js'
 import { parseRoute } from './domain/route.js'
 import { Placement } from './placement.js'
+import { WorkerSlots } from './ports/workers.js'
 import { RouteConsumer } from './route-consumer.js'
 import { StaleJobs } from './stale-jobs.js'
 import { SweepLock } from './sweep-lock.js'
@@ -33,7 +33,7 @@ export class Dispatcher implements OnApplicationBootstrap {
 
   constructor(
     private readonly queue: AttemptQueue,
-    private readonly registry: WorkerRegistry,
+    private readonly slots: WorkerSlots,
     private readonly placement: Placement,
     private readonly staleJobs: StaleJobs,
     private readonly sweepLock: SweepLock,
@@ -48,7 +48,7 @@ export class Dispatcher implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     this.signals.on('work', ({ route, at }) => this.use(route, at - this.clock.now()))
-    this.registry.onCapacity(() => this.wakeAll())
+    this.slots.onCapacity(() => this.wakeAll())
     this.shutdown.register('take', 'dispatcher', () => this.stop())
     this.shutdown.register('finish', 'placements', () => this.placement.idle())
   }
@@ -59,7 +59,7 @@ export class Dispatcher implements OnApplicationBootstrap {
     this.wakeAll()
     const idleSince = performance.now() - IDLE_CLOSE_MS
     for (const [route, { consumer, lastUsedAt }] of this.consumers) {
-      if (lastUsedAt > idleSince && this.registry.servesRoute(parseRoute(route))) continue
+      if (lastUsedAt > idleSince && this.slots.servesRoute(parseRoute(route))) continue
       this.consumers.delete(route)
       this.routes.delete(route)
       consumer.close().catch((err: unknown) => this.logger.warn('Could not close a consumer', { route, err }))
@@ -127,11 +127,11 @@ export class Dispatcher implements OnApplicationBootstrap {
       open.consumer.wake(delayMs)
       return
     }
-    if (!this.redis.isReady || !this.registry.servesRoute(parseRoute(route))) return
+    if (!this.redis.isReady || !this.slots.servesRoute(parseRoute(route))) return
     const consumer = new RouteConsumer(
       parseRoute(route),
       this.queue.openConsumer(route),
-      this.registry,
+      this.slots,
       this.placement,
       () => this.staleJobs.drop(route),
       this.logger,

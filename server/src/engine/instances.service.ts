@@ -1,29 +1,21 @@
 import { Injectable } from '@nestjs/common'
-import { STRIP_LENGTH, type InstanceDetail, type RunStripQuery, type RunStrips } from '@jobtrail/shared/api/instances'
-import type { Role } from '@jobtrail/shared/api/auth'
-import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
-import { ExactJson } from '@jobtrail/shared/json/exact-json'
-import { canRetryInstance, INSTANCE_STATUSES, isFinalInstance, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
-import { AuditService } from '../audit/audit.service.js'
-import { Principal } from '../auth/principal.js'
+import { STRIP_LENGTH } from '@jobtrail/shared/api/instances'
+import { canRetryInstance, INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { AttemptQueue, QUEUE_AHEAD_MS, type QueuedAttempt } from './attempt-queue.js'
 import { sharedJobs } from './domain/queued-attempts.js'
-import { parseRoute, routeName } from './domain/route.js'
-import { LogStreamsService } from '../logs/log-streams.service.js'
+import { routeName } from './domain/route.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { SignalBus } from '../platform/signals.js'
-import { paramsOf, storedParams } from '../platform/stored-json.js'
-import { WorkerDirectory } from '../workers/worker-directory.js'
-import { attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
+import { storedParams } from '../platform/stored-json.js'
+import { attemptKeyOf } from './attempt-document.js'
+import { AttemptsRepository } from './attempts.repository.js'
 import { InstanceIds } from './domain/instance-id.js'
 import { isMissed } from './domain/missed.js'
 import type { NewInstance } from './domain/new-instance.js'
-import { waitingReason } from '../instances/domain/waiting-reason.js'
-import { attemptView, instanceView, stripRun } from '../instances/instance-views.js'
 import { type InstanceDocument, nextAttemptOf, type QueueableInstance } from './instance-document.js'
 import { type FirstInstance, InstancesRepository } from './instances.repository.js'
 import { RevisitsRepository } from './revisits.repository.js'
@@ -40,9 +32,8 @@ type Store = (documents: readonly InstanceDocument[], mayStart: ReadonlySet<Inst
 type Insert = (documents: readonly InstanceDocument[]) => Promise<Set<number>>
 
 const END_AT_A_TIME = 200
-const EMPTY_LOG = { state: 'open' as const, lines: 0, bytes: 0 }
 
-/** Makes, shows, cancels and retries instances. */
+/** Makes, cancels and retries instances. Callers have checked rights before. */
 @Injectable()
 export class InstancesService {
   private readonly ids = new InstanceIds()
@@ -59,9 +50,6 @@ export class InstancesService {
     private readonly attempts: AttemptsRepository,
     private readonly revisits: RevisitsRepository,
     private readonly queue: AttemptQueue,
-    private readonly streams: LogStreamsService,
-    private readonly workers: WorkerDirectory,
-    private readonly audit: AuditService,
     private readonly signals: SignalBus,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
@@ -99,24 +87,13 @@ export class InstancesService {
     )
   }
 
-  /** The instance, if the principal may see it and has the role; otherwise NotFoundError or ForbiddenError. */
-  async require(principal: Principal, id: string, role: Role): Promise<InstanceRef> {
-    const { _id, namespace, status, attempt } = await this.requireDocument(principal, id, role)
-    return { id: _id, namespace, status, attempt }
-  }
-
-  /** For people: its present state; undefined when it does not exist. For those who have checked rights before. */
+  /** For people: its present state; undefined when it does not exist. */
   async current(id: string): Promise<InstanceRef | undefined> {
     const document = await this.repository.look(id)
     return document === null ? undefined : { id, namespace: document.namespace, status: document.status, attempt: document.attempt }
   }
 
-  async strips(principal: Principal, { jobIds }: RunStripQuery): Promise<RunStrips> {
-    const strips = await this.repository.lastOfJobs([...new Set(jobIds)], principal.namespaceFilter(), STRIP_LENGTH)
-    return { items: strips.filter(({ runs }) => runs.length > 0).map(({ jobId, runs }) => ({ jobId, runs: runs.map(stripRun) })) }
-  }
-
-  /** How the last run of each job that has ended did so, among its last ones; jobs without such a run are left out. For those who have checked rights before. */
+  /** How the last run of each job that has ended did so, among its last ones; jobs without such a run are left out. */
   async lastResults(jobIds: string[]): Promise<Map<string, InstanceStatus>> {
     const jobs = await this.repository.lastOfJobs(jobIds, {}, STRIP_LENGTH)
     return new Map(
@@ -127,38 +104,13 @@ export class InstancesService {
     )
   }
 
-  async detail(principal: Principal, id: string): Promise<InstanceDetail> {
-    const instance = await this.requireDocument(principal, id, 'viewer')
-    const attempts = await this.attempts.findByInstance(id)
-    const [logs, waitingFor] = await Promise.all([
-      this.streams.summaries(attempts.map(({ _id }) => attemptKeyOf(_id))),
-      instance.status === 'WAITING' ? this.waitingFor(instance) : null,
-    ])
-    const views = attempts.map((attempt, i) => attemptView(attempt, logs[i] ?? EMPTY_LOG))
-    return {
-      ...instanceView(instance),
-      params: paramsOf(instance),
-      result: instance.resultText === undefined ? instance.result : new ExactJson(instance.resultText),
-      waitingFor,
-      attempts: views,
-      log: views.findLast((view) => view.attempt === instance.attempt)?.log ?? EMPTY_LOG,
-    }
-  }
-
-  /** A waiting instance is CANCELLED at once; a running one when its worker has ended it. Idempotent while it is being cancelled. */
-  async cancel(principal: Principal, id: string): Promise<InstanceDetail> {
-    const instance = await this.requireDocument(principal, id, 'operator')
+  /** A waiting instance is CANCELLED at once; a running one when its worker has ended it. Idempotent while it is being cancelled; false when it has ended. */
+  async cancel(id: string): Promise<boolean> {
     const at = this.clock.date()
     // Once more: it may have gone back to WAITING between the two.
     const isCancelled = (await this.repository.cancelWaiting(id, at)) || (await this.cancelRunning(id, at)) || (await this.repository.cancelWaiting(id, at))
-    if (!isCancelled)
-      throw new AppError(
-        'NOT_ALLOWED_IN_STATE',
-        `Instance ${id} is ${(await this.current(id))?.status ?? 'gone'}: only a waiting or running one can be cancelled`,
-      )
-    this.signals.send('log', id, { instanceId: id })
-    await this.record(principal, 'instance.cancel', instance)
-    return this.detail(principal, id)
+    if (isCancelled) this.signals.send('log', id, { instanceId: id })
+    return isCancelled
   }
 
   /** Cancels what waits of a job; what runs goes on. */
@@ -185,18 +137,15 @@ export class InstancesService {
     return this.repository.hasUnfinished(jobId)
   }
 
-  /** Another attempt of an instance that ended without success. */
-  async retry(principal: Principal, id: string): Promise<InstanceDetail> {
-    const instance = await this.requireDocument(principal, id, 'operator')
-    if (!canRetryInstance(instance.status)) throw notRetriable(instance)
+  /** Another attempt of an instance that ended without success; false when it is not as it was any more. */
+  async retry({ _id: id, namespace, attempt }: Pick<InstanceDocument, '_id' | 'namespace' | 'attempt'>): Promise<boolean> {
     // Retention may have come by already. First, so that no crash can lose it.
-    await this.revisits.note(instance.namespace, [id], this.clock.date())
-    const retried = await this.repository.retryFinal(id, instance.attempt, INSTANCE_STATUSES.filter(canRetryInstance), this.clock.date())
-    if (retried === null) throw notRetriable(await this.requireDocument(principal, id, 'operator'))
-    await this.record(principal, 'instance.retry', instance)
+    await this.revisits.note(namespace, [id], this.clock.date())
+    const retried = await this.repository.retryFinal(id, attempt, INSTANCE_STATUSES.filter(canRetryInstance), this.clock.date())
+    if (retried === null) return false
     await this.enqueue([retried])
     this.signals.send('log', id, { instanceId: id })
-    return this.detail(principal, id)
+    return true
   }
 
   /** Gives instances to BullMQ; false when that failed, which is logged, not thrown: the sweep does it again. `areNew`: none was given to it before. */
@@ -255,43 +204,7 @@ export class InstancesService {
       }),
     )
   }
-
-  private async waitingFor(instance: InstanceDocument): Promise<InstanceDetail['waitingFor']> {
-    const route = parseRoute(instance.route)
-    const [{ inGroup, able, draining }, position] = await Promise.all([this.workers.forRoute(route), this.repository.position(instance)])
-    return waitingReason({
-      now: this.clock.now(),
-      dueAt: instance.dueAt.getTime(),
-      attempt: instance.attempt,
-      heldForConcurrency: instance.heldAt === null ? null : instance.maxConcurrent,
-      namespace: route.namespace,
-      group: route.group,
-      tags: route.tags,
-      handler: route.handler,
-      workersInGroup: inGroup,
-      ableWorkers: able,
-      drainingWorkers: draining.map(({ name }) => name),
-      position,
-    })
-  }
-
-  private async requireDocument(principal: Principal, id: string, role: Role): Promise<InstanceDocument> {
-    const document = await this.repository.look(id)
-    if (document === null) throw new NotFoundError('instance', id)
-    principal.require(document.namespace, role, 'instance', id)
-    return document
-  }
-
-  private async record(principal: Principal, action: string, instance: InstanceDocument): Promise<void> {
-    await this.audit.record({ principal, action, namespace: instance.namespace, target: { kind: 'instance', id: instance._id, name: instance.jobName } })
-  }
 }
-
-const notRetriable = ({ _id, status }: InstanceDocument): AppError =>
-  new AppError(
-    'NOT_ALLOWED_IN_STATE',
-    `Instance ${_id} is ${status}: only one that failed, timed out or was cancelled can be retried; run the job again instead`,
-  )
 
 /** As the queue knows the next attempt of one that waits. */
 export const queuedAttempt = (instance: QueueableInstance): QueuedAttempt => ({

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { parseConfig } from '../config/config.js'
-import { type AttemptId, attemptId, type AttemptsRepository } from './attempts.repository.js'
+import { type AttemptId, attemptId } from './attempt-document.js'
+import type { AttemptsRepository } from './attempts.repository.js'
 import type { InstancesRepository } from './instances.repository.js'
-import type { LogStreamsService } from '../logs/log-streams.service.js'
+import type { AttemptLogs } from './ports/attempt-logs.js'
 import type { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
@@ -39,7 +40,7 @@ function setUp(poisoned?: AttemptId): { leases: Leases; renewed: AttemptId[]; lo
   } as unknown as AttemptsRepository
   // The instance of attempt 2 was never stored.
   const instances = { existing: async (ids: string[]) => new Set(ids.filter((id) => id !== keyOf(2).instanceId)) } as unknown as InstancesRepository
-  const streams = { hasLines: async () => false } as unknown as LogStreamsService
+  const streams = { hasLines: async () => false } as unknown as AttemptLogs
   const clock = { date: () => new Date(NOW), now: () => NOW } as Clock
   const leases = new Leases(parseConfig({}), attempts, instances, streams, {} as Settlement, clock, new Metrics(), new Logger('fatal', 'spec'))
   return { leases, renewed, lost, deleted }

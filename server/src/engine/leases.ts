@@ -1,13 +1,14 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { CONFIG, type Config } from '../config/config.js'
-import { announcedTotals, type AttemptDocument, attemptId, attemptKeyOf, AttemptsRepository } from './attempts.repository.js'
+import { announcedTotals, type AttemptDocument, attemptId, attemptKeyOf } from './attempt-document.js'
+import { AttemptsRepository } from './attempts.repository.js'
 import { InstancesRepository } from './instances.repository.js'
-import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { eachAlone } from '../platform/map-bounded.js'
 import { Metrics } from '../platform/metrics.js'
+import { AttemptLogs } from './ports/attempt-logs.js'
 import { Settlement } from './settlement.js'
 
 /** An attempt given to a worker this recently may still be on its way there: its absence from a heartbeat means nothing. */
@@ -35,7 +36,7 @@ export class Leases {
     @Inject(CONFIG) private readonly config: Config,
     private readonly attempts: AttemptsRepository,
     private readonly instances: InstancesRepository,
-    private readonly streams: LogStreamsService,
+    private readonly logs: AttemptLogs,
     private readonly settlement: Settlement,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
@@ -142,13 +143,13 @@ export class Leases {
     const at = this.clock.date()
     const key = attemptKeyOf(attempt._id)
     // `started` may never have come although it did start: then another attempt costs a retry, or must not be made at all.
-    const hasStarted = isSpooled || attempt.progress !== null || (await this.streams.hasLines(key))
+    const hasStarted = isSpooled || attempt.progress !== null || (await this.logs.hasLines(key))
     const isUnknown = mayHaveStarted && !hasStarted && attempt.startedAt === null
     const error = isUnknown ? `${reason}; the attempt may have started` : reason
     let lost = await this.attempts.markLost(attempt._id, attempt.workerId, { at, error, leaseBefore, hasStarted, mayHaveStarted })
     if (lost === null) return
     // Lines may have come between the two.
-    if (lost.startedAt === null && (await this.streams.hasLines(key))) lost = (await this.attempts.markLostStarted(attempt._id)) ?? lost
+    if (lost.startedAt === null && (await this.logs.hasLines(key))) lost = (await this.attempts.markLostStarted(attempt._id)) ?? lost
     this.logger.warn('An attempt is lost', { attempt: attemptKeyString(key), worker: attempt.workerId, hasStarted: lost.startedAt !== null, reason: error })
     this.metrics.attemptsFinished.inc({ status: 'LOST' })
     await this.conclude(lost)
@@ -158,8 +159,8 @@ export class Leases {
   async conclude(attempt: AttemptDocument): Promise<void> {
     const { status, startedAt, mayHaveStarted, finishedAt, error, killProblem, result, resultText, isFinal, logTotals } = attempt
     const key = attemptKeyOf(attempt._id)
-    if (status === 'LOST') await this.streams.interrupt(key, error ?? 'The worker is lost')
-    else await this.streams.attemptsEnded([{ ...key, totals: logTotals === null ? null : announcedTotals(key, logTotals) }])
+    if (status === 'LOST') await this.logs.interrupt(key, error ?? 'The worker is lost')
+    else await this.logs.attemptsEnded([{ ...key, totals: logTotals === null ? null : announcedTotals(key, logTotals) }])
     const isLeftRunning = killProblem !== undefined
     const end = { status, startedAt, mayHaveStarted, finishedAt: finishedAt ?? this.clock.date(), error, result, resultText, isLeftRunning, isFinal }
     await this.settlement.settle([{ key, ...end }])

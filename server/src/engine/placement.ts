@@ -5,10 +5,10 @@ import type { InstanceDocument } from './instance-document.js'
 import { InstancesRepository } from './instances.repository.js'
 import { Batcher } from '../platform/batcher.js'
 import { Logger } from '../platform/logging.js'
-import { WorkerRegistry } from '../workers/worker-registry.js'
 import { AttemptQueue } from './attempt-queue.js'
 import { type Candidate, Claims, type Reserved } from './claims.js'
 import { LimitedRuns } from './limited-runs.js'
+import { WorkerSlots } from './ports/workers.js'
 import { type Handed, RunLanes } from './run-lanes.js'
 import { Settlement } from './settlement.js'
 
@@ -42,7 +42,7 @@ export class Placement {
     private readonly limited: LimitedRuns,
     private readonly settlement: Settlement,
     private readonly queue: AttemptQueue,
-    private readonly registry: WorkerRegistry,
+    private readonly slots: WorkerSlots,
     private readonly logger: Logger,
   ) {}
 
@@ -139,6 +139,6 @@ export class Placement {
   /** Slots of what is not placed: stale copies, of which there may be thousands, must not keep them from what waits on another route. */
   private giveBack(unplaced: readonly Reserved[]): void {
     for (const { worker } of unplaced) worker.release()
-    if (unplaced.length > 0) this.registry.slotsReturned()
+    if (unplaced.length > 0) this.slots.slotsReturned()
   }
 }

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import type { Job, Worker } from 'bullmq'
 import { Logger } from '../platform/logging.js'
 import { withTimeout } from '../platform/timeout.js'
-import type { WorkerConnection, WorkerRegistry } from '../workers/worker-registry.js'
 import { MAX_GROUP, parseQueued } from './domain/queued-attempts.js'
 import { type Route, routeName } from './domain/route.js'
 import type { Fetched, Placement } from './placement.js'
+import type { ConnectedWorker, WorkerSlots } from './ports/workers.js'
 
 const FETCH_TIMEOUT_MS = 10_000
 const MAX_FETCH = 128
@@ -56,7 +56,7 @@ export class RouteConsumer {
   constructor(
     private readonly route: Route,
     private readonly bull: Worker<unknown, string>,
-    private readonly registry: WorkerRegistry,
+    private readonly slots: WorkerSlots,
     private readonly placement: Placement,
     /** Removes stale BullMQ jobs of the route. */
     private readonly dropStale: () => Promise<void>,
@@ -146,10 +146,10 @@ export class RouteConsumer {
         // Before slots are reserved: stale jobs cost none.
         await this.dropStale()
       }
-      const reserved = this.registry.reserve(this.route, Math.min(MAX_SLOTS, Math.max(MAX_GROUP, this.wanted * this.size)))
+      const reserved = this.slots.reserve(this.route, Math.min(MAX_SLOTS, Math.max(MAX_GROUP, this.wanted * this.size)))
       if (reserved.length === 0) {
         this.clearSince = undefined
-        this.registry.onceReturned(this.wakeNow)
+        this.slots.onceReturned(this.wakeNow)
         return
       }
       const asked = Math.min(this.wanted, Math.ceil(reserved.length / this.size))
@@ -167,7 +167,7 @@ export class RouteConsumer {
   }
 
   /** Hands jobs to the placement, each with slots for its attempts as far as there are; gives back the slots that are left. */
-  private give(taken: readonly Taken[], reserved: WorkerConnection[]): void {
+  private give(taken: readonly Taken[], reserved: ConnectedWorker[]): void {
     for (const { job, token } of taken) {
       const keys = parseQueued(job.data)
       if (keys === undefined) this.logger.error('Dropped a BullMQ job that is not ours', { bullJob: job.id })
@@ -179,7 +179,7 @@ export class RouteConsumer {
     }
     if (reserved.length === 0) return
     for (const worker of reserved) worker.release()
-    this.registry.slotsReturned()
+    this.slots.slotsReturned()
   }
 
   private async place(fetched: Fetched): Promise<void> {
@@ -188,7 +188,7 @@ export class RouteConsumer {
   }
 
   /** Up to `count` jobs. When it rejects, the reserved slots are given back. */
-  private async fetch(count: number, reserved: readonly WorkerConnection[]): Promise<Taken[]> {
+  private async fetch(count: number, reserved: readonly ConnectedWorker[]): Promise<Taken[]> {
     const fetches = Array.from({ length: count }, async (): Promise<Taken | undefined> => {
       const token = `${this.id}:${this.fetches++}`
       const job = await this.bull.getNextJob(token, { block: false })

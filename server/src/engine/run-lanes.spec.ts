@@ -1,15 +1,13 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import type { JobsService } from '../jobs/jobs.service.js'
-import type { SecretBox } from '../jobs/secret-box.service.js'
 import type { InstanceDocument } from './instance-document.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import type { Metrics } from '../platform/metrics.js'
 import { connectedWorker } from '../workers/testing/connected-worker.js'
-import { WorkerRegistry, type WorkerSocket } from '../workers/worker-registry.js'
-import type { WorkerTokenWatch } from '../workers/worker-token-watch.js'
+import type { WorkerSocket } from '../workers/worker-socket.js'
 import type { Candidate, Claims } from './claims.js'
 import type { Leases } from './leases.js'
+import type { RunDefinitions } from './ports/run-definitions.js'
 import { RunLanes } from './run-lanes.js'
 
 beforeEach(() => void vi.useFakeTimers())
@@ -30,15 +28,17 @@ function setUp({ checkMs = 0, reply = 'accepted' }: { checkMs?: number; reply?: 
       },
     }),
   } as unknown as WorkerSocket
-  const worker = connectedWorker(2, socket)
+  const isTrusted = (): Promise<boolean> => new Promise((resolve) => setTimeout(() => resolve(true), checkMs))
+  const worker = connectedWorker(2, socket, { isTrusted, answersAgain: () => undefined })
   const takenBack: Candidate[] = []
   const claims = { unclaim: (candidates: Candidate[]) => Promise.resolve(void takenBack.push(...candidates)) } as unknown as Claims
-  const jobs = { revisions: () => Promise.resolve([{ processor: { kind: 'shell' }, secrets: {} }]) } as unknown as JobsService
-  const secrets = { open: () => ({}) } as unknown as SecretBox
-  const tokens = { isValid: () => new Promise((resolve) => setTimeout(() => resolve(true), checkMs)) } as unknown as WorkerTokenWatch
+  const definitions = {
+    find: () => Promise.resolve([{ processor: { kind: 'shell' }, secrets: {} }]),
+    openSecrets: () => ({}),
+  } as unknown as RunDefinitions
   const metrics = { dispatchDelay: { observe: () => {} } } as unknown as Metrics
   const clock = { now: () => 0 } as Clock
-  const lanes = new RunLanes(claims, jobs, secrets, {} as Leases, new WorkerRegistry(), tokens, clock, metrics, new Logger('fatal', 'spec'))
+  const lanes = new RunLanes(claims, definitions, {} as Leases, clock, metrics, new Logger('fatal', 'spec'))
   const key = { instanceId: 'one', task: 0, attempt: 1 }
   const candidate: Candidate = {
     key,

@@ -1,21 +1,17 @@
 import { Injectable } from '@nestjs/common'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { type Assignment, MAX_BATCH, RunReply } from '@jobtrail/shared/protocol/worker'
-import { UnopenableSecretError } from '../jobs/domain/sealed-secret.js'
-import type { RunDefinition } from '../jobs/job-revisions.service.js'
-import { JobsService } from '../jobs/jobs.service.js'
-import { SecretBox } from '../jobs/secret-box.service.js'
+import { type Assignment, MAX_BATCH } from '@jobtrail/shared/protocol/worker'
 import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
 import { mapBounded } from '../platform/map-bounded.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
-import { askWorker } from '../workers/ask-worker.js'
-import { type WorkerConnection, WorkerRegistry } from '../workers/worker-registry.js'
-import { WorkerTokenWatch } from '../workers/worker-token-watch.js'
+import { UnopenableSecretError } from '../platform/sealed-secret.js'
 import { type Candidate, Claims } from './claims.js'
 import { Leases } from './leases.js'
 import { type Message, splitMessages } from './domain/run-messages.js'
+import { type RunDefinition, RunDefinitions } from './ports/run-definitions.js'
+import type { ConnectedWorker } from './ports/workers.js'
 
 /** What could not be sent for so long is taken back: soon a heartbeat without it would show that the worker never received it, and that has to stay true. */
 const SEND_WITHIN_MS = 5_000
@@ -35,11 +31,8 @@ export class RunLanes {
 
   constructor(
     private readonly claims: Claims,
-    private readonly jobs: JobsService,
-    private readonly secrets: SecretBox,
+    private readonly definitions: RunDefinitions,
     private readonly leases: Leases,
-    private readonly registry: WorkerRegistry,
-    private readonly tokens: WorkerTokenWatch,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
     private readonly logger: Logger,
@@ -88,38 +81,33 @@ export class RunLanes {
   }
 
   /** Sends a message and takes back what was refused, which it answers. Never rejects. */
-  private async deliver(worker: WorkerConnection, message: Message<Candidate, Assignment>): Promise<Set<Candidate>> {
+  private async deliver(worker: ConnectedWorker, message: Message<Candidate, Assignment>): Promise<Set<Candidate>> {
     const candidates = message.items.map(({ candidate }) => candidate)
     const refused = await this.send(worker, message, candidates)
     if (refused.length > 0) await this.takeBack(refused)
     return new Set(refused)
   }
 
-  private async send(worker: WorkerConnection, { items, bytes }: Message<Candidate, Assignment>, candidates: Candidate[]): Promise<Candidate[]> {
+  private async send(worker: ConnectedWorker, { items, bytes }: Message<Candidate, Assignment>, candidates: Candidate[]): Promise<Candidate[]> {
     // It has left meanwhile, or its lane is full, so it certainly did not get them.
-    if (!(await this.isTokenValid(worker)) || !worker.socket.connected || worker.isLaneFull || candidates.some(isLate)) return candidates
-    const sent = worker.runSent(
-      bytes,
-      candidates.map(({ key }) => key),
-    )
+    if (!(await this.isTrusted(worker)) || !worker.isConnected || worker.isLaneFull || candidates.some(isLate)) return candidates
     try {
-      const { results } = await askWorker(worker.socket, 'run', { attempts: items.map(({ assignment }) => assignment) }, RunReply)
-      if (worker.runAnswered(sent)) this.registry.capacityChanged()
+      const results = await worker.run(
+        items.map(({ assignment }) => assignment),
+        bytes,
+      )
       const now = this.clock.now()
       for (const { instance } of candidates) this.metrics.dispatchDelay.observe(Math.max(0, now - instance.dueAt.getTime()) / 1_000)
-      const refused = candidates.filter((_, i) => results[i] === 'refused')
-      worker.refused(refused.length)
-      return refused
+      return candidates.filter((_, i) => results[i] === 'refused')
     } catch (err) {
-      worker.runUnanswered(sent)
       this.logger.warn('A worker did not answer to a dispatch', { worker: worker.id, attempts: candidates.map(({ key }) => attemptKeyString(key)), err })
       return []
     }
   }
 
-  private async isTokenValid(worker: WorkerConnection): Promise<boolean> {
+  private async isTrusted(worker: ConnectedWorker): Promise<boolean> {
     try {
-      return await this.track(this.tokens.isValid(worker.socket))
+      return await this.track(worker.isTrusted())
     } catch (err) {
       this.logger.warn('The token of a worker could not be checked, so it was given nothing', { worker: worker.id, err })
       return false
@@ -144,7 +132,7 @@ export class RunLanes {
   /** Undefined for those whose job cannot be read, or whose secrets cannot be opened: `unopenable` says why. */
   private async assignments(candidates: readonly Candidate[], unopenable: Map<Candidate, string>): Promise<(Assignment | undefined)[]> {
     try {
-      const revisions = await this.jobs.revisions(candidates.map(({ instance }) => ({ jobId: instance.jobId, revision: instance.revision })))
+      const revisions = await this.definitions.find(candidates.map(({ instance }) => ({ jobId: instance.jobId, revision: instance.revision })))
       return candidates.map((candidate, i) => this.tryAssignment(candidate, revisions[i], unopenable))
     } catch (err) {
       this.logger.error('Could not read the jobs of instances', { instances: candidates.map(({ key }) => key.instanceId), err })
@@ -181,7 +169,7 @@ export class RunLanes {
       // Workers of version 1 know no text; the value may be rounded, as it was for them.
       params: instance.paramsText !== undefined && worker.protocol < 2 ? (JSON.parse(instance.paramsText) as Record<string, unknown>) : instance.params,
       ...(instance.paramsText === undefined ? {} : { paramsText: instance.paramsText }),
-      secrets: this.secrets.open(instance.jobId, job.secrets),
+      secrets: this.definitions.openSecrets(instance.jobId, job),
       timeoutMs: job.timeoutMs,
       killGraceMs: job.killGraceMs,
       log: job.log,

@@ -1,12 +1,10 @@
 import { Injectable } from '@nestjs/common'
 import type { RetryPolicy } from '@jobtrail/shared/api/jobs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { NotFoundError } from '@jobtrail/shared/domain/errors'
 import { type AttemptStatus, type InstanceStatus, instanceStatusAfter, isRetriedByPolicy } from '@jobtrail/shared/domain/statuses'
 import type { InstanceDocument, Settlement as InstanceSettlement } from './instance-document.js'
 import { InstancesRepository } from './instances.repository.js'
 import { InstancesService } from './instances.service.js'
-import { JobsService } from '../jobs/jobs.service.js'
 import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
@@ -14,6 +12,7 @@ import { SignalBus } from '../platform/signals.js'
 import { QUEUE_AHEAD_MS } from './attempt-queue.js'
 import { backoffMs, MAX_UNSTARTED_LOSSES, unstartedBackoffMs } from './domain/retry.js'
 import { PermitsRepository } from './permits.repository.js'
+import { RunDefinitions } from './ports/run-definitions.js'
 
 /** An attempt that has ended, and what its instance takes from it. `isLeftRunning`: something of it still runs. */
 export type Ended = {
@@ -41,7 +40,7 @@ export class Settlement {
   constructor(
     private readonly repository: InstancesRepository,
     private readonly instances: InstancesService,
-    private readonly jobs: JobsService,
+    private readonly definitions: RunDefinitions,
     private readonly permits: PermitsRepository,
     private readonly signals: SignalBus,
     private readonly clock: Clock,
@@ -106,13 +105,10 @@ export class Settlement {
 
   /** Undefined where the revision is gone: no retry could be handed out either, and the ends beside it must not wait for it. */
   private async retryPolicy({ _id, jobId, revision }: InstanceDocument): Promise<RetryPolicy | undefined> {
-    try {
-      return (await this.jobs.revision(jobId, revision)).retry
-    } catch (err) {
-      if (!(err instanceof NotFoundError)) throw err
+    const [definition] = await this.definitions.find([{ jobId, revision }])
+    if (definition === undefined)
       this.logger.error('The job of an instance has no such revision, so it is not retried', { instance: _id, job: jobId, revision })
-      return undefined
-    }
+    return definition?.retry
   }
 
   /** Beside the answer to the worker: a Redis that hangs must not hold up the ends of other runs. */

@@ -7,12 +7,11 @@ import { Principal } from '../auth/principal.js'
 import { decodeCursor, encodeCursor, toPage } from '../platform/http/cursor.js'
 import { giveTurn } from '../platform/turns.js'
 import { UserGate } from '../platform/user-gate.js'
-import { AttemptsRepository } from '../engine/attempts.repository.js'
 import { idAt } from '../engine/domain/instance-id.js'
 import { hasText } from '../engine/domain/result-text.js'
 import { instanceView } from './instance-views.js'
 import type { InstanceDocument } from '../engine/instance-document.js'
-import { InstancesRepository } from '../engine/instances.repository.js'
+import { InstanceReads } from '../engine/instance-reads.service.js'
 
 /** Instances read at a time: results have up to 64 KiB each. */
 const BATCH = 250
@@ -25,16 +24,13 @@ const SEARCH_MS = 1_000
 export class InstanceListService {
   private readonly gate = new UserGate({ what: 'searches through runs', running: 4, runningPerUser: 2, waiting: 64, waitingPerUser: 8, waitMs: 15_000 })
 
-  constructor(
-    private readonly repository: InstancesRepository,
-    private readonly attempts: AttemptsRepository,
-  ) {}
+  constructor(private readonly reads: InstanceReads) {}
 
   async list(principal: Principal, query: InstanceQuery): Promise<InstancePage> {
     const before = query.cursor === undefined ? undefined : decodeCursor(z.uuid(), query.cursor)
     const filter = filterOf(principal, query)
     if (query.workerId !== undefined || query.text !== undefined) return this.gate.run(principal.key, () => this.search(filter, query, before))
-    const rows = await this.repository.list(olderThan(filter, before), query.limit + 1)
+    const rows = await this.reads.list(olderThan(filter, before), query.limit + 1)
     return { ...toPage(rows, query.limit, instanceView, ({ _id }) => _id), searchedTo: null }
   }
 
@@ -48,7 +44,7 @@ export class InstanceListService {
     const found: InstanceView[] = []
     let last = before
     for (let searched = 0; searched < MOST_SEARCHED && performance.now() < deadline; searched += BATCH) {
-      const batch = await this.repository.list(olderThan(filter, last), BATCH, { withResult: query.text !== undefined })
+      const batch = await this.reads.list(olderThan(filter, last), BATCH, { withResult: query.text !== undefined })
       const matches = await this.matchesOf(batch, query)
       for (const instance of batch) {
         last = instance._id
@@ -63,7 +59,7 @@ export class InstanceListService {
 
   private async matchesOf(batch: InstanceDocument[], { text, workerId }: InstanceQuery): Promise<Set<string>> {
     const named = text === undefined ? batch : await withText(batch, text)
-    return workerId === undefined ? new Set(named.map(({ _id }) => _id)) : this.attempts.givenTo(workerId, named)
+    return workerId === undefined ? new Set(named.map(({ _id }) => _id)) : this.reads.givenTo(workerId, named)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { AttemptView, InstanceView, LogSummary, StripRun } from '@jobtrail/shared/api/instances'
-import type { AttemptDocument } from '../engine/attempts.repository.js'
+import type { AttemptDocument } from '../engine/attempt-document.js'
 import type { InstanceDocument, StripDocument } from '../engine/instance-document.js'
 
 const time = (date: Date | null | undefined): string | null => date?.toISOString() ?? null

@@ -6,13 +6,13 @@ import { CurrentPrincipal } from '../auth/current-principal.js'
 import { Principal } from '../auth/principal.js'
 import { Answers } from '../platform/http/openapi.js'
 import { InstanceListService } from './instance-list.service.js'
-import { InstancesService } from '../engine/instances.service.js'
+import { InstanceDetailsService } from './instance-details.service.js'
 
 @ApiTags('instances')
 @Controller('api/instances')
 export class InstancesController {
   constructor(
-    private readonly instances: InstancesService,
+    private readonly instances: InstanceDetailsService,
     private readonly lists: InstanceListService,
   ) {}
 

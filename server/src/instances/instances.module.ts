@@ -1,19 +1,16 @@
 import { Module } from '@nestjs/common'
 import { AuditModule } from '../audit/audit.module.js'
-import { QueueModule } from '../engine/queue.module.js'
+import { EngineModule } from '../engine/engine.module.js'
 import { LogStorageModule } from '../logs/log-storage.module.js'
 import { WorkersModule } from '../workers/workers.module.js'
-import { AttemptsRepository } from '../engine/attempts.repository.js'
+import { InstanceDetailsService } from './instance-details.service.js'
 import { InstanceListService } from './instance-list.service.js'
 import { InstancesController } from './instances.controller.js'
-import { InstancesRepository } from '../engine/instances.repository.js'
-import { InstancesService } from '../engine/instances.service.js'
-import { RevisitsRepository } from '../engine/revisits.repository.js'
 
+/** What people see and do of runs; the engine does the work. */
 @Module({
-  imports: [QueueModule, LogStorageModule, WorkersModule, AuditModule],
+  imports: [EngineModule, LogStorageModule, WorkersModule, AuditModule],
   controllers: [InstancesController],
-  providers: [InstancesRepository, AttemptsRepository, RevisitsRepository, InstancesService, InstanceListService],
-  exports: [InstancesRepository, AttemptsRepository, RevisitsRepository, InstancesService],
+  providers: [InstanceDetailsService, InstanceListService],
 })
 export class InstancesModule {}

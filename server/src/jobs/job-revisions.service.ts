@@ -1,14 +1,9 @@
 import { Injectable } from '@nestjs/common'
-import type { JobDefinition } from '@jobtrail/shared/api/jobs'
-import { NotFoundError } from '@jobtrail/shared/domain/errors'
+import type { RevisionRef, RunDefinition } from '../engine/ports/run-definitions.js'
 import { Batcher } from '../platform/batcher.js'
 import { type JobRevisionDocument, jobRevisionKey } from './domain/job.js'
 import { WeightedLru } from './domain/weighted-lru.js'
 import { JobRevisionsRepository } from './job-revisions.repository.js'
-
-/** What a run is made from. It holds the secrets, sealed: it never goes into an answer. */
-export type RunDefinition = JobDefinition & { namespace: string }
-export type RevisionRef = { jobId: string; revision: number }
 
 /** Characters of JSON: some 16-32 MB. A definition has up to 360,000. */
 const CACHE_WEIGHT = 16_000_000
@@ -21,14 +16,7 @@ export class JobRevisionsService {
 
   constructor(private readonly repository: JobRevisionsRepository) {}
 
-  /** The definition that a job had at a revision, also when the job was removed since. Throws NotFoundError. */
-  async revision(jobId: string, revision: number): Promise<RunDefinition> {
-    const [found] = await this.revisions([{ jobId, revision }])
-    if (found === undefined) throw new NotFoundError(`revision ${revision} of job`, jobId)
-    return found
-  }
-
-  /** In the order of `refs`; undefined for those that do not exist. Calls of the same moment share one query. */
+  /** In the order of `refs`, also of jobs that were removed since; undefined for those that do not exist. Calls of the same moment share one query. */
   revisions(refs: readonly RevisionRef[]): Promise<(RunDefinition | undefined)[]> {
     return Promise.all(refs.map(async (ref) => this.cache.get(cacheKey(ref)) ?? this.loads.add(ref)))
   }

@@ -1,6 +1,11 @@
 import { Module } from '@nestjs/common'
 import { AuthModule } from '../auth/auth.module.js'
-import { InstancesModule } from '../instances/instances.module.js'
+import { EngineModule } from '../engine/engine.module.js'
+import { RunDefinitions } from '../engine/ports/run-definitions.js'
+import { JobRemovalService } from './job-removal.service.js'
+import { JobRunDefinitions } from './job-run-definitions.service.js'
+import { JobRunsController } from './job-runs.controller.js'
+import { JobRunsService } from './job-runs.service.js'
 import { JobQueriesService } from './job-queries.service.js'
 import { JobRevisionsRepository } from './job-revisions.repository.js'
 import { JobRevisionsService } from './job-revisions.service.js'
@@ -13,10 +18,10 @@ import { SecretBox } from './secret-box.service.js'
 import { SecretResealing } from './secret-resealing.service.js'
 import { TriggersController } from './triggers.controller.js'
 
-/** Definitions. Instances know nothing of it: a list of jobs may ask how their last runs ended. */
+/** Definitions, and runs that people ask for. */
 @Module({
-  imports: [AuthModule, InstancesModule],
-  controllers: [JobsController, TriggersController],
+  imports: [AuthModule, EngineModule],
+  controllers: [JobsController, JobRunsController, TriggersController],
   providers: [
     JobsRepository,
     JobRevisionsRepository,
@@ -27,7 +32,10 @@ import { TriggersController } from './triggers.controller.js'
     RemovedJobsRepository,
     SecretBox,
     SecretResealing,
+    JobRunsService,
+    JobRemovalService,
+    { provide: RunDefinitions, useClass: JobRunDefinitions },
   ],
-  exports: [JobsService, SecretBox, JobRevisionsRepository, JobsRepository, JobScheduleService, RemovedJobsRepository],
+  exports: [RunDefinitions, JobsService, JobRevisionsRepository, JobsRepository, JobScheduleService, RemovedJobsRepository],
 })
 export class JobsModule {}

@@ -16,7 +16,6 @@ import { firstFireState, fireStateAfter } from './domain/fire-state.js'
 import { definitionOf, type JobDocument, jobView, revisionOf } from './domain/job.js'
 import { paramsProblem, processProblem } from './domain/run-params.js'
 import { JobRevisionsRepository } from './job-revisions.repository.js'
-import { JobRevisionsService, type RevisionRef, type RunDefinition } from './job-revisions.service.js'
 import { JobsRepository } from './jobs.repository.js'
 import { RemovedJobsRepository } from './removed-jobs.repository.js'
 import { SecretBox } from './secret-box.service.js'
@@ -37,7 +36,6 @@ export class JobsService {
     private readonly mongo: Mongo,
     private readonly jobs: JobsRepository,
     private readonly revisionsRepository: JobRevisionsRepository,
-    private readonly revisionsService: JobRevisionsService,
     private readonly removed: RemovedJobsRepository,
     private readonly secrets: SecretBox,
     private readonly namespaces: NamespacesService,
@@ -100,16 +98,6 @@ export class JobsService {
   /** The job, if the principal may see it and has the role; otherwise NotFoundError or ForbiddenError. Calls of the same moment share one query. It holds the secrets, sealed. */
   async requireJob(principal: Principal, id: string, role: Role): Promise<JobDocument> {
     return checked(principal, id, role, await this.loads.add(id))
-  }
-
-  /** The definition that a job had at a revision, with its secrets, sealed, also when the job was removed since; cached. Throws NotFoundError. */
-  revision(jobId: string, revision: number): Promise<RunDefinition> {
-    return this.revisionsService.revision(jobId, revision)
-  }
-
-  /** In the order of `refs`; undefined for those that do not exist. */
-  revisions(refs: readonly RevisionRef[]): Promise<(RunDefinition | undefined)[]> {
-    return this.revisionsService.revisions(refs)
   }
 
   private update(principal: Principal, id: string, action: string, next: (current: JobDocument) => JobDefinition): Promise<JobView> {

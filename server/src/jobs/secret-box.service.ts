@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { ValidationError } from '@jobtrail/shared/domain/errors'
 import { CONFIG, type Config } from '../config/config.js'
-import { keyIdOf, openSecret, sealSecret } from './domain/sealed-secret.js'
+import { keyIdOf, openSecret, sealSecret } from '../platform/sealed-secret.js'
 
 export type Secrets = Record<string, string>
 

@@ -46,7 +46,9 @@ export class LogReader {
 
   /** The stream, if the principal may see it. Of an instance that has no attempt yet: that of its first. */
   async select(principal: Principal, instanceId: string, { task, attempt }: StreamSelection): Promise<Selected> {
-    const instance = await this.instances.require(principal, instanceId, 'viewer')
+    const instance = await this.instances.current(instanceId)
+    if (instance === undefined) throw new NotFoundError('instance', instanceId)
+    principal.require(instance.namespace, 'viewer', 'instance', instanceId)
     const latest = Math.max(1, instance.attempt)
     if (task !== 0) throw new NotFoundError('task', `${task} of instance ${instanceId}`)
     if (attempt !== undefined && attempt > latest) throw new NotFoundError('attempt', `${attempt} of instance ${instanceId}`)

@@ -5,6 +5,7 @@ import { isClosedLog, type LogState } from '@jobtrail/shared/domain/statuses'
 import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { LogLoss } from '@jobtrail/shared/log/losses'
 import type { Resumed, SealReply } from '@jobtrail/shared/protocol/worker'
+import type { AttemptLogs } from '../engine/ports/attempt-logs.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
@@ -43,7 +44,7 @@ const FOR_PEOPLE = { isForPeople: true }
 
 /** The life of log streams: what is stored of them, sealing, interruption. */
 @Injectable()
-export class LogStreamsService {
+export class LogStreamsService implements AttemptLogs {
   constructor(
     private readonly store: LogStore,
     private readonly repository: LogStreamsRepository,

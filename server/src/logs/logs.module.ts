@@ -1,6 +1,6 @@
 import { Module } from '@nestjs/common'
 import { AuthModule } from '../auth/auth.module.js'
-import { InstancesModule } from '../instances/instances.module.js'
+import { EngineModule } from '../engine/engine.module.js'
 import { ConsoleGateway } from './console.gateway.js'
 import { FollowHub } from './follow/follow-hub.js'
 import { FollowService } from './follow/follow.service.js'
@@ -15,7 +15,7 @@ import { SearchPool } from './search/search-pool.js'
 
 /** The reading side of logs: pages, search, raw, follow (SSE and socket.io), verify. */
 @Module({
-  imports: [AuthModule, LogStorageModule, InstancesModule],
+  imports: [AuthModule, LogStorageModule, EngineModule],
   controllers: [LogsController, LogSearchController],
   providers: [LogReader, LogsService, RawLogService, LogSearchService, SearchPool, FollowHub, FollowService, ConsoleGateway],
   exports: [LogReader],

@@ -1,7 +1,6 @@
 import { Module } from '@nestjs/common'
 import { AuthModule } from '../auth/auth.module.js'
-import { QueueModule } from '../engine/queue.module.js'
-import { InstancesModule } from '../instances/instances.module.js'
+import { EngineModule } from '../engine/engine.module.js'
 import { JobsModule } from '../jobs/jobs.module.js'
 import { LogStorageModule } from '../logs/log-storage.module.js'
 import { WorkersModule } from '../workers/workers.module.js'
@@ -14,7 +13,7 @@ import { RetentionService } from './retention.service.js'
 
 /** How long runs, logs and the history of changes are kept, and what becomes of those of a removed namespace. */
 @Module({
-  imports: [AuthModule, InstancesModule, JobsModule, LogStorageModule, QueueModule, WorkersModule],
+  imports: [AuthModule, EngineModule, JobsModule, LogStorageModule, WorkersModule],
   providers: [RetentionLock, NamespaceRemovalLock, RetentionProgressRepository, Removal, HistoryRemoval, RetentionService, NamespaceRemoval],
 })
 export class RetentionModule {}

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { ACK_TIMEOUT_MS, replyOf, type SERVER_MESSAGES } from '@jobtrail/shared/protocol/worker'
-import type { WorkerSocket } from './worker-registry.js'
+import type { WorkerSocket } from './worker-socket.js'
 
 type ServerEvent = keyof typeof SERVER_MESSAGES
 

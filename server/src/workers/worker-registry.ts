@@ -1,13 +1,13 @@
 import { Injectable } from '@nestjs/common'
-import type { Socket } from 'socket.io'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { ACK_TIMEOUT_MS, type AttemptResult, INVALID, type ServerToWorker, type WorkerToServer } from '@jobtrail/shared/protocol/worker'
-import type { WorkerProcess } from '../engine/attempts.repository.js'
+import { ACK_TIMEOUT_MS, type Assignment, type AttemptResult, INVALID, RunReply } from '@jobtrail/shared/protocol/worker'
+import type { WorkerProcess } from '../engine/attempt-document.js'
 import { WorkerClock } from '../engine/domain/worker-clock.js'
+import { type ConnectedWorker, WorkerSlots } from '../engine/ports/workers.js'
+import { askWorker } from './ask-worker.js'
+import type { WorkerSocket } from './worker-socket.js'
 import type { DrainWish } from './workers.repository.js'
 import { type Capabilities, canServe, type Route } from '../engine/domain/route.js'
-
-export type WorkerSocket = Socket<WorkerToServer, ServerToWorker>
 
 /** Bounds on what a worker was sent and has not answered. Beyond them it is offered nothing more. */
 const MAX_UNANSWERED_RUNS = 64
@@ -17,11 +17,14 @@ const SLOW_ANSWER_MS = 1_000
 /** What it was sent and does not name is remembered for longer than it takes to call it lost. */
 const REMEMBER_SENT_MS = 600_000
 
+/** What a connection needs of others. `isTrusted`: whether its token is valid. `answersAgain`: slots that were withheld because it did not answer are offered again. */
+export type WorkerLink = { isTrusted(): Promise<boolean>; answersAgain(): void }
+
 /** A `run` message under way. */
 export type SentRun = { bytes: number; sentAt: number }
 
 /** A worker connected to this server, and what of its slots is taken as this server knows it. */
-export class WorkerConnection {
+export class WorkerConnection implements ConnectedWorker {
   /** As it says of itself. */
   isDraining = false
   /** Its token was revoked: it is being disconnected. */
@@ -50,6 +53,7 @@ export class WorkerConnection {
     readonly capabilities: Capabilities,
     readonly slots: number,
     held: readonly AttemptKey[],
+    private readonly link: WorkerLink,
     private readonly understands: readonly string[] = [],
   ) {
     for (const key of held) this.held.set(attemptKeyString(key), { since: performance.now() })
@@ -65,6 +69,14 @@ export class WorkerConnection {
 
   get connectionId(): string {
     return this.socket.id
+  }
+
+  get isConnected(): boolean {
+    return this.socket.connected
+  }
+
+  isTrusted(): Promise<boolean> {
+    return this.link.isTrusted()
   }
 
   get freeSlots(): number {
@@ -95,6 +107,20 @@ export class WorkerConnection {
   private get isAnswering(): boolean {
     const [oldest] = this.unanswered
     return !this.isSilent && !this.isLaneFull && (oldest === undefined || performance.now() - oldest.sentAt < SLOW_ANSWER_MS)
+  }
+
+  /** Sends attempts, `bytes` in all, and says which it took. Rejects when it did not answer. */
+  async run(attempts: readonly Assignment[], bytes: number): Promise<RunReply['results']> {
+    const sent = this.runSent(bytes, attempts)
+    try {
+      const { results } = await askWorker(this.socket, 'run', { attempts: [...attempts] }, RunReply)
+      if (this.runAnswered(sent)) this.link.answersAgain()
+      this.refused(results.slice(0, attempts.length).filter((result) => result === 'refused').length)
+      return results
+    } catch (error) {
+      this.runUnanswered(sent)
+      throw error
+    }
   }
 
   /** Notes that it was sent a `run` message; to be ended by {@link runAnswered} or {@link runUnanswered}. */
@@ -179,7 +205,7 @@ export class WorkerConnection {
 
 /** The workers connected to this server. Whoever dispatches listens for {@link onCapacity}. */
 @Injectable()
-export class WorkerRegistry {
+export class WorkerRegistry extends WorkerSlots {
   private readonly connections = new Map<string, WorkerConnection>()
   private readonly capacityListeners = new Set<() => void>()
   private readonly returnListeners = new Set<() => void>()

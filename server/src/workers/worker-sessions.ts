@@ -9,7 +9,9 @@ import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { SignalBus } from '../platform/signals.js'
 import { askWorker } from './ask-worker.js'
-import { WorkerConnection, WorkerRegistry, type WorkerSocket } from './worker-registry.js'
+import { WorkerConnection, WorkerRegistry } from './worker-registry.js'
+import type { WorkerSocket } from './worker-socket.js'
+import { WorkerTokenWatch } from './worker-token-watch.js'
 import { WorkersRepository } from './workers.repository.js'
 
 /** What a worker's token allows. */
@@ -32,6 +34,7 @@ export class WorkerSessions {
     private readonly registry: WorkerRegistry,
     private readonly repository: WorkersRepository,
     private readonly leases: Leases,
+    private readonly tokens: WorkerTokenWatch,
     private readonly signals: SignalBus,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
@@ -82,7 +85,9 @@ export class WorkerSessions {
       throw new AppError('FORBIDDEN', `workerId: belongs to a worker of another group; ${OWN_FOLDER}`)
     const capabilities = { namespace: rights.namespace, group: hello.group, tags: hello.tags, handlers: hello.handlers }
     const process = { id: hello.workerId, incarnation: incarnationOf(hello), since: now }
-    const connection = new WorkerConnection(socket, process, hello.protocol, hello.name, capabilities, hello.slots, hello.attempts, hello.understands)
+    const link = { isTrusted: () => this.tokens.isValid(socket), answersAgain: () => this.registry.capacityChanged() }
+    const { protocol, name, slots, attempts: held, understands } = hello
+    const connection = new WorkerConnection(socket, process, protocol, name, capabilities, slots, held, link, understands)
     if (hello.sentAt !== undefined) connection.clock.sample(hello.sentAt, now.getTime())
     const { serverId, leaseMs, heartbeatMs } = this.config
     // First of all: from here on no other process can be this worker, so nothing below is done for one that is not.

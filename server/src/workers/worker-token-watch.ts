@@ -2,7 +2,7 @@ import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/com
 import { WorkerTokensService } from '../auth/tokens/worker-tokens.service.js'
 import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
-import type { WorkerSocket } from './worker-registry.js'
+import type { WorkerSocket } from './worker-socket.js'
 
 const CHECK_MS = 500
 /** Nothing is handed to a worker whose token was not found valid within this time. */
