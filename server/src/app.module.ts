@@ -4,7 +4,6 @@ import { AuditModule } from './audit/audit.module.js'
 import { AuthModule } from './auth/auth.module.js'
 import { ClusterModule } from './cluster/cluster.module.js'
 import type { Config } from './config/config.js'
-import { EnginePortsModule } from './engine-ports.module.js'
 import { EngineModule } from './engine/engine.module.js'
 import { DownloadsModule } from './downloads/downloads.module.js'
 import { InstancesModule } from './instances/instances.module.js'
@@ -13,6 +12,7 @@ import { LogsModule } from './logs/logs.module.js'
 import { OverviewModule } from './overview/overview.module.js'
 import type { Logger } from './platform/logging.js'
 import { PlatformModule } from './platform/platform.module.js'
+import { PortsModule } from './ports.module.js'
 import { RetentionModule } from './retention/retention.module.js'
 import { SchedulesModule } from './schedules/schedules.module.js'
 import { WorkersModule } from './workers/workers.module.js'
@@ -31,7 +31,7 @@ export class AppModule {
         SchedulesModule,
         InstancesModule,
         EngineModule,
-        EnginePortsModule,
+        PortsModule,
         WorkersModule,
         LogsModule,
         ClusterModule,

@@ -7,7 +7,7 @@ import { scrubEnvironment, SERVER_ADDRESSES } from '@jobtrail/shared/process/scr
 import { AppModule } from './app.module.js'
 import { type Config, ConfigError, parseConfig } from './config/config.js'
 import { configureHttp, HTTP_OPTIONS } from './platform/http/configure-http.js'
-import { runMigrations } from './platform/http/migrations.js'
+import { runMigrations } from './platform/migrations.js'
 import { Logger } from './platform/logging.js'
 import { Mongo } from './platform/mongo.js'
 import { Shutdown } from './platform/shutdown.js'

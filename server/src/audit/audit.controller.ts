@@ -1,7 +1,7 @@
 import { Controller, Get, Query } from '@nestjs/common'
 import { AuditPage, AuditQuery } from '@jobtrail/shared/api/auth'
-import { CurrentPrincipal } from '../auth/current-principal.js'
-import { Principal } from '../auth/principal.js'
+import { CurrentPrincipal } from '../rights/current-principal.js'
+import { Principal } from '../rights/principal.js'
 import { Answers } from '../platform/http/openapi.js'
 import { AuditService } from './audit.service.js'
 

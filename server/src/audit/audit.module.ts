@@ -5,5 +5,5 @@ import { AuditService } from './audit.service.js'
 
 /** Global, because whoever changes anything records it. */
 @Global()
-@Module({ controllers: [AuditController], providers: [AuditRepository, AuditService], exports: [AuditService, AuditRepository] })
+@Module({ controllers: [AuditController], providers: [AuditRepository, AuditService], exports: [AuditService] })
 export class AuditModule {}

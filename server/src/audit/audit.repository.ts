@@ -2,7 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
 import type { AuditRecord } from '@jobtrail/shared/api/auth'
 import { deleteSome } from '../platform/delete-some.js'
-import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { ensureCollection } from '../platform/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
 
@@ -78,15 +78,6 @@ export class AuditRepository implements OnModuleInit {
   /** Namespaces that there are records of, also removed ones: a step of the index each. */
   async namespaces(): Promise<string[]> {
     return (await this.records.distinct('namespace')).filter((name) => name !== null)
-  }
-
-  /** When the namespaces were made. (The namespaces' own feature records its changes here: it cannot be asked.) */
-  async createdAt(namespaces: readonly string[]): Promise<Map<string, Date>> {
-    const found = await this.mongo
-      .collection<{ _id: string; createdAt: Date }>('namespaces')
-      .find({ _id: { $in: [...namespaces] } }, { projection: { createdAt: 1 } })
-      .toArray()
-    return new Map(found.map(({ _id, createdAt }) => [_id, createdAt]))
   }
 
   /** Newest first. `from` is within, `to` is not. */

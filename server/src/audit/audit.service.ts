@@ -4,11 +4,12 @@ import { v7 as uuidv7 } from 'uuid'
 import { z } from 'zod'
 import { ALL_NAMESPACES, type AuditPage, type AuditQuery, type AuditRecord } from '@jobtrail/shared/api/auth'
 import { Id, Timestamp } from '@jobtrail/shared/api/common'
-import type { Principal } from '../auth/principal.js'
+import type { Principal } from '../rights/principal.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
 import { decodeCursor, toPage } from '../platform/http/cursor.js'
 import { type AuditDocument, AuditRepository } from './audit.repository.js'
+import { NamespaceTimes } from './namespace-times.js'
 import { redact } from './redact.js'
 
 /** A change to be told of. `principal` null: the system itself. `action` is `noun.verb` (`job.create`); `namespace` null: what belongs to none. */
@@ -35,6 +36,7 @@ export class AuditService {
 
   constructor(
     private readonly records: AuditRepository,
+    private readonly namespaceTimes: NamespaceTimes,
     private readonly clock: Clock,
   ) {}
 
@@ -80,9 +82,19 @@ export class AuditService {
     return toPage(rows, query.limit, toRecord, (last) => ({ at: last.at.toISOString(), id: last._id }))
   }
 
+  /** Namespaces that there are records of, also removed ones. */
+  namespaces(): Promise<string[]> {
+    return this.records.namespaces()
+  }
+
+  /** Some records of these namespaces from before a time; null: what belongs to none. How many. */
+  deleteSomeBefore(before: Date, namespaces: readonly (string | null)[]): Promise<number> {
+    return this.records.deleteSomeBefore(before, namespaces)
+  }
+
   private async sinceOf(principal: Principal, { namespace }: ReturnType<Principal['namespaceFilter']>): Promise<Map<string, Date> | undefined> {
     if (namespace === undefined || principal.can(ALL_NAMESPACES, 'admin')) return undefined
-    return this.records.createdAt(typeof namespace === 'string' ? [namespace] : namespace.$in)
+    return this.namespaceTimes.createdAt(typeof namespace === 'string' ? [namespace] : namespace.$in)
   }
 
   private async insertBatch(documents: AuditDocument[]): Promise<undefined[]> {

@@ -5,8 +5,8 @@ import { Answers } from '../platform/http/openapi.js'
 import { requestIdOf } from '../platform/http/request-context.js'
 import { AuthService } from './auth.service.js'
 import { bearerOf } from './bearer.js'
-import { CurrentPrincipal } from './current-principal.js'
-import { Principal } from './principal.js'
+import { CurrentPrincipal } from '../rights/current-principal.js'
+import { Principal } from '../rights/principal.js'
 import { Public } from './public.js'
 
 /** Tells a device that its user knows from a stranger's: it signs nobody in. */

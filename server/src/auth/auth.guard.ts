@@ -5,7 +5,7 @@ import { AppError } from '@jobtrail/shared/domain/errors'
 import { requestIdOf } from '../platform/http/request-context.js'
 import { AuthService } from './auth.service.js'
 import { bearerOf } from './bearer.js'
-import { setPrincipal } from './current-principal.js'
+import { setPrincipal } from '../rights/current-principal.js'
 import { PUBLIC } from './public.js'
 
 /** Global: every route needs `Authorization: Bearer` unless it is `@Public()`. What the caller may do there is for the services to say. */

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common'
 import { APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core'
+import { NamespaceTimes } from '../audit/namespace-times.js'
 import { AuthController } from './auth.controller.js'
 import { AuthGuard } from './auth.guard.js'
 import { AuthService } from './auth.service.js'
@@ -46,7 +47,8 @@ import { UsersService } from './users/users.service.js'
     ApiTokensService,
     WorkerTokensRepository,
     WorkerTokensService,
+    { provide: NamespaceTimes, useExisting: NamespacesRepository },
   ],
-  exports: [AuthService, LiveRights, NamespacesService, NamespacesRepository, WorkerTokensService, WorkerTokensRepository],
+  exports: [NamespaceTimes, AuthService, LiveRights, NamespacesService, WorkerTokensService],
 })
 export class AuthModule {}

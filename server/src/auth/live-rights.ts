@@ -3,7 +3,7 @@ import { ROLES, type Role } from '@jobtrail/shared/api/auth'
 import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
 import { AuthService } from './auth.service.js'
-import type { Principal } from './principal.js'
+import type { Principal } from '../rights/principal.js'
 
 /** How long a withdrawn right may go on being used where the signal of its withdrawal was lost. */
 const CHECK_MS = 2_000

@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core'
 import type { Request, Response } from 'express'
 import { finalize, from, mergeMap, type Observable } from 'rxjs'
 import { UserGate } from '../platform/user-gate.js'
-import { principalOf } from './current-principal.js'
+import { principalOf } from '../rights/current-principal.js'
 
 const OWN_BOUNDS = Symbol('own bounds')
 /** Marks an answer that costs much, or takes as long as its reader does: it has a gate of its own, so that a user's other reads don't wait behind it. */

@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection } from 'mongodb'
-import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { ensureCollection } from '../platform/ensure-collection.js'
 import { isDuplicateKey, Mongo } from '../platform/mongo.js'
 
 type SettingDocument = { _id: string; value?: string; changes?: number; at?: Date }

@@ -4,12 +4,14 @@ import { z } from 'zod'
 import { parseRedisAddress, REDIS_ADDRESS_FORM, type RedisAddress } from './redis-address.js'
 import { MAX_RETENTION_DAYS } from '@jobtrail/shared/api/auth'
 import { parseAddresses } from './addresses.js'
-import type { SecretKeys } from '../platform/sealed-secret.js'
 
 const milliseconds = (fallback: number, min: number, max: number, purpose: string) =>
   z.coerce.number({ error: 'must be a number of milliseconds' }).int().min(min).max(max).default(fallback).describe(purpose)
 
 const SECRET_KEY = /^([a-zA-Z0-9_-]{1,32}):([A-Za-z0-9+/]{43}=)$/
+
+/** AES-256 keys by their IDs; the first one seals, all of them open. */
+export type SecretKeys = readonly { id: string; key: Buffer }[]
 
 function parseSecretKeys(text: string): SecretKeys | undefined {
   const keys = text.split(',').flatMap((each) => {

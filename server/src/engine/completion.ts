@@ -53,6 +53,14 @@ export class Completion {
     }
   }
 
+  /** Of attempts that are still the process's. */
+  progressed(updates: readonly { key: AttemptKey; progress: NonNullable<AttemptDocument['progress']> }[], process: WorkerProcess): Promise<void> {
+    return this.attempts.setProgress(
+      updates.map(({ key, progress }) => ({ id: attemptId(key), progress })),
+      process,
+    )
+  }
+
   async idle(): Promise<void> {
     await Promise.all([this.starts.idle(), this.ends.idle()])
     await this.settlement.idle()

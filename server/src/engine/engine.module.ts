@@ -5,6 +5,7 @@ import { Births } from './births.js'
 import { Claims } from './claims.js'
 import { Completion } from './completion.js'
 import { Dispatcher } from './dispatcher.js'
+import { EndedRuns } from './ended-runs.service.js'
 import { InstanceReads } from './instance-reads.service.js'
 import { InstancesRepository } from './instances.repository.js'
 import { InstancesService } from './instances.service.js'
@@ -14,21 +15,26 @@ import { PermitsRepository } from './permits.repository.js'
 import { Placement } from './placement.js'
 import { RevisitsRepository } from './revisits.repository.js'
 import { RunLanes } from './run-lanes.js'
+import { RunStatisticsRepository } from './run-statistics.repository.js'
+import { RunStatistics } from './run-statistics.service.js'
 import { Settlement } from './settlement.js'
 import { StaleJobs } from './stale-jobs.js'
 import { SweepLock } from './sweep-lock.js'
 import { Sweeper } from './sweeper.js'
 
-/** Keeps, queues, places and settles runs. Knows neither HTTP nor sockets, and no other feature: what it needs of them it says in `ports/`, and `EnginePortsModule` connects. */
+/** Keeps, queues, places and settles runs. Knows neither HTTP nor sockets, and no other feature: what it needs of them it says in `ports/`, and `PortsModule` connects. */
 @Module({
   providers: [
     InstancesRepository,
     AttemptsRepository,
     PermitsRepository,
     RevisitsRepository,
+    RunStatisticsRepository,
     AttemptQueue,
     InstancesService,
     InstanceReads,
+    EndedRuns,
+    RunStatistics,
     Claims,
     Births,
     RunLanes,
@@ -42,6 +48,6 @@ import { Sweeper } from './sweeper.js'
     SweepLock,
     Sweeper,
   ],
-  exports: [InstancesRepository, AttemptsRepository, RevisitsRepository, AttemptQueue, InstancesService, InstanceReads, Completion, Leases],
+  exports: [InstancesService, InstanceReads, EndedRuns, RunStatistics, Completion, Leases],
 })
 export class EngineModule {}

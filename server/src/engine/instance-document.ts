@@ -1,7 +1,7 @@
 import type { InstanceCause } from '@jobtrail/shared/api/instances'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
-import type { CollectionPlan } from '../platform/http/ensure-collection.js'
+import type { CollectionPlan } from '../platform/ensure-collection.js'
 
 /** One run of a job, as stored. `_id` is a UUIDv7: its order is that of creation. */
 export type InstanceDocument = {

@@ -104,6 +104,18 @@ export class Leases {
     return unleased.filter((key) => !isReported.has(attemptKeyString(key)))
   }
 
+  /** Those that were given up: a worker that does not say what is missing of their logs may have died before it had read everything. As texts. */
+  async lostAmong(keys: readonly AttemptKey[]): Promise<Set<string>> {
+    const attempts = keys.length === 0 ? [] : await this.attempts.findMany(keys.map(attemptId))
+    return new Set(attempts.filter(({ status }) => status === 'LOST').map(({ _id }) => attemptKeyString(attemptKeyOf(_id))))
+  }
+
+  /** By attempt, as text, the worker that it was given to. */
+  async workersOf(keys: readonly AttemptKey[]): Promise<Map<string, string>> {
+    const attempts = await this.attempts.findMany(keys.map(attemptId))
+    return new Map(attempts.map(({ _id, workerId }) => [attemptKeyString(attemptKeyOf(_id)), workerId]))
+  }
+
   /** Ends attempts whose lease has run out; the number of them. */
   async expire(limit: number): Promise<number> {
     const now = this.clock.date()

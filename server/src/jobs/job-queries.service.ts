@@ -5,7 +5,7 @@ import type { JobPage, JobQuery, JobRevisionPage, JobRevisionQuery, JobRevisionV
 import { NotFoundError } from '@jobtrail/shared/domain/errors'
 import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import { fireTimesBetween, nextFireAfter } from '@jobtrail/shared/domain/next-fire'
-import { Principal } from '../auth/principal.js'
+import { Principal } from '../rights/principal.js'
 import { InstancesService } from '../engine/instances.service.js'
 import { Clock } from '../platform/clock.js'
 import { decodeCursor, encodeCursor, toPage } from '../platform/http/cursor.js'
@@ -61,6 +61,11 @@ export class JobQueriesService {
       if (isLastBatch) return { items: found.map(jobView), next: null }
     }
     return { items: found.map(jobView), next: encodeCursor(after) }
+  }
+
+  /** The enabled jobs that fire next. For callers who have checked rights before. */
+  nextFires(filter: Filter<StoredJob>, limit: number): Promise<Pick<JobDocument, '_id' | 'name' | 'namespace' | 'nextFireAt'>[]> {
+    return this.repository.nextFires(filter, limit)
   }
 
   async get(principal: Principal, id: string): Promise<JobView> {

@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { Interval } from '@nestjs/schedule'
 import { InstancesService } from '../engine/instances.service.js'
-import { Principal } from '../auth/principal.js'
+import { Principal } from '../rights/principal.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Shutdown } from '../platform/shutdown.js'

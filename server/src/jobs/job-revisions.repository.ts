@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection } from 'mongodb'
 import type { JobDefinition } from '@jobtrail/shared/api/jobs'
-import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { ensureCollection } from '../platform/ensure-collection.js'
 import { deleteSome } from '../platform/delete-some.js'
 import { Mongo } from '../platform/mongo.js'
 import { type PageRows, readPage } from '../platform/read-page.js'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { AuditEntry, AuditService } from '../audit/audit.service.js'
-import { Principal } from '../auth/principal.js'
+import { Principal } from '../rights/principal.js'
 import type { Created, InstancesService } from '../engine/instances.service.js'
 import type { Clock } from '../platform/clock.js'
 import { JobRunsService } from './job-runs.service.js'

@@ -14,8 +14,8 @@ import {
   JobsCreated,
   JobView,
 } from '@jobtrail/shared/api/jobs'
-import { CurrentPrincipal } from '../auth/current-principal.js'
-import { Principal } from '../auth/principal.js'
+import { CurrentPrincipal } from '../rights/current-principal.js'
+import { Principal } from '../rights/principal.js'
 import { Answers } from '../platform/http/openapi.js'
 import { JobQueriesService } from './job-queries.service.js'
 import { JobsService } from './jobs.service.js'

@@ -6,10 +6,13 @@ import { JobRemovalService } from './job-removal.service.js'
 import { JobRunDefinitions } from './job-run-definitions.service.js'
 import { JobRunsController } from './job-runs.controller.js'
 import { JobRunsService } from './job-runs.service.js'
+import { NamespaceContents } from '../auth/namespaces/namespace-contents.js'
+import { JobHistory } from './job-history.service.js'
 import { JobQueriesService } from './job-queries.service.js'
 import { JobRevisionsRepository } from './job-revisions.repository.js'
 import { JobRevisionsService } from './job-revisions.service.js'
 import { JobScheduleService } from './job-schedule.service.js'
+import { JobsOfNamespaces } from './jobs-of-namespaces.service.js'
 import { JobsController } from './jobs.controller.js'
 import { JobsRepository } from './jobs.repository.js'
 import { JobsService } from './jobs.service.js'
@@ -33,9 +36,11 @@ import { TriggersController } from './triggers.controller.js'
     SecretBox,
     SecretResealing,
     JobRunsService,
+    JobHistory,
     JobRemovalService,
     { provide: RunDefinitions, useClass: JobRunDefinitions },
+    { provide: NamespaceContents, useClass: JobsOfNamespaces },
   ],
-  exports: [RunDefinitions, JobsService, JobRevisionsRepository, JobsRepository, JobScheduleService, RemovedJobsRepository],
+  exports: [RunDefinitions, NamespaceContents, JobsService, JobQueriesService, JobScheduleService, JobHistory],
 })
 export class JobsModule {}

@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
-import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { ensureCollection } from '../platform/ensure-collection.js'
 import { Mongo } from '../platform/mongo.js'
 import { type PageRows, readPage } from '../platform/read-page.js'
 import type { Reads } from '../platform/reads.js'
@@ -74,6 +74,19 @@ export class JobsRepository implements OnModuleInit {
   async findHeads(ids: readonly string[]): Promise<Map<string, { namespace: string; revision: number }>> {
     const found = await this.collection.find({ _id: { $in: [...ids] } }, { projection: { namespace: 1, revision: 1 } }).toArray()
     return new Map(found.map(({ _id, namespace, revision }) => [_id, { namespace, revision }]))
+  }
+
+  /** The enabled ones that fire next. */
+  nextFires(filter: Filter<StoredJob>, limit: number): Promise<Pick<JobDocument, '_id' | 'name' | 'namespace' | 'nextFireAt'>[]> {
+    return this.reads
+      .find({ ...filter, enabled: true, nextFireAt: { $type: 'date' } }, { projection: { name: 1, namespace: 1, nextFireAt: 1 } })
+      .sort({ nextFireAt: 1 })
+      .limit(limit)
+      .toArray()
+  }
+
+  async hasAnyOf(namespace: string, session: ClientSession): Promise<boolean> {
+    return (await this.collection.findOne({ namespace }, { session, projection: { _id: 1 } })) !== null
   }
 
   /** By namespace and name, which are unique, so that paging by them skips nothing. */

@@ -6,7 +6,7 @@ import type { ChangeJob, CreateJob, CreateJobBulk, JobDefinition, JobsCreated, J
 import { AppError, type FieldError, NotFoundError, ValidationError } from '@jobtrail/shared/domain/errors'
 import { type AuditEntry, AuditService } from '../audit/audit.service.js'
 import { NamespacesService } from '../auth/namespaces/namespaces.service.js'
-import { Principal } from '../auth/principal.js'
+import { Principal } from '../rights/principal.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
 import { KeyedTurns } from '../platform/keyed-turns.js'

@@ -14,7 +14,7 @@ import {
 } from '@jobtrail/shared/protocol/console'
 import { AuthService } from '../auth/auth.service.js'
 import { type Denial, denialText, LiveRights } from '../auth/live-rights.js'
-import { Principal } from '../auth/principal.js'
+import { Principal } from '../rights/principal.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { Shutdown } from '../platform/shutdown.js'

@@ -4,7 +4,7 @@ import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attem
 import { isCheckedLog, isClosedLog, LOG_STATES, type LogState } from '@jobtrail/shared/domain/statuses'
 import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { LogLoss } from '@jobtrail/shared/log/losses'
-import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { ensureCollection } from '../platform/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
 import type { Prefix } from './domain/stream-totals.js'
@@ -49,6 +49,7 @@ export type KeyedTotals = { key: AttemptKey; totals: StreamTotals }
 
 /** Counting goes no further: the gauge is to say "many", not to cost. */
 const COUNT_LIMIT = 100_000
+const MAX_TROUBLE = 10_000
 const UNSEALED = ['open', 'interrupted'] as const satisfies readonly LogState[]
 const CLOSED = LOG_STATES.filter(isClosedLog)
 const CHECKED = LOG_STATES.filter(isCheckedLog)
@@ -62,6 +63,16 @@ export class LogStreamsRepository implements OnModuleInit {
   constructor(private readonly mongo: Mongo) {
     this.collection = mongo.collection<StreamDocument>('log_streams')
     this.reads = mongo.reads<StreamDocument>('log_streams')
+  }
+
+  /** For people, up to a bound: streams whose end was announced before `expectedBefore` and that are not sealed, and interrupted ones. */
+  async countTrouble(expectedBefore: Date): Promise<{ late: number; interrupted: number }> {
+    const options = { limit: MAX_TROUBLE }
+    const [late, interrupted] = await Promise.all([
+      this.reads.countDocuments({ state: 'open', expectedAt: { $lt: expectedBefore } }, options),
+      this.reads.countDocuments({ state: 'interrupted' }, options),
+    ])
+    return { late, interrupted }
   }
 
   async onModuleInit(): Promise<void> {

@@ -149,6 +149,10 @@ export class LogStreamsService implements AttemptLogs {
   }
 
   /** For people: what is said of the stream, without a look at its chunks. */
+  async countTrouble(expectedBefore: Date): Promise<{ late: number; interrupted: number }> {
+    return this.repository.countTrouble(expectedBefore)
+  }
+
   async record(key: AttemptKey): Promise<StreamRecord | undefined> {
     const [record] = await this.repository.look([key])
     return record

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { LogQuery } from '@jobtrail/shared/api/logs'
 import { LineFlag } from '@jobtrail/shared/log/chunk'
 import { type Chunk, ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
-import { Principal } from '../auth/principal.js'
+import { Principal } from '../rights/principal.js'
 import type { LogReader } from './log-reader.service.js'
 import { LogsService } from './logs.service.js'
 

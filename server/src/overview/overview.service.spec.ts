@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Overview } from '@jobtrail/shared/api/overview'
-import { Principal } from '../auth/principal.js'
+import { Principal } from '../rights/principal.js'
+import type { NamespaceFilter } from '../engine/domain/run-counts.js'
 import type { Clock } from '../platform/clock.js'
-import type { NamespaceFilter, OverviewRepository } from './overview.repository.js'
+import type { OverviewReads } from './overview-reads.service.js'
 import { OverviewService } from './overview.service.js'
 
 const NOW = Date.parse('2026-01-02T00:00:00Z')
@@ -26,7 +27,7 @@ function setUp(): { ask: (user: string, namespace: string) => Promise<Overview>;
     nextFires: () => Promise.resolve([]),
     logTrouble: () => Promise.resolve({}),
   }
-  const service = new OverviewService(repository as unknown as OverviewRepository, { now: () => NOW } as Clock)
+  const service = new OverviewService(repository as unknown as OverviewReads, { now: () => NOW } as Clock)
   return {
     begun,
     ask: (user, namespace) => {

@@ -1,20 +1,12 @@
 import { Injectable } from '@nestjs/common'
 import type { Overview, OverviewBucket, OverviewJob, OverviewQuery } from '@jobtrail/shared/api/overview'
 import { ValidationError } from '@jobtrail/shared/domain/errors'
-import type { Principal } from '../auth/principal.js'
+import type { Principal } from '../rights/principal.js'
+import { type JobCount, type LogVolumes, MAX_ATTEMPTS, MAX_RUNS, type NamespaceFilter, type RunCounts, type Span } from '../engine/domain/run-counts.js'
 import { Clock } from '../platform/clock.js'
 import { UserGate } from '../platform/user-gate.js'
 import { bucketSize, bucketStarts } from './domain/buckets.js'
-import {
-  type JobCount,
-  type LogVolumes,
-  MAX_ATTEMPTS,
-  MAX_RUNS,
-  type NamespaceFilter,
-  OverviewRepository,
-  type RunCounts,
-  type Span,
-} from './overview.repository.js'
+import { OverviewReads } from './overview-reads.service.js'
 
 const DAY_MS = 86_400_000
 const LONGEST_MS = 366 * DAY_MS
@@ -37,7 +29,7 @@ export class OverviewService {
   private asking: Asking[] = []
 
   constructor(
-    private readonly repository: OverviewRepository,
+    private readonly reads: OverviewReads,
     private readonly clock: Clock,
   ) {}
 
@@ -114,12 +106,12 @@ export class OverviewService {
 
   private async count(namespaces: NamespaceFilter, span: Span): Promise<Overview> {
     const [waiting, running, runs, volume, fires, logs] = await Promise.all([
-      this.repository.count(namespaces, 'WAITING'),
-      this.repository.count(namespaces, 'RUNNING'),
-      this.repository.runs(namespaces, span),
-      this.repository.logVolume(namespaces, span),
-      this.repository.nextFires(namespaces),
-      this.repository.logTrouble(this.clock.now()),
+      this.reads.count(namespaces, 'WAITING'),
+      this.reads.count(namespaces, 'RUNNING'),
+      this.reads.runs(namespaces, span),
+      this.reads.logVolume(namespaces, span),
+      this.reads.nextFires(namespaces),
+      this.reads.logTrouble(this.clock.now()),
     ])
     const buckets = bucketsOf(span, runs, volume)
     const sum = (member: 'succeeded' | 'failed' | 'timedOut' | 'cancelled'): number => buckets.reduce((total, bucket) => total + bucket[member], 0)

@@ -1,7 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-
-/** AES-256 keys by their IDs; the first one seals, all of them open. */
-export type SecretKeys = readonly { id: string; key: Buffer }[]
+import type { SecretKeys } from '../config/config.js'
 
 const CIPHER = 'aes-256-gcm'
 const IV_BYTES = 12

@@ -1,13 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { AuditRepository } from '../audit/audit.repository.js'
+import { AuditService } from '../audit/audit.service.js'
 import { NamespacesService } from '../auth/namespaces/namespaces.service.js'
 import { CONFIG, type Config } from '../config/config.js'
-import { idAt } from '../engine/domain/instance-id.js'
-import { InstancesRepository } from '../engine/instances.repository.js'
+import { EndedRuns } from '../engine/ended-runs.service.js'
 import type { JobRevisionKey } from '../jobs/domain/job.js'
-import { JobRevisionsRepository } from '../jobs/job-revisions.repository.js'
-import { JobsRepository } from '../jobs/jobs.repository.js'
-import { RemovedJobsRepository } from '../jobs/removed-jobs.repository.js'
+import { JobHistory } from '../jobs/job-history.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { DAY_MS } from './domain/due.js'
@@ -30,12 +27,10 @@ const LATE_MS = 3_600_000
 export class HistoryRemoval {
   constructor(
     @Inject(CONFIG) private readonly config: Config,
-    private readonly audit: AuditRepository,
+    private readonly audit: AuditService,
     private readonly namespaces: NamespacesService,
-    private readonly revisions: JobRevisionsRepository,
-    private readonly jobs: JobsRepository,
-    private readonly removedJobs: RemovedJobsRepository,
-    private readonly instances: InstancesRepository,
+    private readonly jobs: JobHistory,
+    private readonly runs: EndedRuns,
     private readonly progress: RetentionProgressRepository,
     private readonly clock: Clock,
     private readonly logger: Logger,
@@ -66,13 +61,13 @@ export class HistoryRemoval {
     const { after, nextAt } = await this.progress.findRevisionsWalk()
     if (nextAt.getTime() > this.clock.now()) return false
     // One more, which says when the last one was replaced.
-    const keys = await this.revisions.keysAfter(after ?? undefined, PAGE + 1)
+    const keys = await this.jobs.revisionsAfter(after ?? undefined, PAGE + 1)
     const isMore = keys.length > PAGE
-    const heads = await this.jobs.findHeads([...new Set(keys.map(({ job }) => job))])
+    const heads = await this.jobs.headsOf([...new Set(keys.map(({ job }) => job))])
     const { ofRemovedJobs, old } = oldRevisions(keys, heads, auditDays)
     const gone = [...(await this.withoutRuns(ofRemovedJobs)), ...(await this.unused(old))]
     if (gone.length > 0) {
-      await this.revisions.delete(gone)
+      await this.jobs.deleteRevisions(gone)
       this.logger.info('Removed revisions of jobs that nothing refers to', { revisions: gone.length })
     }
     const last = keys[PAGE - 1]
@@ -88,19 +83,19 @@ export class HistoryRemoval {
   private async withoutRuns(ofRemovedJobs: ReadonlyMap<string, JobRevisionKey[]>): Promise<JobRevisionKey[]> {
     const gone: JobRevisionKey[] = []
     for (const [job, keys] of ofRemovedJobs) {
-      if (!(await this.removedJobs.has(job)) && !(await this.instances.hasAny(job))) gone.push(...keys)
+      if (!(await this.jobs.mayStillRun(job)) && !(await this.runs.hasAny(job))) gone.push(...keys)
     }
     return gone
   }
 
   /** Those that were replaced long enough ago and have no run. */
   private async unused(old: readonly OldRevision[]): Promise<JobRevisionKey[]> {
-    const times = await this.revisions.timesOf(old.flatMap(({ key, next }) => [key, next]))
+    const times = await this.jobs.timesOf(old.flatMap(({ key, next }) => [key, next]))
     const gone: JobRevisionKey[] = []
     for (const [i, { key, auditDays }] of old.entries()) {
       const [madeAt, replacedAt] = [times[2 * i], times[2 * i + 1]]
       if (madeAt === undefined || replacedAt === undefined || this.clock.now() - replacedAt.getTime() <= auditDays * DAY_MS) continue
-      const hasRun = await this.instances.hasOfRevision(key, idAt(madeAt.getTime() - EARLY_MS), idAt(replacedAt.getTime() + LATE_MS))
+      const hasRun = await this.runs.hasOfRevision(key, madeAt.getTime() - EARLY_MS, replacedAt.getTime() + LATE_MS)
       if (!hasRun) gone.push(key)
     }
     return gone

@@ -1,18 +1,15 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { Interval } from '@nestjs/schedule'
-import { NamespacesRepository, type RemovedNamespace } from '../auth/namespaces/namespaces.repository.js'
-import { WorkerTokensRepository } from '../auth/tokens/worker-tokens.repository.js'
+import { NamespacesService, type RemovedNamespace } from '../auth/namespaces/namespaces.service.js'
+import { WorkerTokensService } from '../auth/tokens/worker-tokens.service.js'
 import { CONFIG, type Config } from '../config/config.js'
-import { AttemptQueue } from '../engine/attempt-queue.js'
-import { InstancesRepository } from '../engine/instances.repository.js'
+import { EndedRuns } from '../engine/ended-runs.service.js'
 import { InstancesService } from '../engine/instances.service.js'
-import { RevisitsRepository } from '../engine/revisits.repository.js'
-import { JobRevisionsRepository } from '../jobs/job-revisions.repository.js'
+import { JobHistory } from '../jobs/job-history.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Shutdown } from '../platform/shutdown.js'
-import { SignalBus } from '../platform/signals.js'
-import { WorkersRepository } from '../workers/workers.repository.js'
+import { WorkerDirectory } from '../workers/worker-directory.js'
 import { firstUpTo } from './domain/due.js'
 import { NamespaceRemovalLock } from './retention-lock.js'
 import { Removal } from './removal.service.js'
@@ -26,8 +23,6 @@ const PAGE = 250
 /** Attempts of one step. */
 const PAGE_ATTEMPTS = 1_000
 const FAILURE_PAUSE_MS = 5_000
-/** Sorts after every ID. */
-const LAST_ID = 'g'
 const WHY = 'The namespace was removed'
 
 /** `wait`: something has to happen elsewhere first. */
@@ -46,18 +41,15 @@ export class NamespaceRemoval implements OnModuleInit {
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
-    private readonly namespaces: NamespacesRepository,
-    private readonly workerTokens: WorkerTokensRepository,
-    private readonly service: InstancesService,
-    private readonly instances: InstancesRepository,
-    private readonly revisits: RevisitsRepository,
-    private readonly revisions: JobRevisionsRepository,
-    private readonly workers: WorkersRepository,
+    private readonly namespaces: NamespacesService,
+    private readonly workerTokens: WorkerTokensService,
+    private readonly instances: InstancesService,
+    private readonly runs: EndedRuns,
+    private readonly jobs: JobHistory,
+    private readonly workers: WorkerDirectory,
     private readonly progress: RetentionProgressRepository,
-    private readonly queue: AttemptQueue,
     private readonly removal: Removal,
     private readonly lock: NamespaceRemovalLock,
-    private readonly signals: SignalBus,
     private readonly clock: Clock,
     private readonly logger: Logger,
     private readonly shutdown: Shutdown,
@@ -114,37 +106,27 @@ export class NamespaceRemoval implements OnModuleInit {
     const now = this.clock.date()
     if (emptySince === undefined) await this.namespaces.noteEmpty(name, now)
     else if (now.getTime() - emptySince.getTime() > this.config.leaseMs) {
-      await this.namespaces.forget(name)
+      await this.namespaces.freeName(name)
       this.logger.info('All that was in a removed namespace is deleted: its name is free', { namespace: name })
     }
     return 'wait'
   }
 
   private async deleteSome({ name, removedAt }: RemovedNamespace): Promise<Step> {
-    const hasEnded = await this.service.endSomeOf(name, WHY)
+    const hasEnded = await this.instances.endSomeOf(name, WHY)
     // A worker hears of the cancel as long as its token is good; one that does not obey is cut off after a while, and its lease runs out.
     if (hasEnded || this.clock.now() - removedAt.getTime() > 2 * this.config.leaseMs) {
-      if ((await this.workerTokens.deleteOfNamespace(name)) > 0) {
-        this.signals.send('workerTokens', '', {})
-        return 'wait'
-      }
+      if ((await this.workerTokens.deleteOfNamespace(name)) > 0) return 'wait'
     }
     if (!hasEnded) return 'wait'
-    const runs = firstUpTo(await this.instances.findEnds(name, '', LAST_ID, PAGE), PAGE_ATTEMPTS)
+    const runs = firstUpTo(await this.runs.find(name, '', undefined, PAGE), PAGE_ATTEMPTS)
     if (runs.length > 0) {
-      await this.forgetQueues(runs.map(({ _id }) => _id))
+      await this.runs.forgetQueues(runs)
       await this.removal.removeAll(runs)
       return 'more'
     }
     await this.progress.forget(name)
-    for (const each of [this.revisions, this.workers, this.revisits]) if ((await each.deleteSomeOf(name)) > 0) return 'more'
-    return 'nothing'
-  }
-
-  /** What Redis holds are hints without content, and stale: nothing depends on it. */
-  private async forgetQueues(ids: readonly string[]): Promise<void> {
-    for (const route of await this.instances.routesOf(ids)) {
-      await this.queue.forget(route).catch((err: unknown) => this.logger.debug('A queue of a removed namespace is left in Redis', { route, err }))
-    }
+    const isMore = (await this.jobs.deleteSomeOf(name)) > 0 || (await this.workers.deleteSomeOf(name)) > 0 || (await this.runs.deleteSomeRevisitsOf(name)) > 0
+    return isMore ? 'more' : 'nothing'
   }
 }

@@ -1,9 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import type { Retention } from '@jobtrail/shared/api/auth'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { AttemptsRepository } from '../engine/attempts.repository.js'
+import { attemptKeysOf, EndedRuns } from '../engine/ended-runs.service.js'
 import type { RunEnd } from '../engine/instance-document.js'
-import { InstancesRepository } from '../engine/instances.repository.js'
 import { LogExpiry } from '../logs/log-expiry.service.js'
 import { Clock } from '../platform/clock.js'
 import { Metrics } from '../platform/metrics.js'
@@ -24,8 +22,7 @@ export type Removed = { runs: Set<string>; logs: Set<string> }
 export class Removal {
   constructor(
     private readonly mongo: Mongo,
-    private readonly instances: InstancesRepository,
-    private readonly attempts: AttemptsRepository,
+    private readonly runs: EndedRuns,
     private readonly logs: LogExpiry,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
@@ -34,7 +31,7 @@ export class Removal {
   async removeDue(runs: readonly RunEnd[], retention: Retention): Promise<Removed> {
     const now = this.clock.now()
     const due = runs.filter((run) => dueOf(run, retention, now) !== 'nothing')
-    const keys = due.flatMap((run) => keysOf(run))
+    const keys = due.flatMap((run) => attemptKeysOf(run))
     const unsealed = new Set((await this.logs.unsealedAmong(keys)).map(({ instanceId }) => instanceId))
     const whatIsDue = (run: RunEnd): ReturnType<typeof dueOf> => dueOf(run, retention, unsealed.has(run._id) ? now - UNSEALED_GRACE_MS : now)
     const logs = new Set(due.filter((run) => whatIsDue(run) !== 'nothing').map(({ _id }) => _id))
@@ -45,29 +42,19 @@ export class Removal {
 
   /** Removes runs that have ended, whatever they are: their namespace was removed. */
   async removeAll(runs: readonly RunEnd[]): Promise<void> {
-    await this.logs.expire(runs.flatMap((run) => keysOf(run)))
+    await this.logs.expire(runs.flatMap((run) => attemptKeysOf(run)))
     await this.removeRuns(runs, undefined)
   }
 
   /** All but those that began anew meanwhile. */
   private async removeRuns(runs: readonly RunEnd[], endedBefore: Date | undefined): Promise<string[]> {
     if (runs.length === 0) return []
-    const ids = runs.map(({ _id }) => _id)
     const gone = await this.mongo.transaction(async (session) => {
-      const removed = new Set(
-        endedBefore === undefined ? await this.instances.deleteFinished(ids, session) : await this.instances.deleteEnded(ids, endedBefore, session),
-      )
-      const keys = runs.filter(({ _id }) => removed.has(_id)).flatMap((run) => [...keysOf(run), unclaimedOf(run)])
-      await this.attempts.delete(keys, session)
+      const { ids, keys } = await this.runs.delete(runs, endedBefore, session)
       await this.logs.forget(keys, session)
-      return [...removed]
+      return ids
     })
     this.metrics.removedRuns.inc(gone.length)
     return gone
   }
 }
-
-/** Its attempts are numbered from 1: this costs no look-up, let alone one by range for each run. */
-const keysOf = ({ _id, attempt }: RunEnd): AttemptKey[] => Array.from({ length: attempt }, (_, i) => ({ instanceId: _id, task: 0, attempt: i + 1 }))
-/** One that a server made and did not live to claim. */
-const unclaimedOf = ({ _id, attempt }: RunEnd): AttemptKey => ({ instanceId: _id, task: 0, attempt: attempt + 1 })

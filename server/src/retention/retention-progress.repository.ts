@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection } from 'mongodb'
-import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { ensureCollection } from '../platform/ensure-collection.js'
 import type { JobRevisionKey } from '../jobs/domain/job.js'
 import { Mongo } from '../platform/mongo.js'
 import type { Progress } from './domain/due.js'

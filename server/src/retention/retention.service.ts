@@ -3,10 +3,8 @@ import { Interval } from '@nestjs/schedule'
 import type { Retention } from '@jobtrail/shared/api/auth'
 import { NamespacesService } from '../auth/namespaces/namespaces.service.js'
 import { CONFIG, type Config } from '../config/config.js'
-import { idAt } from '../engine/domain/instance-id.js'
+import { EndedRuns } from '../engine/ended-runs.service.js'
 import type { RunEnd } from '../engine/instance-document.js'
-import { InstancesRepository } from '../engine/instances.repository.js'
-import { RevisitsRepository } from '../engine/revisits.repository.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Shutdown } from '../platform/shutdown.js'
@@ -43,8 +41,7 @@ export class RetentionService implements OnModuleInit {
   constructor(
     @Inject(CONFIG) private readonly config: Config,
     private readonly namespaces: NamespacesService,
-    private readonly instances: InstancesRepository,
-    private readonly revisits: RevisitsRepository,
+    private readonly runs: EndedRuns,
     private readonly progress: RetentionProgressRepository,
     private readonly removal: Removal,
     private readonly history: HistoryRemoval,
@@ -125,7 +122,7 @@ export class RetentionService implements OnModuleInit {
   /** The next page of a walk: as far as runs were made that can have ended long enough ago. */
   private async walk(namespace: string, walk: keyof Progress, days: number | null, retention: Retention, passed: Progress): Promise<boolean> {
     if (days === null) return false
-    const found = await this.instances.findEnds(namespace, passed[walk], idAt(this.clock.now() - days * DAY_MS), PAGE)
+    const found = await this.runs.find(namespace, passed[walk], this.clock.now() - days * DAY_MS, PAGE)
     const runs = firstUpTo(found, PAGE_ATTEMPTS)
     const last = runs.at(-1)
     if (last === undefined) return false
@@ -136,13 +133,13 @@ export class RetentionService implements OnModuleInit {
   }
 
   private async revisit(namespace: string, retention: Retention, passed: Progress): Promise<boolean> {
-    const due = await this.revisits.findDue(namespace, this.clock.date(), PAGE)
+    const due = await this.runs.toRevisit(namespace, this.clock.date(), PAGE)
     if (due.length === 0) return false
-    const found = await this.instances.findEndsById(due.map(({ id }) => id))
+    const found = await this.runs.findById(due.map(({ id }) => id))
     const runs = firstUpTo(found, PAGE_ATTEMPTS)
     const left = found.slice(runs.length).map(({ _id }) => _id)
     const kept = new Set([...left, ...(await this.handle(namespace, runs, retention, passed))])
-    await this.revisits.forget(due.filter(({ id }) => !kept.has(id)))
+    await this.runs.revisited(due.filter(({ id }) => !kept.has(id)))
     return due.length === PAGE || left.length > 0
   }
 
@@ -151,7 +148,7 @@ export class RetentionService implements OnModuleInit {
     const removed = await this.removal.removeDue(runs, retention)
     if (removed.logs.size > 0) this.logger.info('Removed what was kept long enough', { namespace, runs: removed.runs.size, logs: removed.logs.size })
     const again = runs.map(({ _id }) => _id).filter((id) => !removed.runs.has(id) && isToRevisit(id, removed.logs.has(id), passed))
-    await this.revisits.note(namespace, again, new Date(this.clock.now() + REVISIT_MS))
+    await this.runs.revisit(namespace, again, new Date(this.clock.now() + REVISIT_MS))
     return again
   }
 }

@@ -3,7 +3,7 @@ import type { WorkerPage, WorkerView } from '@jobtrail/shared/api/cluster'
 import { NotFoundError } from '@jobtrail/shared/domain/errors'
 import { z } from 'zod'
 import { AuditService } from '../audit/audit.service.js'
-import type { Principal } from '../auth/principal.js'
+import type { Principal } from '../rights/principal.js'
 import { canServe, type Route } from '../engine/domain/route.js'
 import { Clock } from '../platform/clock.js'
 import { decodeCursor, encodeCursor } from '../platform/http/cursor.js'
@@ -45,6 +45,15 @@ export class WorkerDirectory {
     const items = documents.slice(0, query.limit)
     const last = items.at(-1)
     return { items: items.map((each) => this.view(each)), next: documents.length > query.limit && last !== undefined ? encodeCursor(last._id) : null }
+  }
+
+  async isVisible(principal: Principal, id: string): Promise<boolean> {
+    return (await this.repository.list({ _id: id, ...principal.namespaceFilter() }, 1)).length > 0
+  }
+
+  /** Some of a namespace that was removed; how many. */
+  deleteSomeOf(namespace: string): Promise<number> {
+    return this.repository.deleteSomeOf(namespace)
   }
 
   /** Connected workers of a route's namespace and group, those of them that may take from the route, and those that may once they are not draining any more. */

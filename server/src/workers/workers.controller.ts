@@ -1,8 +1,8 @@
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common'
 import { ApiTags } from '@nestjs/swagger'
 import { WorkerId, WorkerPage, WorkerQuery, WorkerView } from '@jobtrail/shared/api/cluster'
-import { CurrentPrincipal } from '../auth/current-principal.js'
-import { Principal } from '../auth/principal.js'
+import { CurrentPrincipal } from '../rights/current-principal.js'
+import { Principal } from '../rights/principal.js'
 import { Answers } from '../platform/http/openapi.js'
 import { WorkerDirectory } from './worker-directory.js'
 

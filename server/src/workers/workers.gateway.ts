@@ -19,8 +19,7 @@ import {
 } from '@jobtrail/shared/protocol/worker'
 import { WorkerTokensService } from '../auth/tokens/worker-tokens.service.js'
 import { Completion } from '../engine/completion.js'
-import { attemptId, attemptKeyOf } from '../engine/attempt-document.js'
-import { AttemptsRepository } from '../engine/attempts.repository.js'
+import { Leases } from '../engine/leases.js'
 import { LogIngestService } from '../logs/log-ingest.service.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Clock } from '../platform/clock.js'
@@ -59,7 +58,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
     private readonly tokenWatch: WorkerTokenWatch,
     private readonly sessions: WorkerSessions,
     private readonly registry: WorkerRegistry,
-    private readonly attempts: AttemptsRepository,
+    private readonly leases: Leases,
     private readonly completion: Completion,
     private readonly ingest: LogIngestService,
     private readonly streams: LogStreamsService,
@@ -226,33 +225,27 @@ export class WorkersGateway implements OnApplicationBootstrap {
   private async seal(session: Session, { streams }: Seal): Promise<SealReply> {
     const owned = await this.ownership(session, streams)
     const mine = streams.filter((_, i) => owned[i])
-    const lost = await this.lostAmong(mine.filter(({ totals }) => totals.losses === undefined))
+    const lost = await this.leases.lostAmong(mine.filter(({ totals }) => totals.losses === undefined))
     const known = await this.streams.seal(mine.map((stream) => ({ ...stream, isLost: lost.has(attemptKeyString(stream)) })))
     let at = 0
     return { results: owned.map((isOwned) => (isOwned ? known[at++] : undefined) ?? { state: 'unknown', missing: [] }) }
   }
 
   private async progress({ attempts }: Progress, connection: WorkerConnection): Promise<Empty> {
-    await this.attempts.setProgress(
-      attempts.map(({ percent, message, ...key }) => ({ id: attemptId(key), progress: { percent, message } })),
+    await this.completion.progressed(
+      attempts.map(({ percent, message, ...key }) => ({ key, progress: { percent, message } })),
       connection.process,
     )
     return {}
-  }
-
-  /** Those that were given up: a worker that does not say what is missing of their logs may have died before it had read everything. */
-  private async lostAmong(keys: readonly AttemptKey[]): Promise<Set<string>> {
-    const attempts = keys.length === 0 ? [] : await this.attempts.findMany(keys.map(attemptId))
-    return new Set(attempts.filter(({ status }) => status === 'LOST').map(({ _id }) => attemptKeyString(attemptKeyOf(_id))))
   }
 
   /** Whether each stream is of an attempt that this worker was given: by its own name, now or in a former life. */
   private async ownership(session: Session, keys: readonly AttemptKey[]): Promise<boolean[]> {
     const unknown = keys.filter((key) => !session.owned.has(attemptKeyString(key)))
     if (unknown.length > 0) {
-      const found = await this.attempts.findMany(unknown.map(attemptId))
+      const workers = await this.leases.workersOf(unknown)
       if (session.owned.size > MAX_OWNED) session.owned.clear()
-      for (const attempt of found) session.owned.set(attemptKeyString(attemptKeyOf(attempt._id)), attempt.workerId === session.connection?.id)
+      for (const [key, workerId] of workers) session.owned.set(key, workerId === session.connection?.id)
     }
     return keys.map((key) => session.owned.get(attemptKeyString(key)) === true)
   }

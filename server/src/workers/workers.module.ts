@@ -24,6 +24,6 @@ import { WorkersRepository } from './workers.repository.js'
     WorkersGateway,
     { provide: WorkerSlots, useExisting: WorkerRegistry },
   ],
-  exports: [WorkerSlots, WorkersRepository, WorkerRegistry, WorkerDirectory],
+  exports: [WorkerSlots, WorkerRegistry, WorkerDirectory],
 })
 export class WorkersModule {}

@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection, Filter } from 'mongodb'
-import { ensureCollection } from '../platform/http/ensure-collection.js'
+import { ensureCollection } from '../platform/ensure-collection.js'
 import { deleteSome } from '../platform/delete-some.js'
 import { isDuplicateKey, Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'

@@ -2,8 +2,8 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } fr
 import { ChangeNamespace, CreateNamespace, ListQuery, NamespacePage, NamespaceView } from '@jobtrail/shared/api/auth'
 import { NamespaceName } from '@jobtrail/shared/api/common'
 import { Answers } from '../../platform/http/openapi.js'
-import { CurrentPrincipal } from '../current-principal.js'
-import { Principal } from '../principal.js'
+import { CurrentPrincipal } from '../../rights/current-principal.js'
+import { Principal } from '../../rights/principal.js'
 import { NamespacesService } from './namespaces.service.js'
 
 @Controller('api/namespaces')

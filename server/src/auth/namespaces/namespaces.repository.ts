@@ -1,8 +1,9 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
 import type { Retention } from '@jobtrail/shared/api/auth'
-import { ensureCollection } from '../../platform/http/ensure-collection.js'
+import { ensureCollection } from '../../platform/ensure-collection.js'
 import { Mongo } from '../../platform/mongo.js'
+import type { Reads } from '../../platform/reads.js'
 
 /**
  * `_id` is the name. `additions` counts what was added to it, so that a removal of the same moment conflicts. What `retention` does not name is kept; without
@@ -28,9 +29,11 @@ const MAX_REMOVED = 100
 @Injectable()
 export class NamespacesRepository implements OnModuleInit {
   private readonly namespaces: Collection<NamespaceDocument>
+  private readonly reads: Reads<NamespaceDocument>
 
   constructor(private readonly mongo: Mongo) {
     this.namespaces = mongo.collection('namespaces')
+    this.reads = mongo.reads('namespaces')
   }
 
   async onModuleInit(): Promise<void> {
@@ -112,8 +115,13 @@ export class NamespacesRepository implements OnModuleInit {
     await this.namespaces.deleteOne({ _id: name, removedAt: { $exists: true } })
   }
 
-  /** Jobs know namespaces, and not the other way round (that would be a cycle): so this one question is asked of their collection itself. */
-  async hasJobs(name: string, session: ClientSession): Promise<boolean> {
-    return (await this.mongo.collection('jobs').findOne({ namespace: name }, { session, projection: { _id: 1 } })) !== null
+  async names(limit: number): Promise<string[]> {
+    return (await this.reads.find({}, { projection: { _id: 1 }, limit }).toArray()).map(({ _id }) => _id)
+  }
+
+  /** When they were made. */
+  async createdAt(names: readonly string[]): Promise<Map<string, Date>> {
+    const found = await this.namespaces.find({ _id: { $in: [...names] } }, { projection: { createdAt: 1 } }).toArray()
+    return new Map(found.map(({ _id, createdAt }) => [_id, createdAt]))
   }
 }

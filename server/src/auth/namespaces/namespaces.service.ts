@@ -17,10 +17,15 @@ import { Clock } from '../../platform/clock.js'
 import { decodeCursor, toPage } from '../../platform/http/cursor.js'
 import { isDuplicateKey, Mongo } from '../../platform/mongo.js'
 import { SignalBus } from '../../platform/signals.js'
-import type { Principal } from '../principal.js'
+import type { Principal } from '../../rights/principal.js'
 import { ApiTokensRepository } from '../tokens/api-tokens.repository.js'
 import { UsersRepository } from '../users/users.repository.js'
-import { type NamespaceDocument, NamespacesRepository } from './namespaces.repository.js'
+import { NamespaceContents } from './namespace-contents.js'
+import { type NamespaceDocument, NamespacesRepository, type RemovedNamespace } from './namespaces.repository.js'
+
+export type { RemovedNamespace } from './namespaces.repository.js'
+
+const MAX_NAMES = 10_000
 
 /** Namespaces are made and removed by those who are admin in all of them, and changed by their own admins too. */
 @Injectable()
@@ -29,6 +34,7 @@ export class NamespacesService {
     private readonly mongo: Mongo,
     private readonly clock: Clock,
     private readonly namespaces: NamespacesRepository,
+    private readonly contents: NamespaceContents,
     private readonly users: UsersRepository,
     private readonly apiTokens: ApiTokensRepository,
     private readonly audit: AuditService,
@@ -109,6 +115,26 @@ export class NamespacesService {
     return names.filter((name) => !present.has(name))
   }
 
+  /** All of them, up to a bound. */
+  names(): Promise<string[]> {
+    return this.namespaces.names(MAX_NAMES)
+  }
+
+  /** Removed ones whose data is being deleted, the longest waiting first. */
+  findRemoved(): Promise<RemovedNamespace[]> {
+    return this.namespaces.findRemoved()
+  }
+
+  /** null: something was found in it after all. */
+  noteEmpty(name: string, since: Date | null): Promise<void> {
+    return this.namespaces.noteEmpty(name, since)
+  }
+
+  /** Nothing of a removed one is left: its name is free. */
+  freeName(name: string): Promise<void> {
+    return this.namespaces.forget(name)
+  }
+
   /**
    * Only one without jobs. It is gone at once, with its API tokens and the roles in it; what ran in it and its worker tokens are deleted afterwards (`NamespaceRemoval`).
    * Until then its name is taken, so that a later one of the same name shows nothing of it.
@@ -118,7 +144,7 @@ export class NamespacesService {
     if (!principal.can(ALL_NAMESPACES, 'admin')) throw new ForbiddenError('This needs the role admin in all namespaces')
     await this.mongo.transaction(async (session) => {
       if (!(await this.namespaces.markRemoved(name, this.clock.date(), session))) throw new NotFoundError('namespace', name)
-      if (await this.namespaces.hasJobs(name, session)) throw new AppError('NOT_ALLOWED_IN_STATE', `Namespace ${name} has jobs: remove them first`)
+      if (await this.contents.hasJobs(name, session)) throw new AppError('NOT_ALLOWED_IN_STATE', `Namespace ${name} has jobs: remove them first`)
       await this.users.withdrawGrants(name, session)
       await this.apiTokens.deleteOfNamespace(name, session)
       await this.audit.record({ principal, action: 'namespace.delete', namespace: name, target: targetOf(name) }, session)

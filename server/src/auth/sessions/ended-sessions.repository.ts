@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection } from 'mongodb'
 import { Batcher } from '../../platform/batcher.js'
-import { ensureCollection } from '../../platform/http/ensure-collection.js'
+import { ensureCollection } from '../../platform/ensure-collection.js'
 import { Mongo } from '../../platform/mongo.js'
 
 /** `_id` is the session's ID; kept until the session would have run out anyway. */

@@ -2,8 +2,8 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@ne
 import { WorkerTokenCreated, WorkerTokenPage, CreateWorkerToken, ListQuery } from '@jobtrail/shared/api/auth'
 import { Id } from '@jobtrail/shared/api/common'
 import { Answers } from '../../platform/http/openapi.js'
-import { CurrentPrincipal } from '../current-principal.js'
-import { Principal } from '../principal.js'
+import { CurrentPrincipal } from '../../rights/current-principal.js'
+import { Principal } from '../../rights/principal.js'
 import { WorkerTokensService } from './worker-tokens.service.js'
 
 @Controller('api/worker-tokens')

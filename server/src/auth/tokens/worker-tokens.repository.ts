@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Binary, ClientSession, Collection, Filter } from 'mongodb'
-import { ensureCollection } from '../../platform/http/ensure-collection.js'
+import { ensureCollection } from '../../platform/ensure-collection.js'
 import { Mongo } from '../../platform/mongo.js'
 
 export type WorkerTokenDocument = {

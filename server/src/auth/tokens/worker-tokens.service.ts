@@ -10,7 +10,7 @@ import { decodeCursor, toPage } from '../../platform/http/cursor.js'
 import { Mongo } from '../../platform/mongo.js'
 import { SignalBus } from '../../platform/signals.js'
 import { NamespacesService } from '../namespaces/namespaces.service.js'
-import type { Principal } from '../principal.js'
+import type { Principal } from '../../rights/principal.js'
 import { isSecret, makeToken, parseToken } from './token-secret.js'
 import { type WorkerTokenDocument, WorkerTokensRepository } from './worker-tokens.repository.js'
 
@@ -77,6 +77,13 @@ export class WorkerTokensService {
   /** Which of them are valid now. */
   async validAmong(tokenIds: readonly string[]): Promise<ReadonlySet<string>> {
     return new Set(await this.tokens.validAmong(tokenIds))
+  }
+
+  /** Of a namespace that was removed; how many. All servers turn away the workers that use them. */
+  async deleteOfNamespace(namespace: string): Promise<number> {
+    const deleted = await this.tokens.deleteOfNamespace(namespace)
+    if (deleted > 0) this.signals.send('workerTokens', '', {})
+    return deleted
   }
 
   /** `isRevoked`: it was valid once. undefined: no such token. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
 import type { Db } from 'mongodb'
-import { Logger } from '../logging.js'
-import { isDuplicateKey } from '../mongo.js'
+import { Logger } from './logging.js'
+import { isDuplicateKey } from './mongo.js'
 
 /** A change of stored data. It may run again after a crash half-way, so running it twice has to be the same as once. */
 export type Migration = { name: string; run: (db: Db) => Promise<void> }

@@ -1,57 +1,35 @@
 import { Injectable } from '@nestjs/common'
 import type { Filter } from 'mongodb'
 import { INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
-import { idAt } from '../engine/domain/instance-id.js'
-import { type AttemptDocument, HAS_LOG, LOG_VOLUME_INDEX } from '../engine/attempt-document.js'
-import { BY_STATUS_AND_NAMESPACE, type InstanceDocument } from '../engine/instance-document.js'
-import type { JobDocument } from '../jobs/domain/job.js'
 import { Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
+import { type AttemptDocument, HAS_LOG, LOG_VOLUME_INDEX } from './attempt-document.js'
+import { idAt } from './domain/instance-id.js'
+import {
+  type BucketCount,
+  type JobCount,
+  type LogVolumes,
+  MAX_ATTEMPTS,
+  MAX_RUNS,
+  type NamespaceFilter,
+  type RunCounts,
+  type Span,
+} from './domain/run-counts.js'
+import { BY_STATUS_AND_NAMESPACE, type InstanceDocument } from './instance-document.js'
 
-export type NamespaceFilter = { namespace?: string | { $in: string[] } }
-export type Span = { fromMs: number; toMs: number; bucketMs: number }
-type BucketCount = { _id: { bucket: number; status: InstanceStatus }; count: number }
-export type JobCount = {
-  _id: string
-  jobName: string
-  namespace: string
-  runs: number
-  failed: number
-  meanMs: number | null
-  maxMs: number | null
-  lastFailed: string | null
-}
-/** `seen`: how many runs were looked at, `oldest`: when the first of them was made. */
-export type RunCounts = { buckets: BucketCount[]; slowest: JobCount[]; failing: JobCount[]; seen: number; oldest: Date | undefined }
-type LogVolume = { bucket: number; lines: number; bytes: number }
-/** `seen`, `oldest` as of {@link RunCounts}, of attempts that logged something. */
-export type LogVolumes = { buckets: LogVolume[]; seen: number; oldest: Date | undefined }
-
-/** What is looked at and no more, however much there is. */
-export const MAX_RUNS = 100_000
-export const MAX_ATTEMPTS = 100_000
-const MAX_NAMESPACES = 10_000
 const MAX_COUNT = 100_000
-const MAX_LOGS = 10_000
 const TOP = 8
-const LATE_MS = 30_000
 const FAILURES: InstanceStatus[] = ['FAILED', 'TIMED_OUT']
 
-/** Reads over what instances, jobs and logs own; writes nothing. */
+/** Counts over instances and attempts, for people; writes nothing. */
 @Injectable()
-export class OverviewRepository {
+export class RunStatisticsRepository {
   private readonly instances: Reads<InstanceDocument>
   private readonly attempts: Reads<AttemptDocument>
-  private readonly jobs: Reads<JobDocument>
-  private readonly streams: Reads<{ state: string; expectedAt?: Date }>
-  private readonly namespaces: Reads<{ _id: string }>
 
   constructor(mongo: Mongo) {
     this.instances = mongo.reads('instances')
     this.attempts = mongo.reads('attempts')
-    this.jobs = mongo.reads('jobs')
-    this.streams = mongo.reads('log_streams')
-    this.namespaces = mongo.reads('namespaces')
   }
 
   count(namespaces: NamespaceFilter, status: InstanceStatus): Promise<number> {
@@ -119,8 +97,8 @@ export class OverviewRepository {
   }
 
   /** Of the newest ended attempts that logged something, by when they were dispatched. From the index alone. */
-  async logVolume(namespaces: NamespaceFilter, { fromMs, toMs, bucketMs }: Span): Promise<LogVolumes> {
-    const namespace = namespaces.namespace ?? { $in: await this.namespaceNames() }
+  async logVolume(namespaces: Required<NamespaceFilter>, { fromMs, toMs, bucketMs }: Span): Promise<LogVolumes> {
+    const { namespace } = namespaces
     const range = { namespace, _id: { $gte: { instance: idAt(fromMs) }, $lt: { instance: idAt(toMs) } }, ...HAS_LOG } as unknown as Filter<AttemptDocument>
     const found = await this.attempts
       .aggregate<{ _id: number; lines: number; bytes: number; count: number; oldest: Date }>(
@@ -146,27 +124,6 @@ export class OverviewRepository {
       seen: found.reduce((sum, { count }) => sum + count, 0),
       oldest: oldestOf(found),
     }
-  }
-
-  nextFires(namespaces: NamespaceFilter): Promise<Pick<JobDocument, '_id' | 'name' | 'namespace' | 'nextFireAt'>[]> {
-    return this.jobs
-      .find({ ...namespaces, enabled: true, nextFireAt: { $type: 'date' } }, { projection: { name: 1, namespace: 1, nextFireAt: 1 } })
-      .sort({ nextFireAt: 1 })
-      .limit(TOP)
-      .toArray()
-  }
-
-  async logTrouble(nowMs: number): Promise<{ late: number; interrupted: number }> {
-    const options = { limit: MAX_LOGS }
-    const [late, interrupted] = await Promise.all([
-      this.streams.countDocuments({ state: 'open', expectedAt: { $lt: new Date(nowMs - LATE_MS) } }, options),
-      this.streams.countDocuments({ state: 'interrupted' }, options),
-    ])
-    return { late, interrupted }
-  }
-
-  private async namespaceNames(): Promise<string[]> {
-    return (await this.namespaces.find({}, { projection: { _id: 1 }, limit: MAX_NAMESPACES }).toArray()).map(({ _id }) => _id)
   }
 }
 

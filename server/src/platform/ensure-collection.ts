@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Db, type Document, type IndexDescription, MongoServerError } from 'mongodb'
-import { isUnavailable } from './unavailable.js'
+import { isUnavailable } from './http/unavailable.js'
 
 /** A BSON type, several of them, or any `$jsonSchema` of a field. */
 type FieldType = BsonType | readonly BsonType[] | Document
