@@ -6,6 +6,7 @@ import type { FaultKind } from './faults/fault.js'
 import { FaultRunner } from './faults/runner.js'
 import { LoadApi } from './load/api.js'
 import { failingKinds } from './load/failing-kinds.js'
+import { lastWorker, type RanOnFormer } from './load/judging.js'
 import { oddKinds } from './load/odd-kinds.js'
 import { Ledger } from './load/run.js'
 import { withheldKinds } from './load/withheld-kinds.js'
@@ -50,7 +51,7 @@ function possibleFaults(cluster: ChaosCluster, wanted: readonly string[]): { kin
 export async function runChaos(options: ChaosOptions, print: (line: string) => void): Promise<ChaosResult> {
   const startedAt = new Date()
   print(`starting 3 servers, 4 workers, 3 mongods, Redis and the load balancer; seed ${options.seed}`)
-  const cluster = await ChaosCluster.start({ useFormer: options.faults.length === 0 || options.faults.includes('server-former') })
+  const cluster = await ChaosCluster.start({ useFormer: options.faults.length === 0 || options.faults.some((name) => name.endsWith('-former')) })
   let isOver = false
   try {
     const { kinds, missing } = possibleFaults(cluster, options.faults)
@@ -63,16 +64,22 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
     const plan = makePlan(options.seed, options.minutes * 60_000, options.gapMs, kinds)
     const random = new Random(options.seed + 1)
     const wasFormerUp = (time: number): boolean => cluster.wasFormerUp(time)
+    const ranOnFormer: RanOnFormer = ({ acknowledgedAt }, detail) => cluster.wasFormerWorker(lastWorker(detail), acknowledgedAt)
     const secret = randomBytes(SECRET_BYTES).toString('base64url').slice(0, SECRET_BYTES)
     const secrets = new SecretScan([secret])
     const api = new LoadApi({ all: () => cluster.urls, present: () => cluster.presentUrls }, findings, random, secrets)
     const ledger = new Ledger()
     const witness = new WitnessFolder(cluster.witnessDir)
     const reading = new Reading(api, cluster.access)
-    const logs = new LogAudit(reading, witness, findings, wasFormerUp)
+    const logs = new LogAudit(
+      reading,
+      witness,
+      findings,
+      ({ view, acknowledgedAt }, attempt) => wasFormerUp(acknowledgedAt) || cluster.wasFormerWorker(view?.attempts[attempt - 1]?.worker, acknowledgedAt),
+    )
     const jobs = [
       ...[...steadyKinds(witness.dir), ...failingKinds(witness.dir)],
-      ...[...oddKinds(witness.dir, join(cluster.dir, 'fixtures'), wasFormerUp), ...withheldKinds(witness.dir, secret, wasFormerUp)],
+      ...[...oddKinds(witness.dir, join(cluster.dir, 'fixtures'), wasFormerUp, ranOnFormer), ...withheldKinds(witness.dir, secret, wasFormerUp, ranOnFormer)],
     ]
     const wanted = jobs.filter(({ name }) => options.jobs.length === 0 || options.jobs.includes(name))
     const isFormerUp = (): boolean => cluster.servers.some(({ build }) => build === 'former')

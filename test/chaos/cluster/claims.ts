@@ -1,3 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const WAIT_MS = 50
+
 /** Something that can be hurt. */
 export interface Named {
   readonly name: string
@@ -13,6 +17,11 @@ export class Claims {
     const found = [...candidates.slice(start), ...candidates.slice(0, start)].find(({ name }) => !this.held.has(name))
     if (found !== undefined) this.held.add(found.name)
     return found
+  }
+
+  /** All of these, each as soon as nothing else holds it. */
+  async takeAll(items: readonly Named[]): Promise<void> {
+    for (const item of items) while (this.take([item], 0) === undefined) await sleep(WAIT_MS)
   }
 
   release({ name }: Named): void {

@@ -14,7 +14,7 @@ import { Claims, type Named } from './claims.js'
 import { Disks } from './disks.js'
 import { type FormerBuild, formerBuild } from './former-build.js'
 import { Link } from './link.js'
-import { ServerProgram, WorkerProgram } from './program.js'
+import { PRESENT_TAG, ServerProgram, WorkerProgram } from './program.js'
 import { type Access, signIn } from './sign-in.js'
 
 const SERVERS = 3
@@ -71,6 +71,11 @@ export class ChaosCluster {
   /** Whether a server of the former version may have had to do with something that became known at `time`. */
   wasFormerUp(time: number): boolean {
     return this.servers.some((server) => server.wasFormer(time - KNOWN_LATE_MS))
+  }
+
+  /** The same of this worker. */
+  wasFormerWorker(name: string | undefined, time: number): boolean {
+    return this.workers.some((worker) => worker.name === name && worker.wasFormer(time - KNOWN_LATE_MS))
   }
 
   /** Files of servers, workers and stores in which no secret may be. */
@@ -190,7 +195,15 @@ export class ChaosCluster {
     const args = ['--server', `http://127.0.0.1:${link.port}`, '--name', name, '--slots', String(SLOTS), '--spool-dir', spoolDir, '--drain-timeout', '2000']
     const handlers = ['--handlers', join(REPO_ROOT, 'test/support/handlers.mjs')]
     const mains = { present: WORKER_MAIN, former: 'missing' in this.former ? undefined : this.former.workerMain }
-    const options = { name, dir: this.dir, mains, args: [...args, ...handlers], env: cleanEnvironment(), deathSignal: 'SIGTERM' } as const
+    const options = {
+      name,
+      dir: this.dir,
+      mains,
+      args: [...args, ...handlers],
+      presentArgs: ['--tags', PRESENT_TAG],
+      env: cleanEnvironment(),
+      deathSignal: 'SIGTERM',
+    } as const
     return new WorkerProgram(options, namespace, link, disk, await this.access.workerToken(namespace))
   }
 

@@ -7,6 +7,9 @@ import type { Link } from './link.js'
 
 const PRELOAD = join(REPO_ROOT, 'test/chaos/preload.mjs')
 
+/** Of workers of the present version: for jobs that must not run on a former one. */
+export const PRESENT_TAG = 'present'
+
 /** Which build a program is run from. */
 export type Build = 'present' | 'former'
 
@@ -17,6 +20,8 @@ export interface ProgramOptions {
   /** The compiled entry point of each build. */
   mains: Readonly<Record<Build, string | undefined>>
   args: readonly string[]
+  /** Given to the present build besides. */
+  presentArgs?: readonly string[]
   env: NodeJS.ProcessEnv
   /** Connections of its own, by the port that it believes to connect to. */
   routes?: ReadonlyMap<number, Link>
@@ -71,7 +76,7 @@ export class Program implements Named {
   }
 
   start(): void {
-    const { name, mains, args, routes, deathSignal } = this.options
+    const { name, mains, args, presentArgs = [], routes, deathSignal } = this.options
     const main = mains[this.build]
     if (main === undefined) throw new Error(`${name} has no ${this.build} build`)
     const env: NodeJS.ProcessEnv = {
@@ -83,7 +88,7 @@ export class Program implements Named {
     this.current = new ManagedProcess({
       name,
       command: process.execPath,
-      args: ['--enable-source-maps', main, ...args],
+      args: ['--enable-source-maps', main, ...args, ...(this.build === 'present' ? presentArgs : [])],
       env,
       logFile: this.logFile,
       deathSignal,

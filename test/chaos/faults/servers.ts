@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { LEASE_MS } from '../cluster/cluster.js'
 import { type FaultKind, hurting, revive, scaled, seconds } from './fault.js'
+import { formerMissing, runServer, runWorker } from './versions.js'
 
 export const serverKill: FaultKind = {
   name: 'server-kill',
@@ -67,18 +68,44 @@ export const serverFormer: FaultKind = {
   name: 'server-former',
   what: 'a server is stopped, runs the former version for a while, and is upgraded again',
   weight: 1.5,
-  missing: ({ former }) => ('missing' in former ? former.missing : undefined),
+  missing: formerMissing,
   inflict: (cluster, draw, say) =>
     hurting(cluster, cluster.servers, draw, async (server) => {
       const ms = scaled(draw.size, 3_000, 12_000)
       say(`${server.name} for ${seconds(ms)}`)
-      for (const build of ['former', 'present'] as const) {
-        await server.process.stop(15_000)
-        server.build = build
-        await revive(cluster, server)
-        if (build === 'present') return
-        await sleep(ms)
-        if (!server.isRunning) throw new Error(`${server.name} ended by itself while it ran the former version`)
-      }
+      await runServer(cluster, server, 'former')
+      await sleep(ms)
+      if (!server.isRunning) throw new Error(`${server.name} ended by itself while it ran the former version`)
+      await runServer(cluster, server, 'present')
     }),
+}
+
+/** A worker goes along: servers of the former version let no later worker in, and work is to go on. */
+export const rollingFormer: FaultKind = {
+  name: 'rolling-former',
+  what: 'a worker and then all servers, one after another, go to the former version, and then back',
+  weight: 0.7,
+  missing: formerMissing,
+  async inflict(cluster, draw, say) {
+    const { claims, servers } = cluster
+    const worker = claims.take(
+      cluster.workers.filter(({ namespace }) => namespace === 'alpha'),
+      draw.pick,
+    )
+    if (worker === undefined) return
+    await claims.takeAll(servers)
+    try {
+      say(`${worker.name} and all servers`)
+      await runWorker(worker, 'former')
+      for (const build of ['former', 'present'] as const) {
+        for (const server of servers) {
+          await runServer(cluster, server, build)
+          await sleep(scaled(draw.size, 500, 3_000))
+        }
+      }
+      await runWorker(worker, 'present')
+    } finally {
+      for (const each of [worker, ...servers]) claims.release(each)
+    }
+  },
 }

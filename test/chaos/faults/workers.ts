@@ -2,9 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { LEASE_MS } from '../cluster/cluster.js'
 import { fillDisk, freeDisk } from '../cluster/disks.js'
 import { type FaultKind, hurting, scaled, seconds } from './fault.js'
-
-/** How long a worker that was started is nobody else's to hurt: so that also one that is hurt often gets something done. */
-const SETTLE_MS = 1_500
+import { formerMissing, runWorker, SETTLE_MS } from './versions.js'
 
 export const workerKill: FaultKind = {
   name: 'worker-kill',
@@ -104,5 +102,23 @@ export const tokenRevoke: FaultKind = {
       await worker.process.stop(20_000)
       worker.start()
       await sleep(SETTLE_MS)
+    }),
+}
+
+/** Killed before its upgrade every other time: then there is a spool of the former version to recover. */
+export const workerFormer: FaultKind = {
+  name: 'worker-former',
+  what: 'a worker is stopped, runs the former version on its spool for a while, and is upgraded again',
+  weight: 1.5,
+  missing: formerMissing,
+  inflict: (cluster, draw, say) =>
+    hurting(cluster, cluster.workers, draw, async (worker) => {
+      const ms = scaled(draw.size, 3_000, 12_000)
+      const end = Math.floor(draw.size * 64) % 2 === 0 ? 'stop' : 'kill'
+      say(`${worker.name} for ${seconds(ms)}${end === 'kill' ? ', then killed' : ''}`)
+      await runWorker(worker, 'former')
+      await sleep(ms)
+      if (!worker.isRunning) throw new Error(`${worker.name} ended by itself while it ran the former version`)
+      await runWorker(worker, 'present', end)
     }),
 }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { endsAs, starts } from './judging.js'
 import type { JobKind } from './kind.js'
-import { PATIENT, plainLines, prelude, shellJob, THREE_LINES } from './scripts.js'
+import { ON_PRESENT_WORKERS, PATIENT, plainLines, prelude, shellJob, THREE_LINES } from './scripts.js'
 
 const ONE_LINE = 'echo "$k 0"; say wrote 1'
 
@@ -60,6 +60,8 @@ while :; do say tick; sleep 0.3; done`,
         timeoutMs: 1_500,
         killGraceMs: 300,
         retry: { ...PATIENT, maxRetries: 2 },
+        // A former worker does not end what has a session of its own.
+        ...ON_PRESENT_WORKERS,
       },
       output: (_run, attempt) => plainLines(attempt, 1),
       judge: endsAs('TIMED_OUT', 'FAILED'),

@@ -2,6 +2,12 @@ import { canonical, type Exact, parseExact, textOf } from '../oracle/json.js'
 import type { WitnessLine } from '../oracle/witness.js'
 import type { Run } from './run.js'
 
+/** Whether the last attempt of a run may have run on a worker of the former version. */
+export type RanOnFormer = (run: Run, detail: Exact) => boolean
+
+/** The worker that had the last attempt. */
+export const lastWorker = (detail: Exact): string => textOf(detail, 'attempts', -1, 'workerName')
+
 /** A run of it ends in one of these states. */
 export function endsAs(...statuses: string[]): (run: Run, detail: Exact) => string[] {
   return (_run, detail) => {

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { canonical, memberOf } from '../oracle/json.js'
 import { leftOutProblems } from '../oracle/results.js'
-import { endsAs, sameJson } from './judging.js'
+import { endsAs, type RanOnFormer, sameJson } from './judging.js'
 import type { JobKind } from './kind.js'
 import { HOPELESS_RESULTS, ODD_JSON } from './odd-data.js'
 import { giveResult, PATIENT, plainLines, prelude, shellJob } from './scripts.js'
@@ -23,7 +23,7 @@ function longLines(): Buffer {
 }
 
 /** Data that no sensible job has. `fixtures`: a folder for what they print and give as their results. */
-export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since: number) => boolean): JobKind[] {
+export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since: number) => boolean, ranOnFormer: RanOnFormer): JobKind[] {
   mkdirSync(fixtures, { recursive: true })
   const start = prelude(witness)
   const printed = [...Array.from({ length: BINARIES }, (_, i) => binary(i)), longLines()]
@@ -50,9 +50,11 @@ export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since:
       input: (_random, number) => ({ params: `{"variant":${number % ODD_JSON.length}}`, variant: number % ODD_JSON.length }),
       output: (_run, attempt) => plainLines(attempt, 1),
       judge: endsAs('SUCCEEDED'),
-      // The former version knows no results that are kept as text, and shows null.
-      data: ({ variant, acknowledgedAt }, detail) =>
-        wasFormerUp(acknowledgedAt) && memberOf(detail, 'result') === null ? [] : sameJson('the result', ODD_JSON[variant] ?? '', memberOf(detail, 'result')),
+      // The former version knows no results that are kept as text, and shows null. Its worker reads them as JavaScript does.
+      data: (run, detail) =>
+        ranOnFormer(run, detail) || (wasFormerUp(run.acknowledgedAt) && memberOf(detail, 'result') === null)
+          ? []
+          : sameJson('the result', ODD_JSON[run.variant] ?? '', memberOf(detail, 'result')),
     },
     {
       name: 'odd-params',
@@ -63,9 +65,10 @@ export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since:
       output: (_run, attempt) => plainLines(attempt, 1),
       judge: endsAs('SUCCEEDED'),
       // The former version gives a job an empty object in place of parameters that are kept as text, and keeps no such result.
-      data: ({ params, acknowledgedAt }, detail) => {
+      data: (run, detail) => {
+        const { params, acknowledgedAt } = run
         const result = memberOf(detail, 'result') ?? null
-        const isOfFormer = wasFormerUp(acknowledgedAt) && (result === null || canonical(result) === '{}')
+        const isOfFormer = ranOnFormer(run, detail) || (wasFormerUp(acknowledgedAt) && (result === null || canonical(result) === '{}'))
         return [...sameJson('the parameters', params, memberOf(detail, 'params')), ...(isOfFormer ? [] : sameJson('the result', params, result))]
       },
     },
@@ -83,7 +86,8 @@ export function oddKinds(witness: string, fixtures: string, wasFormerUp: (since:
       input: (_random, number) => ({ params: `{"variant":${number % HOPELESS_RESULTS.length}}`, variant: number % HOPELESS_RESULTS.length }),
       output: (_run, attempt) => plainLines(attempt, 1),
       // The former version says it in other words, or ends such a run otherwise.
-      judge: ({ variant, acknowledgedAt }, detail) => (wasFormerUp(acknowledgedAt) ? [] : leftOutProblems(detail, HOPELESS_RESULTS[variant]?.reason ?? /^$/)),
+      judge: (run, detail) =>
+        wasFormerUp(run.acknowledgedAt) || ranOnFormer(run, detail) ? [] : leftOutProblems(detail, HOPELESS_RESULTS[run.variant]?.reason ?? /^$/),
     },
   ]
 }

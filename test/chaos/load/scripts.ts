@@ -1,7 +1,11 @@
+import { PRESENT_TAG } from '../cluster/program.js'
 import type { ExpectedOutput } from '../oracle/log-lines.js'
 
 /** What no job needs to survive: so many attempts are lost that a bound would end runs that could go on. */
 export const PATIENT = { maxRetries: 100, backoffMs: 200, factor: 1, maxBackoffMs: 200 } as const
+
+/** For jobs that a worker of the former version would do wrong in a way that cannot be told apart from a fault of this one. */
+export const ON_PRESENT_WORKERS = { routing: { tags: [PRESENT_TAG] } }
 
 /**
  * The beginning of every script. `$w` is the file of the run, to which all of its processes append, `say` appends a line to it. The lock shows whether another

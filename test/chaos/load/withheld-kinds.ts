@@ -1,16 +1,16 @@
 import { createHash } from 'node:crypto'
 import { listOf, memberOf, numberOf, textOf } from '../oracle/json.js'
 import { limited, limitProblems } from '../oracle/log-lines.js'
-import { endsAs, sameJson } from './judging.js'
+import { endsAs, type RanOnFormer, sameJson } from './judging.js'
 import type { JobKind } from './kind.js'
-import { countedLines, countLines, giveResult, PATIENT, prelude, shellJob } from './scripts.js'
+import { countedLines, countLines, giveResult, ON_PRESENT_WORKERS, PATIENT, prelude, shellJob } from './scripts.js'
 
 const LINES = 1_000
 const LINE_LIMIT = 300
 const BYTE_LIMIT = 9_000
 
 /** What a log must not hold: secrets, and what is beyond its limit. `secret`: of a length that base64 needs no filling for. */
-export function withheldKinds(witness: string, secret: string, wasFormerUp: (since: number) => boolean): JobKind[] {
+export function withheldKinds(witness: string, secret: string, wasFormerUp: (since: number) => boolean, ranOnFormer: RanOnFormer): JobKind[] {
   const start = prelude(witness)
   const digest = createHash('sha256').update(secret).digest('hex')
   const limitedKind = (name: string, log: { maxLines?: number; maxBytes?: number }): JobKind => ({
@@ -22,7 +22,7 @@ export function withheldKinds(witness: string, secret: string, wasFormerUp: (sin
     judge(run, detail) {
       const problems = endsAs('SUCCEEDED')(run, detail)
       // The former version names no losses.
-      if (problems.length > 0 || wasFormerUp(run.acknowledgedAt)) return problems
+      if (problems.length > 0 || wasFormerUp(run.acknowledgedAt) || ranOnFormer(run, detail)) return problems
       const last = memberOf(detail, 'attempts', -1)
       const { line } = countedLines(numberOf(last, 'attempt'), LINES)
       const sizes = Array.from({ length: LINES }, (_, i) => Buffer.byteLength(line(i)) + 1)
@@ -54,6 +54,8 @@ echo "$k 0 $s"; echo "$k 1 $e"; echo "$k 2 $h"; say wrote 3; say stop`,
         ),
         secrets: { CHAOS_SECRET: secret },
         retry: PATIENT,
+        // A former worker masks a secret only as it is.
+        ...ON_PRESENT_WORKERS,
       },
       output: (_run, attempt) => maskedLines(attempt),
       judge: (run, detail, lines) => [

@@ -182,6 +182,7 @@ describe('the oracle on states', () => {
   const attempt = (status: string, more: Partial<StateView['attempts'][number]> = {}): StateView['attempts'][number] => ({
     attempt: 1,
     status,
+    worker: 'worker-0',
     logState: 'open',
     logLines: 3,
     startedAt: '',

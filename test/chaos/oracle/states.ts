@@ -39,6 +39,8 @@ export interface StateView {
   readonly attempts: readonly {
     readonly attempt: number
     readonly status: string
+    /** The name of the worker that was given it. */
+    readonly worker: string
     readonly logState: string
     readonly logLines: number
     readonly startedAt: string

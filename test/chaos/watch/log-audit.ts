@@ -22,7 +22,7 @@ export class LogAudit {
     private readonly reading: Reading,
     private readonly witness: WitnessFolder,
     private readonly findings: Findings,
-    private readonly wasFormerUp: (since: number) => boolean,
+    private readonly mayBeOfFormer: (run: Run, attempt: number) => boolean,
   ) {}
 
   /** Every closed log of a run. False: nobody could answer just then. */
@@ -61,7 +61,7 @@ export class LogAudit {
       lines: page.lines,
       written: linesWritten(lines, attempt),
       hasEnded: hasStopped(lines, attempt),
-      mayBeOfFormer: this.wasFormerUp(run.acknowledgedAt),
+      mayBeOfFormer: this.mayBeOfFormer(run, attempt),
     }
     return closedLogProblems(log, expected)
   }
@@ -74,6 +74,6 @@ export class LogAudit {
     if (page === undefined || got === undefined) return undefined
     const { state, namesLoss } = page
     const hasEnded = hasStopped(this.witness.read(run.id), attempt)
-    return bytesProblems({ what, state, namesLoss, hasEnded, mayBeOfFormer: this.wasFormerUp(run.acknowledgedAt), got }, expected)
+    return bytesProblems({ what, state, namesLoss, hasEnded, mayBeOfFormer: this.mayBeOfFormer(run, attempt), got }, expected)
   }
 }

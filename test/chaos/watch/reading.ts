@@ -101,6 +101,7 @@ export function stateView(detail: Exact): StateView {
     attempts: listOf(detail, 'attempts').map((attempt) => ({
       attempt: numberOf(attempt, 'attempt'),
       status: textOf(attempt, 'status'),
+      worker: textOf(attempt, 'workerName'),
       logState: textOf(attempt, 'log', 'state'),
       logLines: numberOf(attempt, 'log', 'lines'),
       startedAt: textOf(attempt, 'startedAt'),
