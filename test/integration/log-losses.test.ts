@@ -115,7 +115,7 @@ function fill(file: string): void {
 
 test('a worker whose disk is full delivers what runs, ends what is cancelled or takes too long, takes nothing new and says why, also after a restart, and goes on by itself', async (context) => {
   const folder = mountSmallDisk()
-  if (folder === undefined) return context.skip('no file system can be mounted here')
+  if (folder === undefined) return context.skip('a small disk can only be mounted by root, where mounting is allowed')
   const api = await cluster().api()
   const worker = await cluster().addWorker({ args: ['--group', 'tiny', '--spool-dir', folder] })
   try {

@@ -1,9 +1,10 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ConfigError } from './errors.js'
 import { holdSpool } from './identity.js'
+import { needsLinux } from './testing/needs.js'
 import { temporaryFolder } from './testing/samples.js'
 
 describe('spool folder', () => {
@@ -68,7 +69,8 @@ describe('spool folder', () => {
     copy.release()
   })
 
-  it.runIf(existsSync('/proc/sys/kernel/random/boot_id'))('is the same one on a disk that has another number after a reboot, but not within one', async () => {
+  it('is the same one on a disk that has another number after a reboot, but not within one', async (context) => {
+    needsLinux(context)
     const { dev, ino } = statSync(folder.path)
     const path = join(folder.path, 'worker.json')
     const first = await hold()

@@ -2,6 +2,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { readCommandLine } from '../config.js'
+import { needsLinux, needsOrdinaryUser } from '../testing/needs.js'
 import { temporaryFolder } from '../testing/samples.js'
 import { checkAll } from './check.js'
 import { printFindings } from './finding.js'
@@ -22,7 +23,8 @@ describe('--check', () => {
     expect(stateOf(checkProcesses('darwin'))).toEqual(['weaker'])
   })
 
-  it.runIf(process.platform === 'linux')('looks at /proc, the shell and control groups', () => {
+  it('looks at /proc, the shell and control groups', (context) => {
+    needsLinux(context)
     expect(checkProcesses('linux').map(({ what }) => what)).toEqual(['/proc', '/bin/sh', 'control groups'])
     expect(stateOf(checkProcesses('linux').slice(0, 1))).toEqual(['ok'])
   })
@@ -47,7 +49,8 @@ describe('--check', () => {
     }
   })
 
-  it.skipIf(process.getuid?.() === 0)('names a spool folder that this user cannot write', () => {
+  it('names a spool folder that this user cannot write', (context) => {
+    needsOrdinaryUser(context)
     const { path, remove } = temporaryFolder()
     try {
       mkdirSync(join(path, 'closed'))

@@ -1,15 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { leaseClock } from '../lease.js'
 import { statOf } from './processes.js'
+import { needsLinux } from '../testing/needs.js'
 import type { GuardMessage } from './protocol.js'
 
 const GUARD = fileURLToPath(new URL('../../dist/guard/guard.js', import.meta.url))
 
-describe.runIf(existsSync('/proc/self/environ'))('guard', () => {
+describe('guard', () => {
+  beforeEach(needsLinux)
   const started: ChildProcess[] = []
   afterEach(() => started.splice(0).forEach((child) => child.kill('SIGKILL')))
 

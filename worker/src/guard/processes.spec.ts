@@ -1,8 +1,8 @@
-import { existsSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { needsLinux } from '../testing/needs.js'
 import { areIdsHigherSince, pidMoment } from './processes.js'
 
-describe.runIf(existsSync('/proc/sys/kernel/pid_max'))('IDs of processes', () => {
+describe('IDs of processes', () => {
   it('are higher than the newest of then, until they may have begun anew', () => {
     const then = { newest: 1_000, forks: 5_000 }
     expect(areIdsHigherSince(then, { newest: 1_000, forks: 5_000 })).toBe(true)
@@ -12,7 +12,8 @@ describe.runIf(existsSync('/proc/sys/kernel/pid_max'))('IDs of processes', () =>
     expect(areIdsHigherSince(then, { newest: 1_200, forks: 5_000 + 2 ** 22 })).toBe(false)
   })
 
-  it('are told with the number of forks', () => {
+  it('are told with the number of forks', (context) => {
+    needsLinux(context)
     expect(pidMoment()).toMatchObject({ newest: expect.any(Number), forks: expect.any(Number) })
   })
 })

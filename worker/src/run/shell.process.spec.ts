@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Assignment } from '@jobtrail/shared/protocol/worker'
 import { Cgroups, ownCgroup } from '../guard/cgroups.js'
 import { GuardClient } from '../guard/guard-client.js'
@@ -11,13 +11,13 @@ import type { AttemptGroup } from '../guard/kill-pass.js'
 import { MarkerReader } from '../guard/markers.js'
 import { isAlive } from '../guard/processes.js'
 import { Reaper } from '../guard/reaper.js'
+import { needsLinux, needsOrdinaryUser, needsRoot } from '../testing/needs.js'
 import { sampleAssignment, sampleContext, silentLog, temporaryFolder } from '../testing/samples.js'
 import { findJobUser, openTheWay } from './job-user.js'
 import { startFailure } from './runner.js'
 import { type ShellOptions, ShellRunner } from './shell.js'
 
 /** The guard is a process of its own, so it runs as built. */
-const isLinux = existsSync('/proc/self/environ')
 const GUARD = fileURLToPath(new URL('../../dist/guard/guard.js', import.meta.url))
 
 const thrownBy = (call: () => unknown): unknown => {
@@ -87,7 +87,8 @@ describe('shell', () => {
     expect(readdirSync(join(folder.path, 'runs'))).toEqual(['pipes'])
   })
 
-  it.runIf(isLinux)('fails by a real-time signal, for which Node has no name and reports exit code 0', async () => {
+  it('fails by a real-time signal, for which Node has no name and reports exit code 0', async (test) => {
+    needsLinux(test)
     expect(await script('kill -35 $$').execution.done).toMatchObject({ isSuccess: false, exitCode: null, signal: '35', error: 'Killed by signal 35' })
     // Somebody else held the output for longer.
     expect(await script('exec >&- 2>&-; sleep 0.05; exit 0').execution.done).toMatchObject({ isSuccess: true, exitCode: 0 })
@@ -126,18 +127,21 @@ describe('shell', () => {
     expect(isAlive(pid)).toBe(false)
   })
 
-  describe.runIf(isLinux).each([
+  describe.each([
     ['with control groups', true],
     ['by its markers', false],
   ])('%s', (_how, hasCgroups) => {
     let cgroups: Cgroups | undefined
     let contained: ShellRunner
-    // Where the worker may make none, as an ordinary user, both are by markers.
     beforeAll(() => {
       cgroups = hasCgroups ? Cgroups.open(`jobtrail-spec-${process.pid}`) : undefined
       contained = new ShellRunner({ ...options, cgroups, runsDir: join(folder.path, `runs-${hasCgroups}`) })
     })
     afterAll(() => cgroups?.close())
+    beforeEach((test) => {
+      needsLinux(test)
+      test.skip(hasCgroups && cgroups === undefined, 'needs cgroup v2 with cgroup.kill, and a user who may make groups in it')
+    })
 
     /** Each way to leave a group writes the process ID of what goes on, then goes on. */
     it.each([
@@ -174,9 +178,13 @@ describe('shell', () => {
   })
 
   describe('as another user', () => {
-    it.runIf(process.getuid?.() !== 0)('needs root, and says so', () => expect(() => findJobUser('nobody')).toThrow('only a worker that runs as root'))
+    it('needs root, and says so', (test) => {
+      needsOrdinaryUser(test)
+      expect(() => findJobUser('nobody')).toThrow('only a worker that runs as root')
+    })
 
-    it.runIf(process.getuid?.() === 0)('runs with the rights of that user alone, in a folder of its own', async () => {
+    it('runs with the rights of that user alone, in a folder of its own', async (test) => {
+      needsRoot(test)
       for (const text of ['no-such-user', '']) expect(() => findJobUser(text)).toThrow('must be the name or ID of a user')
       for (const text of ['root', '0']) expect(() => findJobUser(text)).toThrow('must be a user of fewer rights')
       const user = findJobUser('nobody')
@@ -213,7 +221,8 @@ describe('shell', () => {
     expect(readdirSync(join(folder.path, 'runs-stuck'))).toEqual(['pipes'])
   })
 
-  it.runIf(isLinux)('does not leave a process alone when the worker fails after its start, and no descriptor open however it fails', async () => {
+  it('does not leave a process alone when the worker fails after its start, and no descriptor open however it fails', async (test) => {
+    needsLinux(test)
     const descriptors = () => readdirSync('/proc/self/fd').length
     await script('true').execution.done
     const before = descriptors()
@@ -234,7 +243,8 @@ describe('shell', () => {
     expect(readdirSync(join(folder.path, 'runs-failing'))).toEqual(['pipes'])
   })
 
-  it.runIf(isLinux)('with any number of free descriptors runs or fails, and leaves no process, descriptor or folder behind', async () => {
+  it('with any number of free descriptors runs or fails, and leaves no process, descriptor or folder behind', async (test) => {
+    needsLinux(test)
     const dist = fileURLToPath(new URL('../../dist', import.meta.url))
     const fixture = fileURLToPath(new URL('../testing/few-descriptors.mjs', import.meta.url))
     const command = 'ulimit -n 256; exec "$0" "$@"'
