@@ -1,17 +1,20 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ApiClient } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
 import { WorkerPage, type WorkerView } from '@jobtrail/shared/api/cluster'
 import type { InstanceDetail } from '@jobtrail/shared/api/instances'
+import { RunsCreated } from '@jobtrail/shared/api/jobs'
 import { LogVerification } from '@jobtrail/shared/api/logs'
 import { afterEach, describe, expect, test } from 'vitest'
 import { attemptProcesses, listProcesses, waitForNoProcess } from '../support/attempt-processes.js'
 import { type Cluster, useCluster } from '../support/cluster.js'
-import { createAndRun, getInstance, type JobInput, rawLog, shellJob, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
+import { createAndRun, createJob, getInstance, type JobInput, rawLog, shellJob, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
 import type { WorkerNode } from '../support/nodes.js'
 import { Witness } from '../support/witness.js'
 
+/** Of one worker: each runs an attempt whose lease runs out. */
+const SLOTS = 100
 const RETRIES: Partial<JobInput> = { retry: { maxRetries: 3, backoffMs: 100 } }
 
 /** Every attempt's process was alone, and none did anything once a later one had begun. */
@@ -140,6 +143,43 @@ describe('a worker that is silent past its lease', () => {
     expect(await expectFirstSealed(api, instanceId, witness)).toBeGreaterThan(known)
     witness.gate.open()
     await expectSecondEnded(api, instanceId, witness)
+  })
+
+  test('because its connection stalls ends all of a hundred processes, each is made again once and alone, and its slots are free again', async () => {
+    const api = await cluster().api(cluster().server(0).url)
+    const worker = await cluster().addWorker({ slots: SLOTS, args: ['--group', 'wide'] })
+    await cluster().waitForWorkers()
+    const witnessDir = join(cluster().dir, 'wide')
+    mkdirSync(witnessDir)
+    // The first attempt becomes `sleep`, with the same process ID; the second looks whether that one is there.
+    const script = `f='${witnessDir}/'"$JOBTRAIL_INSTANCE_ID"
+      if [ -e "$f" ]; then read -r attempt pid < "$f"; kill -0 "$pid" 2> /dev/null && echo overlap >> "$f"; fi
+      echo "$JOBTRAIL_ATTEMPT_NUMBER $$" >> "$f"; [ "$JOBTRAIL_ATTEMPT_NUMBER" -gt 1 ] || exec sleep 600`
+    const { id } = await createJob(api, shellJob(script, { ...RETRIES, routing: { group: 'wide' } }))
+    const { instanceIds } = await api.post(`/api/jobs/${id}/runs/bulk`, { runs: Array.from({ length: SLOTS }, () => ({})) }, RunsCreated)
+    const attempts = (await cluster().database()).collection<{ status: string }>('attempts')
+    const waitForAttempts = (attempt: number, status: string): Promise<boolean> =>
+      waitFor(async () => (await attempts.countDocuments({ '_id.instance': { $in: instanceIds }, '_id.attempt': attempt, status })) === SLOTS, {
+        timeoutMs: 90_000,
+        what: `attempt ${attempt} of all is ${status}`,
+      })
+    await waitForAttempts(1, 'RUNNING')
+    cluster().balancer?.pause()
+    try {
+      await waitForAttempts(1, 'LOST')
+      for (const instanceId of instanceIds) expect(attemptProcesses(instanceId)).toEqual([])
+    } finally {
+      cluster().balancer?.resume()
+    }
+    await waitForAttempts(2, 'SUCCEEDED')
+    const seen = instanceIds.map((instanceId) => readFileSync(join(witnessDir, instanceId), 'utf8'))
+    expect(seen.filter((text) => !/^1 \d+\n2 \d+\n$/.test(text))).toEqual([])
+    expect(await attempts.countDocuments({ '_id.instance': { $in: instanceIds } })).toBe(2 * SLOTS)
+    const isFree = async (): Promise<boolean> =>
+      (await api.get('/api/workers', WorkerPage)).items.some(
+        ({ name, state, freeSlots }) => name === worker.name && state === 'connected' && freeSlots === SLOTS,
+      )
+    await waitFor(isFree, { timeoutMs: 60_000, what: 'all slots to be free again' })
   })
 })
 
