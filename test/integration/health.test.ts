@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { ApiClient } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
@@ -33,6 +35,24 @@ const waitForReadiness = (what: string, condition: (ready: Readiness & { httpSta
 test('a server that has all it needs is live and ready', async () => {
   expect(await probe('/health/live')).toEqual({ status: 200, body: { status: 'live' } })
   expect(await readiness()).toEqual({ httpStatus: 200, status: 'ready', mongodb: 'ok', redis: 'ok' })
+})
+
+test('a client or load balancer that is gone before its request is read does no harm', async () => {
+  const { hostname, port } = new URL(cluster().url)
+  const client = connect(Number(port), hostname)
+  await once(client, 'connect')
+  expect(await probe('/health/live')).toMatchObject({ status: 200 })
+  const server = cluster().server(0)
+  server.freeze()
+  try {
+    await new Promise((resolve) => client.write('GET /health/ready HTTP/1.1\r\nHost: jobtrail\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n', resolve))
+    client.resetAndDestroy()
+    await once(client, 'close')
+  } finally {
+    server.thaw()
+  }
+  for (let i = 0; i < 3; i++) expect(await readiness()).toMatchObject({ httpStatus: 200 })
+  expect(server.logs()).not.toContain('TypeError')
 })
 
 test('without Redis it says so and stays ready, since it still shows logs and takes runs', async () => {

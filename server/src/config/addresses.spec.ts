@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { hasAddress, parseAddresses } from './addresses.js'
 
-const isIn = (list: string, address: string): boolean => {
+const isIn = (list: string, address: string | undefined): boolean => {
   const parsed = parseAddresses(list)
   if (parsed === undefined) throw new Error(`${list} is no list of addresses`)
   return hasAddress(parsed, address)
@@ -18,6 +18,7 @@ it('finds addresses in networks, by name, alone, and as IPv4 in IPv6', () => {
   expect(isIn('203.0.113.9, 2001:db8::/32', '203.0.113.10')).toBe(false)
   expect(isIn('203.0.113.9, 2001:db8::/32', '2001:db8::5')).toBe(true)
   expect(isIn('loopback', 'unix')).toBe(false)
+  expect(isIn('loopback', undefined)).toBe(false)
 })
 
 it.each(['', 'localhost', '10.0.0.0/33', '10.0.0.0/', '1.2.3.4/8/8', 'loopback,,private', '::/129'])('refuses %j', (text) => {

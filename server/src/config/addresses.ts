@@ -18,7 +18,9 @@ export function parseAddresses(text: string): BlockList | undefined {
   return list
 }
 
-export function hasAddress(list: BlockList, address: string): boolean {
+/** The address of a connection that has ended is not known: then it is in no list. */
+export function hasAddress(list: BlockList, address: string | undefined): boolean {
+  if (address === undefined) return false
   // An IPv4 client of a socket that takes both.
   const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
   const version = isIP(plain)

@@ -26,7 +26,7 @@ export function configureHttp(app: NestExpressApplication): void {
   const config = app.get<Config>(CONFIG)
   const logger = app.get(Logger)
   // The nearest so many, as long as each is a proxy that we know: whoever reaches this port past them is believed nothing.
-  app.set('trust proxy', (address: string, hop: number) => hop < config.trustProxy && hasAddress(config.trustedProxies, address))
+  app.set('trust proxy', (address: string | undefined, hop: number) => hop < config.trustProxy && hasAddress(config.trustedProxies, address))
   // No answer is ever "not modified": a log may have grown.
   app.set('etag', false)
   app.disable('x-powered-by')

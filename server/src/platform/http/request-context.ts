@@ -20,8 +20,8 @@ export function requestContext(logger: Logger, metrics: Metrics): RequestHandler
     const requestId = given !== undefined && ACCEPTED.test(given) ? given : randomUUID()
     requestIds.set(request, requestId)
     response.setHeader(HEADER, requestId)
-    // The path is read now: routers change it. The query stays out of the log, for it may hold what is nobody's business.
-    const { method, path } = request
+    // Read now: routers change the path, and a connection that was cut has no address. The query stays out of the log, for it may hold what is nobody's business.
+    const { method, path, ip } = request
     response.once('close', () => {
       const durationMs = performance.now() - startedAt
       const isStream = String(response.getHeader('Content-Type')).startsWith('text/event-stream')
@@ -32,7 +32,7 @@ export function requestContext(logger: Logger, metrics: Metrics): RequestHandler
         path,
         status: response.statusCode,
         durationMs: Math.round(durationMs * 10) / 10,
-        ip: request.ip,
+        ip,
         aborted: response.writableFinished ? undefined : true,
       }
       // Answers that went well are many, and changes are in the audit log.
