@@ -12,6 +12,8 @@ const ROOT = resolve(fileURLToPath(import.meta.url), '../..')
 const RESULTS = join(ROOT, 'test/results')
 const UNIT_TIMEOUT_MS = 3 * 60_000
 const INTEGRATION_TIMEOUT_MS = 30 * 60_000
+/** So many files are named in the end, for a file that has become slow to be seen. */
+const SLOWEST_SHOWN = 12
 const PROGRAM_TIMEOUT_MS = 60 * 60_000
 /** The fault bench breaks things for as long as it is told to; starting, and coming to an end on a slow machine, take so much more. */
 const CHAOS_EXTRA_MS = 20 * 60_000
@@ -95,7 +97,7 @@ async function runVitest(name, config, only, timeoutMs) {
   const env = { ...process.env, JOBTRAIL_TEST_COUNTS: file }
   const exitCode = await runNode([vitest, 'run', '--config', config, '--passWithNoTests', ...reporters, ...only], timeoutMs, env)
   // No file: vitest did not even begin. With an exit code of 0 there was no test to run.
-  if (!existsSync(file)) return { passed: 0, failed: exitCode === 0 ? 0 : 1, skipped: 0, failures: [] }
+  if (!existsSync(file)) return { passed: 0, failed: exitCode === 0 ? 0 : 1, skipped: 0, failures: [], durations: [] }
   const counts = JSON.parse(readFileSync(file, 'utf8'))
   if (counts.running.length > 0) process.stdout.write(`not ended: ${counts.running.join(', ')}\n`)
   counts.failed += counts.running.length
@@ -121,6 +123,9 @@ if (options.program !== undefined) {
   }
   const sum = (key) => parts.reduce((total, part) => total + part[key], 0)
   const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]
+  const slowest = parts.flatMap((part) => part.durations).sort((a, b) => b.ms - a.ms)
+  process.stdout.write('\nthe slowest files:\n')
+  for (const { file, ms } of slowest.slice(0, SLOWEST_SHOWN)) process.stdout.write(`${String(Math.round(ms / 1000)).padStart(5)} s  ${file}\n`)
   process.stdout.write(`\nall tests took ${Math.round((Date.now() - started) / 1000)} s, ${skipped} skipped\n`)
   // Once more at the end, where it is found: the output is long.
   for (const failure of parts.flatMap((part) => part.failures)) process.stdout.write(`failed: ${failure}\n`)

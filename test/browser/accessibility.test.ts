@@ -8,25 +8,30 @@ import { makeSampleData, type SampleData } from '../screenshots/sample-data.js'
 import { openPage, useBrowser } from '../support/browser.js'
 import { useCluster } from '../support/cluster.js'
 
+const DESKTOP = { width: 1280, height: 800 }
+/** Enough for a log of many screens; test/browser/million-lines.test.ts has the largest. */
+const LARGE_LINES = 20_000
 const PHONE = { width: 390, height: 844 }
 
 const cluster = useCluster({ servers: 2, workers: 1 })
-const browser = useBrowser()
+const browser = useBrowser({ keepsPages: true })
 let data: SampleData
 let axe: string
+/** Goes from page to page as a user does, signed in. */
+let visitor: Page
 
 beforeAll(async () => {
-  data = await makeSampleData(await cluster().api())
+  const api = await cluster().api()
+  data = await makeSampleData(api, { largeLines: LARGE_LINES })
+  visitor = await openPage(browser(), { token: api.token ?? '' })
   axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 }, 120_000)
 
 /** The rules that the colours of a theme can break: all others see the same page in light and in dark. */
 const COLOUR_RULES = ['color-contrast', 'link-in-text-block']
 
-/** What axe finds that keeps somebody from using the page, a line for each place. */
+/** What axe, which has to be loaded, finds that keeps somebody from using the page, a line for each place. */
 async function seriousFindings(page: Page, rules?: readonly string[]): Promise<string[]> {
-  // Evaluated by the debugger, which the page's Content-Security-Policy does not concern.
-  await page.evaluate(axe)
   const options = { resultTypes: ['violations'], ...(rules === undefined ? {} : { runOnly: [...rules] }) }
   const { violations } = await page.evaluate((chosen): Promise<AxeResults> => {
     const { axe: loaded } = window as unknown as { axe: { run: (options: object) => Promise<AxeResults> } }
@@ -71,10 +76,14 @@ const NAMES = picturesOf({ editedJobId: '', liveInstanceId: '', largeInstanceId:
 it.each(NAMES)('the page %s has no serious finding of axe, in light and in dark, and does not scroll sideways on a phone', async (name) => {
   const picture = picturesOf(data).find((each) => each.name === name)
   if (picture === undefined) throw new Error(`there is no page ${name}`)
-  const page = await openPage(browser(), picture.isSignedOut === true ? {} : { token: (await cluster().api()).token ?? '' })
+  const page = picture.isSignedOut === true ? await openPage(browser()) : visitor
+  await page.setViewportSize(DESKTOP)
+  await page.emulateMedia({ colorScheme: 'light' })
   await page.goto(`${cluster().url}${picture.path}`)
   await picture.prepare(page)
   await untilStill(page)
+  // Evaluated by the debugger, which the page's Content-Security-Policy does not concern.
+  await page.evaluate(axe)
   expect(await seriousFindings(page)).toEqual([])
   expect(await unreachableScrollers(page)).toEqual([])
   await page.emulateMedia({ colorScheme: 'dark' })

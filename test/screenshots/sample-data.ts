@@ -28,11 +28,14 @@ echo "::endgroup::"
 for i in $(seq 1 4000); do
   printf '\\033[32mok\\033[0m    order %05d {"customer":%d,"amount":%d.%02d,"currency":"EUR"}\\n' $i $((i * 37 % 900)) $((i % 240)) $((i % 100))
   if [ $((i % 9)) -eq 0 ]; then printf '\\033[33mwarn\\033[0m  order %05d has no address\\n' $i >&2; fi
-  sleep 0.05
+  # A screen at once, then slowly: it is there to be looked at, not to load the machine.
+  if [ $i -gt 60 ]; then sleep 0.2; else sleep 0.01; fi
 done
 `
 
-const LARGE = `seq 1 1000000 | awk '{ if ($1 % 250000 == 1) print "checkpoint", $1, "needle"; else print "copied block", $1, "of 1000000 to the archive" }'`
+/** With four needles in it. */
+const large = (lines: number): string =>
+  `seq 1 ${lines} | awk '{ if ($1 % ${lines / 4} == 1) print "checkpoint", $1, "needle"; else print "copied block", $1, "of ${lines} to the archive" }'`
 
 const FAILING = `echo "connecting to ledger.example.com:5432"
 echo "transfer 118 of 250"
@@ -41,7 +44,7 @@ exit 3
 `
 
 /** Jobs of several kinds with a history, one of them running, one waiting, one with a large log. Waits until all that is to end has ended. */
-export async function makeSampleData(api: ApiClient): Promise<SampleData> {
+export async function makeSampleData(api: ApiClient, { largeLines = 1_000_000 } = {}): Promise<SampleData> {
   const job = async (name: string, more: Omit<JobInput, 'name'>): Promise<string> => (await createJob(api, { name, ...more })).id
   const manual = { kind: 'manual' } as const
   const billing = await job('nightly-billing', {
@@ -53,7 +56,10 @@ export async function makeSampleData(api: ApiClient): Promise<SampleData> {
     retry: { maxRetries: 2 },
   })
   const imports = await job('import-orders', { trigger: { kind: 'interval', everyMs: 3_600_000 }, processor: shell(IMPORT) })
-  const archive = await job('archive-blocks', { trigger: { kind: 'cron', expression: '0 4 * * 0', timeZone: 'Asia/Shanghai' }, processor: shell(LARGE) })
+  const archive = await job('archive-blocks', {
+    trigger: { kind: 'cron', expression: '0 4 * * 0', timeZone: 'Asia/Shanghai' },
+    processor: shell(large(largeLines)),
+  })
   const ledger = await job('post-ledger', { trigger: manual, processor: shell(FAILING) })
   const training = await job('train-model', { trigger: manual, processor: shell('nvidia-smi'), routing: { group: 'default', tags: ['gpu'] } })
   const report = await job('weekly-report', {

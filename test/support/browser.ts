@@ -87,8 +87,11 @@ export function watchErrors(page: Page): string[] {
   return errors
 }
 
-/** A browser for the tests of a file; the pages of a failed test are kept as pictures, and all of them are closed after each test. */
-export function useBrowser(): () => Browser {
+/**
+ * A browser for the tests of a file; the pages of a failed test are kept as pictures, and all of them are closed after each test.
+ * With `keepsPages` they stay for the next one: a page that has loaded the console once loads it again in half the time.
+ */
+export function useBrowser({ keepsPages = false } = {}): () => Browser {
   let browser: Browser | undefined
   beforeAll(async () => {
     browser = await launchBrowser()
@@ -96,7 +99,7 @@ export function useBrowser(): () => Browser {
   afterEach(async ({ task }) => {
     const contexts: BrowserContext[] = browser?.contexts() ?? []
     if (task.result?.state === 'fail') await keepPictures(contexts, task.name)
-    await Promise.all(contexts.map((context) => context.close()))
+    if (!keepsPages) await Promise.all(contexts.map((context) => context.close()))
   })
   afterAll(async () => {
     await browser?.close()

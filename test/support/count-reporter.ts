@@ -10,13 +10,15 @@ export interface Counts {
   running: string[]
   /** What failed and why, in a line each. */
   failures: string[]
+  /** How long each file took, its set-up included. */
+  durations: { file: string; ms: number }[]
   /** Whether vitest came to its end; without it the counts are those of a crash. */
   complete: boolean
 }
 
 /** Keeps the counts in a file all the time, so that they are right even when vitest crashes or hangs. */
 export default class CountReporter implements Reporter {
-  private readonly counts: Counts = { passed: 0, failed: 0, skipped: 0, running: [], failures: [], complete: false }
+  private readonly counts: Counts = { passed: 0, failed: 0, skipped: 0, running: [], failures: [], durations: [], complete: false }
   private readonly failedByModule = new Map<string, number>()
 
   onInit(): void {
@@ -42,6 +44,7 @@ export default class CountReporter implements Reporter {
 
   onTestModuleEnd(module: TestModule): void {
     this.counts.running = this.counts.running.filter((name) => name !== module.relativeModuleId)
+    this.counts.durations.push({ file: module.relativeModuleId, ms: Math.round(module.diagnostic().duration) })
     // A file that does not load, or whose set-up fails, has failed without a failed test.
     if (module.state() === 'failed' && !this.failedByModule.has(module.id)) {
       this.counts.failed++
