@@ -145,36 +145,32 @@ describe('a worker that is silent past its lease', () => {
     await expectSecondEnded(api, instanceId, witness)
   })
 
-  test('because its connection stalls ends all of a hundred processes, each is made again once and alone, and its slots are free again', async () => {
+  test('because its connection stalls ends all of a hundred processes, each run goes on alone, and its slots are free again', async () => {
     const api = await cluster().api(cluster().server(0).url)
     const worker = await cluster().addWorker({ slots: SLOTS, args: ['--group', 'wide'] })
     await cluster().waitForWorkers()
     const witnessDir = join(cluster().dir, 'wide')
     mkdirSync(witnessDir)
-    // The first attempt becomes `sleep`, with the same process ID; the second looks whether that one is there.
+    // The first attempt becomes `sleep`, with the same process ID; a later one looks whether those before it are there. On a slow machine a lease may run out once more.
     const script = `f='${witnessDir}/'"$JOBTRAIL_INSTANCE_ID"
-      if [ -e "$f" ]; then read -r attempt pid < "$f"; kill -0 "$pid" 2> /dev/null && echo overlap >> "$f"; fi
+      if [ -e "$f" ]; then while read -r attempt pid; do kill -0 "$pid" 2> /dev/null && overlap=1; done < "$f"; fi; [ -z "$overlap" ] || echo overlap >> "$f"
       echo "$JOBTRAIL_ATTEMPT_NUMBER $$" >> "$f"; [ "$JOBTRAIL_ATTEMPT_NUMBER" -gt 1 ] || exec sleep 600`
-    const { id } = await createJob(api, shellJob(script, { ...RETRIES, routing: { group: 'wide' } }))
+    const { id } = await createJob(api, shellJob(script, { retry: { maxRetries: 20, backoffMs: 100 }, routing: { group: 'wide' } }))
     const { instanceIds } = await api.post(`/api/jobs/${id}/runs/bulk`, { runs: Array.from({ length: SLOTS }, () => ({})) }, RunsCreated)
     const attempts = (await cluster().database()).collection<{ status: string }>('attempts')
-    const waitForAttempts = (attempt: number, status: string): Promise<boolean> =>
-      waitFor(async () => (await attempts.countDocuments({ '_id.instance': { $in: instanceIds }, '_id.attempt': attempt, status })) === SLOTS, {
-        timeoutMs: 90_000,
-        what: `attempt ${attempt} of all is ${status}`,
-      })
-    await waitForAttempts(1, 'RUNNING')
+    const waitForAttempts = (which: object, what: string): Promise<boolean> =>
+      waitFor(async () => (await attempts.countDocuments({ '_id.instance': { $in: instanceIds }, ...which })) === SLOTS, { timeoutMs: 90_000, what })
+    await waitForAttempts({ '_id.attempt': 1, status: 'RUNNING' }, 'a hundred running attempts')
     cluster().balancer?.pause()
     try {
-      await waitForAttempts(1, 'LOST')
+      await waitForAttempts({ '_id.attempt': 1, status: 'LOST' }, 'a hundred lost attempts')
       for (const instanceId of instanceIds) expect(attemptProcesses(instanceId)).toEqual([])
     } finally {
       cluster().balancer?.resume()
     }
-    await waitForAttempts(2, 'SUCCEEDED')
+    await waitForAttempts({ status: 'SUCCEEDED' }, 'a hundred runs that succeed')
     const seen = instanceIds.map((instanceId) => readFileSync(join(witnessDir, instanceId), 'utf8'))
-    expect(seen.filter((text) => !/^1 \d+\n2 \d+\n$/.test(text))).toEqual([])
-    expect(await attempts.countDocuments({ '_id.instance': { $in: instanceIds } })).toBe(2 * SLOTS)
+    expect(seen.filter((text) => !/^1 \d+\n([2-9] \d+\n)+$/.test(text))).toEqual([])
     const isFree = async (): Promise<boolean> =>
       (await api.get('/api/workers', WorkerPage)).items.some(
         ({ name, state, freeSlots }) => name === worker.name && state === 'connected' && freeSlots === SLOTS,
