@@ -3,8 +3,8 @@ import { waitFor } from '@jobtrail/deploy/wait'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import type { Assignment } from '@jobtrail/shared/protocol/assignment'
 import {
-  type Assignment,
   AttemptReply,
   type AttemptEnd,
   type ChunkResult,

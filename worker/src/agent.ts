@@ -23,6 +23,7 @@ import type { Handler } from './run/handler-call.js'
 import { type HandlerModule, IsolatedHandlers } from './run/isolated-handler.js'
 import { findJobUser, type JobUser } from './run/job-user.js'
 import { installOutputCapture } from './run/output-capture.js'
+import { unreadable } from './run/runner.js'
 import { ShellRunner } from './run/shell.js'
 import { RunningAttempts } from './running-attempts.js'
 import { Slots } from './slots.js'
@@ -170,6 +171,7 @@ export class Agent {
         onFault: (error) => this.disk.noteFault(error),
         runners: {
           shell,
+          unreadable,
           handler: new HandlerRunner(handlers, new IsolatedHandlers(shell)),
         },
       },

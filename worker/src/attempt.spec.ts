@@ -1,7 +1,8 @@
-import type { Assignment, AttemptEnd } from '@jobtrail/shared/protocol/worker'
+import type { Assignment } from '@jobtrail/shared/protocol/assignment'
+import type { AttemptEnd } from '@jobtrail/shared/protocol/worker'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Attempt } from './attempt.js'
-import type { Execution, Outcome, RunContext } from './run/runner.js'
+import { type Execution, type Outcome, type RunContext, unreadable } from './run/runner.js'
 import { MemoryStream, sampleAssignment, silentLog } from './testing/samples.js'
 
 const success: Outcome = { isSuccess: true, exitCode: 0, signal: null, error: null, result: { n: 1 } }
@@ -42,7 +43,7 @@ describe('attempt', () => {
     const attempt = new Attempt(sampleAssignment(changes), {
       pipeline: { openStream: () => new MemoryStream() },
       reports: { addStarted: () => undefined, addProgress: ({ message }) => void messages.push(message), addEnd: (end) => void ends.push(end) },
-      runners: { shell: runner, handler: runner },
+      runners: { shell: runner, handler: runner, unreadable },
       log: silentLog,
       checkLease: () => checks.onCheck(),
       onFault: (error) => void faults.push(error),
@@ -92,6 +93,13 @@ describe('attempt', () => {
     await noMemory.run()
     expect(noMemory.ends[0]).not.toHaveProperty('isFinal')
     expect([tooLarge.faults, noMemory.faults]).toMatchObject([[], [{ code: 'ENOMEM' }]])
+  })
+
+  it('has failed, and says why, where its processor is of a kind that this worker does not know; a newer worker may run the next', async () => {
+    const { ends, run } = prepare({ processor: { kind: 'unreadable', problem: 'processor.kind: Invalid input' } })
+    await run()
+    expect(ends).toMatchObject([{ status: 'FAILED', startedAt: null, error: 'This worker cannot run it: processor.kind: Invalid input' }])
+    expect(ends[0]).not.toHaveProperty('isFinal')
   })
 
   it('names what could not be ended first, so that a long error does not cut it off', async () => {

@@ -1,5 +1,6 @@
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import type { Assignment, Run, RunReply } from '@jobtrail/shared/protocol/worker'
+import type { Assignment } from '@jobtrail/shared/protocol/assignment'
+import type { Run, RunReply } from '@jobtrail/shared/protocol/worker'
 import type { Logger } from 'pino'
 import { Attempt, type AttemptDeps, type StopReason } from './attempt.js'
 import type { GivenUp } from './given-up.js'

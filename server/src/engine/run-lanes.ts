@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { type Assignment, MAX_BATCH } from '@jobtrail/shared/protocol/worker'
+import type { Assignment } from '@jobtrail/shared/protocol/assignment'
+import { MAX_BATCH } from '@jobtrail/shared/protocol/worker'
 import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
 import { mapBounded } from '../platform/map-bounded.js'

@@ -33,7 +33,7 @@ const envName = z
 const EnvMap = z.record(envName, z.string().max(32_768))
 
 /** Runs a script by an interpreter (`/bin/sh` unless named), or a command with arguments; exactly one of script and command. */
-const ShellProcessor = z
+export const ShellProcessor = z
   .strictObject({
     kind: z.literal('shell'),
     script: z.string().min(1).max(262_144).optional(),
@@ -51,7 +51,7 @@ const ShellProcessor = z
       context.addIssue({ code: 'custom', path: ['interpreter'], message: 'interpreter goes with script' })
   })
 /** Calls a function that a worker registered with the SDK under this name. */
-const HandlerProcessor = z.strictObject({ kind: z.literal('handler'), handler: z.string().min(1).max(200) })
+export const HandlerProcessor = z.strictObject({ kind: z.literal('handler'), handler: z.string().min(1).max(200) })
 export const Processor = z.discriminatedUnion('kind', [ShellProcessor, HandlerProcessor])
 export type Processor = z.infer<typeof Processor>
 

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { Processor } from '../api/jobs.js'
 import { MAX_USER_JSON_BYTES, MAX_USER_JSON_DEPTH } from '../json/json-text.js'
 import * as chunk from '../log/chunk.js'
 import { packBody, unpackBody } from '../log/codec.js'
 import { LogLoss, MAX_LOSSES } from '../log/losses.js'
+import { RunProcessor } from './assignment.js'
 import * as protocol from './worker.js'
 
 /** JSON Schema, as far as zod makes it of our messages. */
@@ -105,7 +105,7 @@ const TABLES: Record<string, { sent?: z.ZodType[]; answered?: z.ZodType[] }> = {
   cancel: {},
   fenced: {},
   config: { sent: [protocol.Config] },
-  Processors: { sent: Processor.options.toReversed() },
+  Processors: { sent: RunProcessor.options.toReversed() },
   'Chunk header': { sent: [chunk.ChunkHeader] },
   'Totals and losses': { sent: [chunk.StreamTotals, LogLoss] },
 }

@@ -3,7 +3,7 @@ import { AttemptKey } from '../domain/attempt-key.js'
 import { FINISHED_STATUSES } from '../domain/statuses.js'
 import { cutText } from '../domain/cut-text.js'
 import { ChunkHeader, LineRange, StreamTotals } from '../log/chunk.js'
-import { LogLimits, Processor } from '../api/jobs.js'
+import { Assignment } from './assignment.js'
 
 /**
  * The worker protocol: socket.io namespace `/worker`, websocket only, token in the handshake's `auth.token`.
@@ -97,27 +97,6 @@ export const Resumed = z.object({
   problems,
 })
 export type Resumed = z.infer<typeof Resumed>
-
-/** One attempt to run, with everything that the worker needs for it. */
-export const Assignment = AttemptKey.extend({
-  namespace: z.string(),
-  jobId: z.string(),
-  jobName: z.string(),
-  revision: z.int(),
-  scheduledFor: z.string().nullable(),
-  processor: Processor,
-  params: z.record(z.string(), z.unknown()),
-  /** The JSON text of params that `params` would not give back exactly: then `params` is empty. */
-  paramsText: z.string().optional(),
-  /** Environment of the process; every value of it is masked in the log. */
-  secrets: z.record(z.string(), z.string()),
-  /** 0: no limit. */
-  timeoutMs: z.int().min(0),
-  /** Between SIGTERM and SIGKILL. */
-  killGraceMs: z.int().min(0),
-  log: LogLimits,
-})
-export type Assignment = z.infer<typeof Assignment>
 
 /** server → worker. A slot is taken for each accepted attempt; the lease runs from the moment of acceptance. */
 export const Run = z.object({ attempts: z.array(Assignment).min(1).max(MAX_BATCH) })

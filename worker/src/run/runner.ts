@@ -1,6 +1,7 @@
 import { readUserValue } from '@jobtrail/shared/json/json-text'
 import { resultOf } from '@jobtrail/shared/protocol/attempt-result'
-import type { Assignment, AttemptEnd } from '@jobtrail/shared/protocol/worker'
+import type { Assignment } from '@jobtrail/shared/protocol/assignment'
+import type { AttemptEnd } from '@jobtrail/shared/protocol/worker'
 import { describeError, systemCode } from '../errors.js'
 import type { StreamLog } from '../log/pipeline.js'
 
@@ -47,6 +48,13 @@ export interface Execution {
 /** Runs attempts of one processor kind. `start` may throw: the attempt has then failed. */
 export interface Runner {
   start(context: RunContext): Execution
+}
+
+/** For processors that this worker cannot read. Another one may be newer, so it is not final. */
+export const unreadable: Runner = {
+  start({ assignment: { processor } }) {
+    throw new Error(`This worker cannot run it${processor.kind === 'unreadable' ? `: ${processor.problem}` : ''}`)
+  },
 }
 
 export const failure = (error: string): Outcome => ({ isSuccess: false, exitCode: null, signal: null, error, result: null })

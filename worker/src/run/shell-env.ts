@@ -1,6 +1,6 @@
 import { paramVariables } from '@jobtrail/shared/domain/param-variables'
 import { membersOf } from '@jobtrail/shared/json/json-text'
-import type { Assignment } from '@jobtrail/shared/protocol/worker'
+import type { Assignment } from '@jobtrail/shared/protocol/assignment'
 import { ATTEMPT_MARKER } from '../guard/markers.js'
 import { NeverStartsError } from './runner.js'
 
