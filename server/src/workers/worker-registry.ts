@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { ACK_TIMEOUT_MS, type Assignment, type AttemptResult, INVALID, RunReply } from '@jobtrail/shared/protocol/worker'
+import type { Assignment } from '@jobtrail/shared/protocol/assignment'
+import { ACK_TIMEOUT_MS, type AttemptResult, INVALID, RunReply } from '@jobtrail/shared/protocol/worker'
 import type { WorkerProcess } from '../engine/attempt-document.js'
 import { WorkerClock } from '../engine/domain/worker-clock.js'
 import { type ConnectedWorker, WorkerSlots } from '../engine/ports/workers.js'

@@ -1,5 +1,6 @@
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { Assignment, RunReply } from '@jobtrail/shared/protocol/worker'
+import type { Assignment } from '@jobtrail/shared/protocol/assignment'
+import type { RunReply } from '@jobtrail/shared/protocol/worker'
 import type { Route } from '../domain/route.js'
 
 /** A worker connected to this server, as the engine sees it. */
