@@ -27,20 +27,23 @@ export function InstancesBulkBar({ rows, clear }: { rows: readonly LiveRow[]; cl
         void refreshInstances(client)
       },
     })
-  if (rows.length === 0) return dialog
   return (
-    <div role="toolbar" aria-label={t('bulk.label')} style={{ display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: 8, marginBottom: 12 }}>
-      <strong>{t('bulk.selected', { count: rows.length })}</strong>
-      <Button size="small" danger icon={<StopOutlined />} disabled={cancellable.length === 0} onClick={() => start('cancel', cancellable, cancelInstance)}>
-        {t('bulk.cancel', { count: cancellable.length })}
-      </Button>
-      <Button size="small" icon={<RedoOutlined />} disabled={retryable.length === 0} onClick={() => start('retry', retryable, retryInstance)}>
-        {t('bulk.retry', { count: retryable.length })}
-      </Button>
-      <Button size="small" type="text" onClick={clear}>
-        {t('bulk.clear')}
-      </Button>
+    <>
+      {rows.length > 0 && (
+        <div role="toolbar" aria-label={t('bulk.label')} style={{ display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: 8, marginBottom: 12 }}>
+          <strong>{t('bulk.selected', { count: rows.length })}</strong>
+          <Button size="small" danger icon={<StopOutlined />} disabled={cancellable.length === 0} onClick={() => start('cancel', cancellable, cancelInstance)}>
+            {t('bulk.cancel', { count: cancellable.length })}
+          </Button>
+          <Button size="small" icon={<RedoOutlined />} disabled={retryable.length === 0} onClick={() => start('retry', retryable, retryInstance)}>
+            {t('bulk.retry', { count: retryable.length })}
+          </Button>
+          <Button size="small" type="text" onClick={clear}>
+            {t('bulk.clear')}
+          </Button>
+        </div>
+      )}
       {dialog}
-    </div>
+    </>
   )
 }

@@ -30,54 +30,59 @@ export function JobsBulkBar({ jobs, namespace, clear }: { jobs: readonly JobView
     })
   const enabled = jobs.filter((job) => job.enabled)
   const disabled = jobs.filter((job) => !job.enabled)
-  if (count === 0) return dialog
   return (
-    <div role="toolbar" aria-label={t('bulk.label')} style={{ display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: 8, marginBottom: 12 }}>
-      <strong>{t('bulk.selected', { count })}</strong>
-      <Space wrap>
-        {can(namespace, 'operator') && (
-          <Button
-            size="small"
-            icon={<CaretRightOutlined />}
-            onClick={() => start('run', ({ id }) => runJob(id, {}), jobs, { text: t('bulk.runText'), ok: t('run.now'), isDanger: false })}
-          >
-            {t('run.now')}
-          </Button>
-        )}
-        {can(namespace, 'admin') && (
-          <>
-            <Button size="small" disabled={disabled.length === 0} onClick={() => start('enable', ({ id }) => setJobEnabled(id, true), disabled)}>
-              {t('bulk.enableShort')}
+    <>
+      {count > 0 && (
+        <div role="toolbar" aria-label={t('bulk.label')} style={{ display: 'flex', flexWrap: 'wrap', alignItems: 'center', gap: 8, marginBottom: 12 }}>
+          <strong>{t('bulk.selected', { count })}</strong>
+          <Space wrap>
+            {can(namespace, 'operator') && (
+              <Button
+                size="small"
+                icon={<CaretRightOutlined />}
+                onClick={() => start('run', ({ id }) => runJob(id, {}), jobs, { text: t('bulk.runText'), ok: t('run.now'), isDanger: false })}
+              >
+                {t('run.now')}
+              </Button>
+            )}
+            {can(namespace, 'admin') && (
+              <>
+                <Button size="small" disabled={disabled.length === 0} onClick={() => start('enable', ({ id }) => setJobEnabled(id, true), disabled)}>
+                  {t('bulk.enableShort')}
+                </Button>
+                <Button
+                  size="small"
+                  disabled={enabled.length === 0}
+                  onClick={() =>
+                    start('disable', ({ id }) => setJobEnabled(id, false), enabled, { text: t('bulk.disableText'), ok: t('bulk.disableShort'), isDanger: true })
+                  }
+                >
+                  {t('bulk.disableShort')}
+                </Button>
+              </>
+            )}
+            <Button size="small" icon={<DownloadOutlined />} onClick={() => void exportJobs(jobs, 'yaml')}>
+              {t('menu.exportAs', { format: 'YAML' })}
             </Button>
-            <Button
-              size="small"
-              disabled={enabled.length === 0}
-              onClick={() =>
-                start('disable', ({ id }) => setJobEnabled(id, false), enabled, { text: t('bulk.disableText'), ok: t('bulk.disableShort'), isDanger: true })
-              }
-            >
-              {t('bulk.disableShort')}
+            {can(namespace, 'admin') && (
+              <Button
+                size="small"
+                danger
+                icon={<DeleteOutlined />}
+                onClick={() =>
+                  start('delete', ({ id }) => removeJob(id), jobs, { text: t('delete.consequence'), ok: t('common:actions.delete'), isDanger: true })
+                }
+              >
+                {t('common:actions.delete')}
+              </Button>
+            )}
+            <Button size="small" type="text" onClick={clear}>
+              {t('bulk.clear')}
             </Button>
-          </>
-        )}
-        <Button size="small" icon={<DownloadOutlined />} onClick={() => void exportJobs(jobs, 'yaml')}>
-          {t('menu.exportAs', { format: 'YAML' })}
-        </Button>
-        {can(namespace, 'admin') && (
-          <Button
-            size="small"
-            danger
-            icon={<DeleteOutlined />}
-            onClick={() => start('delete', ({ id }) => removeJob(id), jobs, { text: t('delete.consequence'), ok: t('common:actions.delete'), isDanger: true })}
-          >
-            {t('common:actions.delete')}
-          </Button>
-        )}
-        <Button size="small" type="text" onClick={clear}>
-          {t('bulk.clear')}
-        </Button>
-      </Space>
+          </Space>
+        </div>
+      )}
       {dialog}
-    </div>
+    </>
   )
 }
