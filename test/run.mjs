@@ -123,7 +123,7 @@ if (options.program !== undefined) {
   }
   const sum = (key) => parts.reduce((total, part) => total + part[key], 0)
   const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]
-  const slowest = parts.flatMap((part) => part.durations).sort((a, b) => b.ms - a.ms)
+  const slowest = parts.flatMap((part) => part.durations).toSorted((a, b) => b.ms - a.ms)
   process.stdout.write('\nthe slowest files:\n')
   for (const { file, ms } of slowest.slice(0, SLOWEST_SHOWN)) process.stdout.write(`${String(Math.round(ms / 1000)).padStart(5)} s  ${file}\n`)
   process.stdout.write(`\nall tests took ${Math.round((Date.now() - started) / 1000)} s, ${skipped} skipped\n`)
