@@ -8,7 +8,7 @@ import { LoadApi } from './load/api.js'
 import { failingKinds } from './load/failing-kinds.js'
 import { lastWorker, type RanOnFormer } from './load/judging.js'
 import { oddKinds } from './load/odd-kinds.js'
-import { Ledger } from './load/run.js'
+import { Ledger, type Run } from './load/run.js'
 import { withheldKinds } from './load/withheld-kinds.js'
 import { steadyKinds } from './load/steady-kinds.js'
 import { Workload } from './load/workload.js'
@@ -71,12 +71,10 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
     const ledger = new Ledger()
     const witness = new WitnessFolder(cluster.witnessDir)
     const reading = new Reading(api, cluster.access)
-    const logs = new LogAudit(
-      reading,
-      witness,
-      findings,
-      ({ view, acknowledgedAt }, attempt) => wasFormerUp(acknowledgedAt) || cluster.wasFormerWorker(view?.attempts[attempt - 1]?.worker, acknowledgedAt),
-    )
+    const wasOnFormer = ({ view, acknowledgedAt }: Run, attempt: number): boolean =>
+      cluster.wasFormerWorker(view?.attempts[attempt - 1]?.worker, acknowledgedAt)
+    const mayBeOfFormer = (run: Run, attempt: number): boolean => wasFormerUp(run.acknowledgedAt) || wasOnFormer(run, attempt)
+    const logs = new LogAudit(reading, witness, findings, mayBeOfFormer, wasOnFormer)
     const jobs = [
       ...[...steadyKinds(witness.dir), ...failingKinds(witness.dir)],
       ...[...oddKinds(witness.dir, join(cluster.dir, 'fixtures'), wasFormerUp, ranOnFormer), ...withheldKinds(witness.dir, secret, wasFormerUp, ranOnFormer)],

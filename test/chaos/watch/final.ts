@@ -5,7 +5,7 @@ import type { Workload } from '../load/workload.js'
 import type { Findings } from '../oracle/findings.js'
 import { leftoverProblems, processesOf } from '../oracle/leftovers.js'
 import { isClosedLog, isFinal } from '../oracle/states.js'
-import { attemptProblems, staysInterrupted, type WitnessFolder } from '../oracle/witness.js'
+import { attemptProblems, type WitnessFolder } from '../oracle/witness.js'
 import type { LogAudit } from './log-audit.js'
 import { type Reading, stateView } from './reading.js'
 import type { ScheduleWatch } from './schedule-watch.js'
@@ -54,8 +54,9 @@ export class FinalJudgement {
     for (const open of this.logs.left.slice(0, 50)) {
       const detail = await this.reading.detail(open.run)
       if (detail === undefined || detail === null) return false
-      const state = stateView(detail).attempts[open.attempt - 1]?.logState ?? ''
-      const isOver = isClosedLog(state) || staysInterrupted(this.witness.read(open.run.id), open.attempt, state)
+      const attempt = stateView(detail).attempts[open.attempt - 1]
+      const state = attempt?.logState ?? ''
+      const isOver = attempt !== undefined && (isClosedLog(state) || this.logs.staysInterrupted(open.run, attempt))
       if (isOver && (await this.logs.audit(open.run, open.attempt, state))) this.logs.left.splice(this.logs.left.indexOf(open), 1)
     }
     return this.logs.left.length === 0

@@ -2,7 +2,7 @@ import type { Run } from '../load/run.js'
 import type { Findings } from '../oracle/findings.js'
 import { bytesProblems, closedLogProblems } from '../oracle/log-lines.js'
 import { isClosedLog, type StateView } from '../oracle/states.js'
-import { hasStopped, linesWritten, type WitnessFolder } from '../oracle/witness.js'
+import { hasStopped, linesWritten, staysInterrupted, type WitnessFolder } from '../oracle/witness.js'
 import type { Reading } from './reading.js'
 
 /** A log that was still open when its run had ended already: that of an attempt that was lost. */
@@ -23,6 +23,7 @@ export class LogAudit {
     private readonly witness: WitnessFolder,
     private readonly findings: Findings,
     private readonly mayBeOfFormer: (run: Run, attempt: number) => boolean,
+    private readonly ranOnFormer: (run: Run, attempt: number) => boolean,
   ) {}
 
   /** Every closed log of a run. False: nobody could answer just then. */
@@ -35,6 +36,11 @@ export class LogAudit {
     }
     this.left.push(...open)
     return true
+  }
+
+  /** Nothing is left that could close it: no process was started, or one of the former version's worker was killed before any of its output was stored. */
+  staysInterrupted(run: Run, { attempt, logState, logLines }: StateView['attempts'][number]): boolean {
+    return staysInterrupted(this.witness.read(run.id), attempt, logState) || (logState === 'interrupted' && logLines === 0 && this.ranOnFormer(run, attempt))
   }
 
   /** One log, in whatever state it is. */

@@ -3,7 +3,7 @@ import type { Ledger, Run } from '../load/run.js'
 import type { Findings } from '../oracle/findings.js'
 import type { Exact } from '../oracle/json.js'
 import { isClosedLog, isFinal, type StateView, stateProblems } from '../oracle/states.js'
-import { attemptProblems, staysInterrupted, type WitnessFolder } from '../oracle/witness.js'
+import { attemptProblems, type WitnessFolder } from '../oracle/witness.js'
 import type { LogAudit } from './log-audit.js'
 import { type Reading, stateView } from './reading.js'
 
@@ -71,7 +71,7 @@ export class RunWatch {
       const last = now.attempts.at(-1)
       if (!isFinal(now.status) || !isLeft) return
       // A log that stays interrupted is left for the end: should a process have been started after all, it must close then.
-      const isWaited = last !== undefined && !isClosedLog(last.logState) && !staysInterrupted(this.witness.read(run.id), last.attempt, last.logState)
+      const isWaited = last !== undefined && !isClosedLog(last.logState) && !this.logs.staysInterrupted(run, last)
       if (isWaited) return
       if (await this.audit(run, detail, now)) {
         this.ledger.settle(run)
