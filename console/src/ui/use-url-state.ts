@@ -9,8 +9,9 @@ export function useUrlState(): [URLSearchParams, (patch: UrlPatch) => void] {
   const change = useCallback(
     (patch: UrlPatch) => {
       setSearch(
-        (former) => {
-          const next = new URLSearchParams(former)
+        () => {
+          // As it is now: the router knows it as of the last render, and would undo a change that came after that.
+          const next = new URLSearchParams(window.location.search)
           for (const [name, value] of Object.entries(patch)) {
             if (value === undefined || value === '') next.delete(name)
             else next.set(name, value)
