@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig, defineProject } from 'vitest/config'
-import SlowestFirst from './support/slowest-first.js'
 
 /** They load the whole machine, or measure what a loaded one would spoil: each has it for itself. */
 const ALONE = [
@@ -20,7 +19,6 @@ export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
     teardownTimeout: 60_000,
-    sequence: { sequencer: SlowestFirst },
     projects: [
       defineProject({
         root,

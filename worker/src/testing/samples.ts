@@ -14,7 +14,10 @@ export const silentLog: Logger = pino({ level: 'silent' })
 
 export const emptyTotals: StreamTotals = { chunks: 0, lines: 0, bytes: 0, digest: '0'.repeat(64) }
 
-export const instanceIdOf = (n: number): string => `018f0000-0000-7000-8000-${String(n).padStart(12, '0')}`
+/** Of this process only: what ends all that carries the mark of an attempt must not meet the attempt of another spec that runs at the same time. */
+const OF_THIS_PROCESS = process.pid.toString(16).padStart(8, '0')
+
+export const instanceIdOf = (n: number): string => `${OF_THIS_PROCESS}-0000-7000-8000-${String(n).padStart(12, '0')}`
 
 export const sampleAssignment = (changes: Partial<Assignment> = {}): Assignment => ({
   instanceId: instanceIdOf(1),
