@@ -1,0 +1,64 @@
+"""Who the worker is: the spool folder keeps its ID, and a lock keeps a second worker out of it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from .errors import ConfigError
+
+
+class SpoolHold:
+    """The folder is this process's until it ends.
+
+    ``predecessor``: the incarnation before this one, where it is certainly dead. The lock goes with its process, which proves that only for a process of
+    this kernel, and for a folder that is no copy.
+    """
+
+    def __init__(self, folder: Path, incarnation: str) -> None:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                os.close(self._fd)
+                raise ConfigError(f"--spool-dir (JOBTRAIL_SPOOL_DIR): another worker uses {folder}; give each a folder of its own") from error
+            path, place = folder / "worker.json", _place_of(folder)
+            known = _read(path)
+            self.worker_id = known["workerId"] if known is not None else str(uuid.uuid4())
+            is_same = known is not None and place is not None and known.get("place") == place
+            self.predecessor: str | None = known.get("incarnation") if known is not None and is_same else None
+            new = path.with_suffix(".new")
+            new.write_text(json.dumps({"workerId": self.worker_id, "incarnation": incarnation, "place": place}))
+            os.replace(new, path)
+        except OSError as error:
+            raise ConfigError(f"--spool-dir (JOBTRAIL_SPOOL_DIR): {folder} cannot be used; give a folder that the worker may write ({error})") from error
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+def _place_of(folder: Path) -> str | None:
+    """The folder itself, and the boot in which it is used; None where that cannot be told."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+    status = folder.stat()
+    return f"{boot} {status.st_dev}:{status.st_ino}"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        known: dict[str, Any] = json.loads(path.read_text())
+        uuid.UUID(known["workerId"])
+        return known
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{path} is damaged; remove it to make a new worker of this folder") from error
