@@ -1,11 +1,12 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { type InstanceDocument, nextAttemptOf } from './instance-document.js'
-import { InstancesService, type Stored } from './instances.service.js'
+import { type Insert, InstancesService, type Stored } from './instances.service.js'
 import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
 import { Shutdown } from '../platform/shutdown.js'
+import { UnderWay } from '../platform/under-way.js'
 import { type Candidate, Claims } from './claims.js'
 import { Dispatcher } from './dispatcher.js'
 import { parseRoute } from './domain/route.js'
@@ -15,8 +16,6 @@ import { type Handed, RunLanes } from './run-lanes.js'
 const MAX_SLOTS = 500
 const LATER_MS = 1_000
 
-type Insert = (documents: readonly InstanceDocument[]) => Promise<Set<number>>
-
 /**
  * Places runs as they are made: one that is due, while a worker of this server has a free slot and nothing waits before it, is stored as RUNNING together with its first attempt,
  * and sent. That saves the queue and three writes. What goes wrong on the way is undone, and the run waits as any other; what a server leaves that dies is found by the sweep (a
@@ -24,9 +23,9 @@ type Insert = (documents: readonly InstanceDocument[]) => Promise<Set<number>>
  */
 @Injectable()
 export class Births implements OnModuleInit {
-  /** Instances whose first try at this failed: they are stored again by themselves, and wait. */
+  /** Instances that were tried here once: those that are stored again, because that failed, wait. */
   private readonly tried = new WeakSet<InstanceDocument>()
-  private readonly underWay = new Set<Promise<unknown>>()
+  private readonly underWay = new UnderWay()
 
   constructor(
     private readonly instances: InstancesService,
@@ -40,15 +39,15 @@ export class Births implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.instances.storeBy((documents, mayStart, insert) => this.track(this.store(documents, mayStart, insert)))
+    this.instances.storeBy((documents, mayStart, insert) => this.underWay.track(this.store(documents, mayStart, insert)))
     // With the dispatcher: what is on its way to a worker of this server has to be there before the worker is told to go elsewhere.
     this.shutdown.register('take', 'births', () => this.idle())
     this.shutdown.register('finish', 'births', () => this.idle())
   }
 
   /** Resolves when all that was stored so far is sent, and answered or refused. */
-  async idle(): Promise<void> {
-    await Promise.allSettled(this.underWay)
+  idle(): Promise<void> {
+    return this.underWay.idle()
   }
 
   /** Stores new instances by `insert`, which answers the indexes of those that were there before. Answers which of those that `mayStart` were placed: they need no queue. */
@@ -75,7 +74,7 @@ export class Births implements OnModuleInit {
       else rest.push(candidate)
     })
     await this.takeBack(rest)
-    if (placed.size > 0) void this.track(this.send([...placed.values()]))
+    if (placed.size > 0) void this.underWay.track(this.send([...placed.values()]))
     return { duplicates, isPlaced: (document) => placed.has(document) }
   }
 
@@ -114,8 +113,7 @@ export class Births implements OnModuleInit {
   private async takeBack(candidates: readonly Candidate[]): Promise<void> {
     if (candidates.length === 0) return
     await this.claims.unclaim(candidates)
-    for (const { worker } of candidates) worker.release()
-    this.slots.slotsReturned()
+    this.slots.giveBack(candidates.map(({ worker }) => worker))
   }
 
   /** Not waited for: they are stored, and the caller has its answer. Never rejects. */
@@ -128,12 +126,5 @@ export class Births implements OnModuleInit {
     } catch (err) {
       this.logger.error('New attempts could not be sent; their leases will run out', { attempts: placed.map(({ key }) => attemptKeyString(key)), err })
     }
-  }
-
-  private track<T>(work: Promise<T>): Promise<T> {
-    this.underWay.add(work)
-    const forget = (): void => void this.underWay.delete(work)
-    work.then(forget, forget)
-    return work
   }
 }

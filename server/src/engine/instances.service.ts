@@ -29,7 +29,8 @@ export type Created = { instanceId: string; created: boolean; isOther?: boolean 
 export type Stored = { duplicates: Set<number>; isPlaced: (document: InstanceDocument) => boolean }
 /** Stores new instances by `insert`, and may place those that `mayStart` at once. */
 type Store = (documents: readonly InstanceDocument[], mayStart: ReadonlySet<InstanceDocument>, insert: Insert) => Promise<Stored>
-type Insert = (documents: readonly InstanceDocument[]) => Promise<Set<number>>
+/** Answers the indexes of those that were there before. */
+export type Insert = (documents: readonly InstanceDocument[]) => Promise<Set<number>>
 
 const END_AT_A_TIME = 200
 

@@ -138,7 +138,6 @@ export class Placement {
 
   /** Slots of what is not placed: stale copies, of which there may be thousands, must not keep them from what waits on another route. */
   private giveBack(unplaced: readonly Reserved[]): void {
-    for (const { worker } of unplaced) worker.release()
-    if (unplaced.length > 0) this.slots.slotsReturned()
+    this.slots.giveBack(unplaced.map(({ worker }) => worker))
   }
 }

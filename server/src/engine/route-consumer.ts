@@ -177,9 +177,7 @@ export class RouteConsumer {
       const placements = workers.flatMap((worker, i) => attempts.slice(i, i + 1).map((key) => ({ key, worker })))
       void this.place({ route: this.routeText, job, token, placements, rest: keys?.slice(attempts.length) ?? [] })
     }
-    if (reserved.length === 0) return
-    for (const worker of reserved) worker.release()
-    this.slots.slotsReturned()
+    this.slots.giveBack(reserved)
   }
 
   private async place(fetched: Fetched): Promise<void> {

@@ -8,6 +8,7 @@ import { mapBounded } from '../platform/map-bounded.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { UnopenableSecretError } from '../platform/sealed-secret.js'
+import { UnderWay } from '../platform/under-way.js'
 import { type Candidate, Claims } from './claims.js'
 import { Leases } from './leases.js'
 import { type Message, splitMessages } from './domain/run-messages.js'
@@ -28,7 +29,7 @@ export type Handed = 'taken' | 'refused'
 @Injectable()
 export class RunLanes {
   /** Checks of tokens, for which something waits to be sent, and losses that are being written. */
-  private readonly underWay = new Set<Promise<unknown>>()
+  private readonly underWay = new UnderWay()
 
   constructor(
     private readonly claims: Claims,
@@ -40,15 +41,8 @@ export class RunLanes {
   ) {}
 
   /** Resolves when all that was handed here is sent, or written down as lost. */
-  async idle(): Promise<void> {
-    await Promise.allSettled(this.underWay)
-  }
-
-  private track<T>(work: Promise<T>): Promise<T> {
-    this.underWay.add(work)
-    const forget = (): void => void this.underWay.delete(work)
-    work.then(forget, forget)
-    return work
+  idle(): Promise<void> {
+    return this.underWay.idle()
   }
 
   /** Sends the attempts; what became of each is told later, in the order given. Never rejects, and neither do the answers. */
@@ -73,7 +67,7 @@ export class RunLanes {
       }
     }
     // After the others are sent, and not waited for: each costs several writes.
-    if (unopenable.size > 0) void this.track(mapBounded([...unopenable], LOSE_AT_A_TIME, ([candidate, reason]) => this.lose(candidate, reason)))
+    if (unopenable.size > 0) void this.underWay.track(mapBounded([...unopenable], LOSE_AT_A_TIME, ([candidate, reason]) => this.lose(candidate, reason)))
     const unreadable = placed.filter((candidate) => !answers.has(candidate) && !unopenable.has(candidate))
     const takenBack = unreadable.length === 0 ? Promise.resolve() : this.takeBack(unreadable)
     return placed.map(
@@ -108,7 +102,7 @@ export class RunLanes {
 
   private async isTrusted(worker: ConnectedWorker): Promise<boolean> {
     try {
-      return await this.track(worker.isTrusted())
+      return await this.underWay.track(worker.isTrusted())
     } catch (err) {
       this.logger.warn('The token of a worker could not be checked, so it was given nothing', { worker: worker.id, err })
       return false

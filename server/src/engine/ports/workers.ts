@@ -31,6 +31,13 @@ export abstract class WorkerSlots {
   abstract servesRoute(route: Route): boolean
   /** Reserves up to `limit` slots for a route: a worker for each. */
   abstract reserve(route: Route, limit: number): ConnectedWorker[]
+  /** Gives reserved slots back, and tells so. */
+  giveBack(workers: readonly ConnectedWorker[]): void {
+    if (workers.length === 0) return
+    for (const worker of workers) worker.release()
+    this.slotsReturned()
+  }
+
   /** Tells that reserved slots were released because there was nothing to take. */
   abstract slotsReturned(): void
   /** Calls `listener` once, when slots that were reserved come back unused. */
