@@ -20,9 +20,10 @@ const CHAOS_EXTRA_MS = 20 * 60_000
 /** Programs beside the tests, by the option that runs them. */
 const PROGRAMS = { '--bench': 'test/dist/bench/main.js', '--chaos': 'test/dist/chaos/main.js', '--screenshots': 'test/dist/screenshots/main.js' }
 
-const USAGE = `Usage: node test/run.mjs [--unit] [--only <part of a path>] [--no-build] [--bench [arguments] | --chaos [arguments] | --screenshots [names]]
+const USAGE = `Usage: node test/run.mjs [--unit] [--only <part of a path>] [--repeat <times>] [--no-build] [--bench [arguments] | --chaos [arguments] | --screenshots [names]]
   --unit       only the unit tests (they need no MongoDB and no Redis)
   --only PART  only the test files whose path contains PART; may be given several times
+  --repeat N   all of this N times, until one fails: what is racy shows
   --no-build   take what is built
   --bench      the benchmarks; what follows is handed to them
   --chaos      the fault bench; what follows is handed to it
@@ -38,10 +39,12 @@ function parse(argv) {
       options: {
         unit: { type: 'boolean', default: false },
         only: { type: 'string', multiple: true, default: [] },
+        repeat: { type: 'string', default: '1' },
         'no-build': { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
+    if (!/^[1-9]\d{0,3}$/.test(values.repeat)) throw new TypeError(`--repeat must be a whole number from 1 to 9999, and not ${values.repeat}`)
     return { ...values, program: programAt < 0 ? undefined : [join(ROOT, PROGRAMS[argv[programAt]]), ...argv.slice(programAt + 1)] }
   } catch (error) {
     process.stderr.write(`${error.message}\n${USAGE}\n`)
@@ -117,9 +120,11 @@ if (options.program !== undefined) {
   process.exitCode = await runNode(options.program, programTimeoutMs(process.argv))
 } else {
   const started = Date.now()
-  const parts = [await runVitest('unit', 'vitest.unit.config.ts', options.only, UNIT_TIMEOUT_MS)]
-  if (!options.unit) {
-    parts.push(await runVitest('integration', 'test/vitest.config.ts', options.only, INTEGRATION_TIMEOUT_MS))
+  const parts = []
+  for (let round = 1; round <= options.repeat && parts.every(({ failed }) => failed === 0); round++) {
+    if (options.repeat > 1) process.stdout.write(`\nround ${round} of ${options.repeat}\n`)
+    parts.push(await runVitest('unit', 'vitest.unit.config.ts', options.only, UNIT_TIMEOUT_MS))
+    if (!options.unit) parts.push(await runVitest('integration', 'test/vitest.config.ts', options.only, INTEGRATION_TIMEOUT_MS))
   }
   const sum = (key) => parts.reduce((total, part) => total + part[key], 0)
   const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]

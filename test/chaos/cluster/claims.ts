@@ -19,9 +19,21 @@ export class Claims {
     return found
   }
 
-  /** All of these, each as soon as nothing else holds it. */
-  async takeAll(items: readonly Named[]): Promise<void> {
-    for (const item of items) while (this.take([item], 0) === undefined) await sleep(WAIT_MS)
+  /** All of these, each as soon as nothing else holds it; or none, and false, if that takes longer than `withinMs`. */
+  async takeAll(items: readonly Named[], withinMs: number): Promise<boolean> {
+    const until = performance.now() + withinMs
+    const taken: Named[] = []
+    for (const item of items) {
+      while (this.take([item], 0) === undefined) {
+        if (performance.now() > until) {
+          for (const each of taken) this.release(each)
+          return false
+        }
+        await sleep(WAIT_MS)
+      }
+      taken.push(item)
+    }
+    return true
   }
 
   release({ name }: Named): void {

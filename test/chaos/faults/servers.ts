@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LEASE_MS } from '../cluster/cluster.js'
-import { type FaultKind, hurting, revive, scaled, seconds } from './fault.js'
+import { type ChaosCluster, LEASE_MS } from '../cluster/cluster.js'
+import type { Build } from '../cluster/program.js'
+import { type Draw, type FaultKind, hurting, revive, scaled, seconds } from './fault.js'
 import { formerMissing, runServer, runWorker } from './versions.js'
+
+/** Longer than any other fault holds a server, and the upgrades before and after. */
+const ALL_SERVERS_WITHIN_MS = 120_000
 
 export const serverKill: FaultKind = {
   name: 'server-kill',
@@ -93,19 +97,28 @@ export const rollingFormer: FaultKind = {
       draw.pick,
     )
     if (worker === undefined) return
-    await claims.takeAll(servers)
     try {
-      say(`${worker.name} and all servers`)
-      await runWorker(worker, 'former')
-      for (const build of ['former', 'present'] as const) {
-        for (const server of servers) {
-          await runServer(cluster, server, build)
-          await sleep(scaled(draw.size, 500, 3_000))
-        }
+      if (!(await claims.takeAll(servers, ALL_SERVERS_WITHIN_MS))) return
+      try {
+        say(`${worker.name} and all servers`)
+        // Whatever fails on the way, what comes after this fault is to run the present version again.
+        await runWorker(worker, 'former')
+          .then(() => roll(cluster, 'former', draw))
+          .finally(() => roll(cluster, 'present', draw))
+          .finally(() => runWorker(worker, 'present'))
+      } finally {
+        for (const server of servers) claims.release(server)
       }
-      await runWorker(worker, 'present')
     } finally {
-      for (const each of [worker, ...servers]) claims.release(each)
+      claims.release(worker)
     }
   },
+}
+
+/** Restarts all servers from that build, one after another. */
+async function roll(cluster: ChaosCluster, build: Build, draw: Draw): Promise<void> {
+  for (const server of cluster.servers) {
+    await runServer(cluster, server, build)
+    await sleep(scaled(draw.size, 500, 3_000))
+  }
 }
