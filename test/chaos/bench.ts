@@ -83,7 +83,7 @@ export async function runChaos(options: ChaosOptions, print: (line: string) => v
     const isFormerUp = (): boolean => cluster.servers.some(({ build }) => build === 'former')
     const workload = new Workload(wanted, api, cluster.access, ledger, findings, random, isFormerUp)
     const schedules = new ScheduleWatch(workload, ledger, api, cluster.access, findings)
-    const runs = new RunWatch(ledger, reading, logs, witness, findings)
+    const runs = new RunWatch(ledger, reading, logs, witness, findings, mayBeOfFormer)
     const followers = new Followers(ledger, api, reading, findings, secrets)
     const lookers = [new Readers(ledger, reading, findings, random, wasFormerUp), followers, new TenantProbe(ledger, api, cluster.access, findings, random)]
     const watchers = [schedules, runs, new Watchdog(cluster, findings)]

@@ -216,7 +216,9 @@ describe('the oracle on states', () => {
     expect(problems(view('RUNNING', attempt('LOST'), attempt('DISPATCHED', { attempt: 2, logLines: 0 })), view('WAITING'))).toContain('then 0')
     expect(problems(view('RUNNING'), view('GONE'))).toContain('which there is not')
     expect(problems(view('RUNNING'), view('FAILED', attempt('RUNNING')))).toContain('although its last attempt is RUNNING')
-    expect(problems(view('RUNNING'), view('FAILED', attempt('FAILED', { startedAt: '2026-01-02', finishedAt: '2026-01-01' })))).toContain('before it began')
+    const endedBefore = view('FAILED', attempt('FAILED', { startedAt: '2026-01-02', finishedAt: '2026-01-01' }))
+    expect(problems(view('RUNNING'), endedBefore)).toContain('before it began')
+    expect(stateProblems(view('RUNNING'), endedBefore, false, () => true)).toEqual([])
   })
 })
 

@@ -55,8 +55,16 @@ function isTakenBack(before: StateView, now: StateView): boolean {
   return wasNeverGiven && more.length === 0 && ['WAITING', 'RUNNING', 'CANCELLED'].includes(now.status)
 }
 
-/** Compares two readings of a run, the second asked for after the first was answered. `wasRetried`: a user has asked for another attempt. */
-export function stateProblems(before: StateView | undefined, now: StateView, wasRetried: boolean): string[] {
+/**
+ * Compares two readings of a run, the second asked for after the first was answered. `wasRetried`: a user has asked for another attempt.
+ * `mayBeOfFormer`: whether the former version may have had a hand in an attempt; that one stores a worker's times as they come.
+ */
+export function stateProblems(
+  before: StateView | undefined,
+  now: StateView,
+  wasRetried: boolean,
+  mayBeOfFormer: (attempt: number) => boolean = () => false,
+): string[] {
   const problems: string[] = []
   const move = (what: string, kind: keyof typeof TABLES, from: string | undefined, to: string): void => {
     const table = TABLES[kind]
@@ -73,7 +81,7 @@ export function stateProblems(before: StateView | undefined, now: StateView, was
     move(`the log of attempt ${attempt}`, 'log', was?.logState, logState)
     if (was !== undefined && logLines < was.logLines && logState !== 'expired')
       problems.push(`the log of attempt ${attempt} had ${was.logLines} lines, then ${logLines}`)
-    if (startedAt !== '' && finishedAt !== '' && finishedAt < startedAt)
+    if (startedAt !== '' && finishedAt !== '' && finishedAt < startedAt && !mayBeOfFormer(attempt))
       problems.push(`attempt ${attempt} ended at ${finishedAt}, before it began at ${startedAt}`)
     if (i < now.attempts.length - 1 && !isFinal(status)) problems.push(`attempt ${attempt} is ${status} although there is a later one`)
   })

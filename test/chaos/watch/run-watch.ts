@@ -9,7 +9,8 @@ import { type Reading, stateView } from './reading.js'
 
 const PAUSE_MS = 30
 const AGAIN_MS = 1_200
-const PARALLEL = 4
+/** Many, since a look at a frozen server takes until its time is up. */
+const PARALLEL = 12
 
 /** Looks at every run again and again until it has ended, and then at all that it left. */
 export class RunWatch {
@@ -23,6 +24,7 @@ export class RunWatch {
     private readonly logs: LogAudit,
     private readonly witness: WitnessFolder,
     private readonly findings: Findings,
+    private readonly mayBeOfFormer: (run: Run, attempt: number) => boolean,
   ) {}
 
   start(): void {
@@ -63,11 +65,12 @@ export class RunWatch {
       if (detail === undefined || detail === null) return
       const now = stateView(detail)
       const name = `run ${run.id} of ${run.kind.name}: `
+      const before = run.view
+      run.view = now
       this.findings.check(
         'states',
-        stateProblems(run.view, now, retries > 0).map((problem) => name + problem),
+        stateProblems(before, now, retries > 0, (attempt) => this.mayBeOfFormer(run, attempt)).map((problem) => name + problem),
       )
-      run.view = now
       const last = now.attempts.at(-1)
       if (!isFinal(now.status) || !isLeft) return
       // A log that stays interrupted is left for the end: should a process have been started after all, it must close then.
