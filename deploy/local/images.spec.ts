@@ -94,12 +94,13 @@ test('a container with a worker is healthy by what the worker says of itself, so
   expect(JSON.parse(command ?? '')).toEqual(['node', (JSON.parse(program ?? '') as string[]).at(-1), '--health'])
 })
 
-test('no job can reach MongoDB or Redis: workers share no network with them', () => {
+test('no job can reach MongoDB, Redis or a server past the proxy: workers share a network with nginx alone', () => {
   const networksOf = (pattern: RegExp): string[] =>
     Object.entries(services)
       .filter(([name]) => pattern.test(name))
       .flatMap(([, { networks }]) => networks)
   expect(new Set(networksOf(/^(mongo|redis)/))).toEqual(new Set(['data']))
-  expect(new Set(networksOf(/^(worker|nginx)/))).toEqual(new Set(['front']))
+  expect(new Set(networksOf(/^worker/))).toEqual(new Set(['edge']))
+  expect(new Set(networksOf(/^nginx/))).toEqual(new Set(['front', 'edge']))
   expect(new Set(networksOf(/^server/))).toEqual(new Set(['data', 'front']))
 })

@@ -210,6 +210,25 @@ describe('users', () => {
     expect((await new ApiClient(cluster().url, device.cookie.split('=')[1]).raw('GET', '/api/auth/me')).status).toBe(401)
   })
 
+  test('are guessed at in vain from ever new addresses, which anyone on the host of the proxy can pretend: the name waits, but never for long', async () => {
+    const { user } = await makeUser({})
+    const anonymous = new ApiClient(cluster().server(0).url)
+    const login = (password: string, address: string): Promise<Response> =>
+      anonymous.raw('POST', '/api/auth/login', { body: { username: user.username, password }, headers: { 'x-forwarded-for': address } })
+    const statuses: number[] = []
+    for (let i = 0; i < 60 && statuses.at(-1) !== 429; i++) statuses.push((await login(`wrong-password-${i}`, `203.0.113.${i}`)).status)
+    expect(statuses.at(-1)).toBe(429)
+    expect(statuses.slice(0, -1).every((status) => status === 401)).toBe(true)
+    const refused = await login(PASSWORD, '198.51.100.1')
+    expect(refused.status).toBe(429)
+    expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(3)
+    await waitFor(async () => (await login(PASSWORD, '198.51.100.1')).status === 200, {
+      timeoutMs: 30_000,
+      intervalMs: 300,
+      what: 'the right password to be taken',
+    })
+  })
+
   test('among whom one admin of everything is always left, also when two are removed at once', async () => {
     const admin = await cluster().api()
     const me = (await admin.get('/api/users', UserPage)).items.find(({ username }) => username === 'admin')

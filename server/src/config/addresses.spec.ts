@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { hasAddress, parseAddresses } from './addresses.js'
+import { hasAddress, networkOf, parseAddresses } from './addresses.js'
 
 const isIn = (list: string, address: string | undefined): boolean => {
   const parsed = parseAddresses(list)
@@ -23,4 +23,16 @@ it('finds addresses in networks, by name, alone, and as IPv4 in IPv6', () => {
 
 it.each(['', 'localhost', '10.0.0.0/33', '10.0.0.0/', '1.2.3.4/8/8', 'loopback,,private', '::/129'])('refuses %j', (text) => {
   expect(parseAddresses(text)).toBeUndefined()
+})
+
+it.each([
+  ['203.0.113.9', '203.0.113.9'],
+  ['::ffff:203.0.113.9', '203.0.113.9'],
+  ['2001:0db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+  ['2001:db8:1::5', '2001:db8:1:0::/64'],
+  ['::1', '0:0:0:0::/64'],
+  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+  ['64:ff9b::1.2.3.4', '64:ff9b:0:0::/64'],
+])('takes %s for one of %s', (address, network) => {
+  expect(networkOf(address)).toBe(network)
 })

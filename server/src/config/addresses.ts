@@ -26,3 +26,15 @@ export function hasAddress(list: BlockList, address: string | undefined): boolea
   const version = isIP(plain)
   return version !== 0 && list.check(plain, version === 6 ? 'ipv6' : 'ipv4')
 }
+
+/** Whose an address is, as far as it tells: an IPv4 address, or the /64 network of an IPv6 address, since each subscriber has all of one. */
+export function networkOf(address: string): string {
+  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '')
+  if (isIP(plain) !== 6) return plain
+  const [before = [], after = []] = plain.split('::').map((half) => (half === '' ? [] : half.split(':')))
+  // An IPv4 address at the end takes the place of two groups.
+  const written = before.length + after.length + (plain.includes('.') ? 1 : 0)
+  const groups = [...before, ...Array.from({ length: 8 - written }, () => '0'), ...after]
+  const network = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16))
+  return `${network.join(':')}::/64`
+}

@@ -46,10 +46,16 @@ describe('wrong passwords', () => {
 
   it('of a stranger hold up neither the same user elsewhere nor on a device that is known', async () => {
     const { fail, waitOf } = setUp()
-    await fail(anna, 50)
-    expect(await waitOf(triesOfName('Anna', '203.0.113.1'))).toBeGreaterThan(0)
-    expect(await waitOf(triesOfName('anna', '203.0.113.2'))).toBe(0)
-    expect(await waitOf(triesOfDevice('phone'))).toBe(0)
+    // As many as the waits let one address make in its first quarter of an hour, and as many as it likes: then seconds after each of them.
+    for (const [count, longest] of [
+      [24, 0],
+      [500, 3_000],
+    ] as const) {
+      await fail(anna, count)
+      expect(await waitOf(triesOfName('Anna', '203.0.113.1'))).toBe(60_000)
+      expect(await waitOf(triesOfName('anna', '203.0.113.2'))).toBe(longest)
+      expect(await waitOf(triesOfDevice('phone'))).toBe(0)
+    }
   })
 
   it('from one address make others there wait a second, not minutes, and known devices not at all', async () => {
@@ -58,6 +64,26 @@ describe('wrong passwords', () => {
     expect(await waitOf(anna)).toBe(1_000)
     expect(await waitOf(triesOfDevice('phone'))).toBe(0)
     expect(await waitOf(triesOfName('anna', '203.0.113.2'))).toBe(0)
+  })
+
+  it('from ever new addresses make the name wait a few seconds everywhere, but not on devices that are known', async () => {
+    const { clock, fail, waitOf } = setUp()
+    for (let i = 0; i < 29; i++) await fail(triesOfName('anna', `203.0.113.${i}`), 1)
+    expect(await waitOf(triesOfName('anna', '198.51.100.1'))).toBe(0)
+    await fail(triesOfName('anna', '203.0.113.200'), 1)
+    expect(await waitOf(triesOfName('ANNA', '198.51.100.1'))).toBe(3_000)
+    expect(await waitOf(triesOfName('berta', '198.51.100.1'))).toBe(0)
+    expect(await waitOf(triesOfDevice('phone'))).toBe(0)
+    clock.at += 3_000
+    expect(await waitOf(triesOfName('anna', '198.51.100.1'))).toBe(0)
+  })
+
+  it('count together for all addresses of an IPv6 network of one subscriber', async () => {
+    const { fail, waitOf } = setUp()
+    await fail(triesOfName('anna', '2001:db8:1:2::1'), 3)
+    await fail(triesOfName('anna', '2001:db8:1:2:ffff::9'), 3)
+    expect(await waitOf(triesOfName('anna', '2001:0db8:0001:0002:3::4'))).toBe(4_000)
+    expect(await waitOf(triesOfName('anna', '2001:db8:1:3::1'))).toBe(0)
   })
 
   it('on a known device make that device wait', async () => {
