@@ -27,8 +27,8 @@ const CLOCKS_DIFFER_MS = 250
 type StoredInstance = { _id: string; status: string; attempt: number; queued: boolean; dueAt: Date; finishedAt: Date | null; route: string }
 
 /** Adds a worker of a group to a server, and waits until it is connected. */
-async function addWorker(group: string, server: number): Promise<WorkerNode> {
-  const worker = await cluster().addWorker({ args: [...HANDLERS, '--group', group], server: cluster().server(server).url })
+async function addWorker(group: string, server: number, slots = SLOTS): Promise<WorkerNode> {
+  const worker = await cluster().addWorker({ slots, args: [...HANDLERS, '--group', group], server: cluster().server(server).url })
   await waitFor(async () => (await workersOf(group)).some(({ name, state }) => name === worker.name && state === 'connected'), {
     timeoutMs: 60_000,
     what: `${worker.name} to be connected`,
@@ -249,6 +249,24 @@ describe('after an outage', () => {
     await waitForStatus(runs, 'SUCCEEDED')
     // Two servers fill the slots at the same time: it is among the first, but which one's attempt is written first is open.
     expect((await startedInstances([...runs, now])).indexOf(now)).toBeLessThan(SLOTS)
+  })
+})
+
+describe('what piles up on one route', () => {
+  test('holds up no run of another one that the same worker serves', async () => {
+    const group = uniqueName('shared')
+    const api = await cluster().api()
+    const worker = await addWorker(group, 0, 1)
+    const [piled, other] = [
+      await createJob(api, shellJob('sleep 0.05', { routing: { group } })),
+      await createJob(api, handlerJob('noop', { routing: { group } })),
+    ]
+    const pile = await runMany(piled.id, 40)
+    await waitFor(async () => (await startedInstances(pile)).length > 2, { timeoutMs: 60_000, what: 'the pile to be worked off' })
+    const late = await runJob(api, other.id)
+    await waitForStatus([...pile, late], 'SUCCEEDED')
+    expect((await startedInstances([...pile, late])).indexOf(late)).toBeLessThan(30)
+    await worker.stop()
   })
 })
 

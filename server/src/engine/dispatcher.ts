@@ -27,6 +27,7 @@ const MEASURED_AT_A_TIME = 4
 @Injectable()
 export class Dispatcher implements OnApplicationBootstrap {
   private readonly consumers = new Map<string, { consumer: RouteConsumer; lastUsedAt: number }>()
+  /** The one that has gone longest without a slot comes first: what piles up on one route holds up no other that the same workers serve. */
   private readonly routes = new Set<string>()
   private isStopped = false
   private isLearning = false
@@ -115,6 +116,10 @@ export class Dispatcher implements OnApplicationBootstrap {
     if (open !== undefined) open.lastUsedAt = performance.now()
   }
 
+  private putLast(route: string): void {
+    if (this.routes.delete(route)) this.routes.add(route)
+  }
+
   private wakeAll(): void {
     for (const route of this.routes) this.wake(route, 0)
   }
@@ -134,6 +139,7 @@ export class Dispatcher implements OnApplicationBootstrap {
       this.slots,
       this.placement,
       () => this.staleJobs.drop(route),
+      () => this.putLast(route),
       this.logger,
     )
     this.consumers.set(route, { consumer, lastUsedAt: performance.now() })

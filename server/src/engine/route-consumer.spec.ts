@@ -66,7 +66,7 @@ function setUp(slots: number) {
   }
   const logger = new Logger('fatal', 'spec')
   const consume = (queue: FakeQueue): RouteConsumer =>
-    new RouteConsumer(parseRoute('default/default//'), queue as unknown as Worker<unknown, string>, registry, placement, dropStale, logger)
+    new RouteConsumer(parseRoute('default/default//'), queue as unknown as Worker<unknown, string>, registry, placement, dropStale, () => undefined, logger)
   return { worker, placed, placing, consume }
 }
 

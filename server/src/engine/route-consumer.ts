@@ -60,6 +60,8 @@ export class RouteConsumer {
     private readonly placement: Placement,
     /** Removes stale BullMQ jobs of the route. */
     private readonly dropStale: () => Promise<void>,
+    /** Slots went to attempts of this route. */
+    private readonly onTaken: () => void,
     private readonly logger: Logger,
   ) {
     this.routeText = routeName(route)
@@ -155,6 +157,7 @@ export class RouteConsumer {
       const asked = Math.min(this.wanted, Math.ceil(reserved.length / this.size))
       const taken = await this.fetch(asked, reserved)
       this.taken += taken.length
+      if (taken.length > 0) this.onTaken()
       this.give(taken, reserved)
       // While slots never run out, what waits is on its way to one: it cannot be overtaken for long.
       if (taken.length < asked || this.clearSince !== undefined) this.clearSince = performance.now()
