@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFile
 import { join } from 'node:path'
 import { hasCode } from '@jobtrail/deploy/errno'
 import { waitFor } from '@jobtrail/deploy/wait'
-import { WorkerPage } from '@jobtrail/shared/api/cluster'
+import { WorkerPage, type WorkerView } from '@jobtrail/shared/api/cluster'
 import type { InstanceDetail } from '@jobtrail/shared/api/instances'
 import { LogVerification } from '@jobtrail/shared/api/logs'
 import { isCheckedLog } from '@jobtrail/shared/domain/statuses'
@@ -121,8 +121,8 @@ test('a worker whose disk is full delivers what runs, ends what is cancelled or 
   try {
     await cluster().waitForWorkers()
     const routing = { group: 'tiny' }
-    const problem = async (): Promise<string | null | undefined> =>
-      (await api.get('/api/workers', WorkerPage)).items.find(({ group }) => group === 'tiny')?.problem
+    const tiny = async (): Promise<WorkerView | undefined> => (await api.get('/api/workers', WorkerPage)).items.find(({ group }) => group === 'tiny')
+    const problem = async (): Promise<string | null | undefined> => (await tiny())?.problem
     const waitForProblem = (isWanted: boolean): Promise<true> =>
       waitFor(async () => typeof (await problem()) === (isWanted ? 'string' : 'object'), { timeoutMs: WAIT_MS, what: `${isWanted ? 'a' : 'no'} problem` })
     const gate = new Gate(newFile())
@@ -146,11 +146,15 @@ test('a worker whose disk is full delivers what runs, ends what is cancelled or 
     }
     expect(await problem()).toEqual(expect.any(String))
     const { instanceId: waiting } = await createAndRun(api, shellJob('echo done', { routing }))
-    await worker.kill()
-    fill(filler)
-    worker.start()
-    await cluster().waitForWorkers()
-    await waitForProblem(true)
+    // Not only once: what a start may have given up is gone at the next.
+    for (let start = 0; start < 3; start++) {
+      await worker.kill()
+      fill(filler)
+      const before = (await tiny())?.connectedAt
+      worker.start()
+      await waitFor(async () => (await tiny())?.connectedAt !== before, { timeoutMs: WAIT_MS, what: `start ${start + 1} on the full disk` })
+      await waitForProblem(true)
+    }
     expect(await waitForInstance(api, waiting, 'waits', ({ waitingFor }) => waitingFor !== null, WAIT_MS)).toMatchObject({ status: 'WAITING', attempt: 0 })
     rmSync(filler)
     expect(await waitForSealed(api, waiting, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', attempt: 1, log: { lines: 1 } })

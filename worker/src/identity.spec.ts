@@ -28,7 +28,7 @@ describe('spool folder', () => {
     held.release()
     const next = await hold()
     next.release()
-    expect(readdirSync(folder.path)).toEqual(['worker.json'])
+    expect(readdirSync(folder.path).toSorted()).toEqual(['worker.json', 'worker.lock.spare'])
   })
 
   it('is free when the holder is dead, or another process has its id', async () => {
@@ -113,6 +113,6 @@ describe('spool folder', () => {
     await expect(hold(join(folder.path, 'file'))).rejects.toThrow(ConfigError)
     writeFileSync(join(folder.path, 'worker.json'), '{')
     await expect(hold()).rejects.toThrow('worker.json is damaged')
-    expect(readdirSync(folder.path).toSorted()).toEqual(['file', 'worker.json'])
+    expect(readdirSync(folder.path).toSorted()).toEqual(['file', 'worker.json', 'worker.lock.spare'])
   })
 })

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { ConfigError, describeError } from './errors.js'
+import { isDiskFault } from './log/disk-fault.js'
 import { parseJson, readIfThere } from './read-file.js'
 import { bootId, type LockOptions, takeSpoolLock } from './spool-lock.js'
 
@@ -53,9 +54,15 @@ function readOrMakeIdentity(dir: string): { workerId: string; incarnation: strin
   const known = parsed?.data
   const workerId = known?.workerId ?? randomUUID()
   const incarnation = randomUUID()
-  // Renamed into place: a torn write never becomes an identity.
-  writeFileSync(`${path}.new`, `${JSON.stringify({ workerId, folder, boot, incarnation })}\n`, { mode: 0o600 })
-  renameSync(`${path}.new`, path)
+  try {
+    // Renamed into place: a torn write never becomes an identity.
+    writeFileSync(`${path}.new`, `${JSON.stringify({ workerId, folder, boot, incarnation })}\n`, { mode: 0o600 })
+    renameSync(`${path}.new`, path)
+  } catch (error) {
+    rmSync(`${path}.new`, { force: true })
+    // On a full disk who it is has to do. That this process is not named costs the next one a lease, which it waits for before it is let in.
+    if (known === undefined || !isDiskFault(error)) throw error
+  }
   const isCopy = known?.folder !== undefined && !isSameFolder(known.folder, known.boot, `${dev}`, `${ino}`)
   return { workerId, incarnation, former: known?.incarnation, isCopy }
 }

@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { ConfigError, systemCode } from './errors.js'
 import { isAlive, statOf } from './guard/processes.js'
+import { isDiskFault } from './log/disk-fault.js'
 import { readIfThere } from './read-file.js'
 
 /** The holder touches its lock this often. */
@@ -12,6 +13,8 @@ const BEAT_MS = 2_000
 const SILENT_MS = 10_000
 const LOOK_MS = 250
 const MAX_ROUNDS = 10
+/** Of a lock, in characters: more than a process ID, a start time, a scope and a nonce take. */
+const LENGTH = 256
 
 export interface SpoolLock {
   /** The process that held it before has ended: it said so, or its process ID does. False when it was only silent. */
@@ -43,16 +46,19 @@ function processScope(): string {
 export async function takeSpoolLock(dir: string, onLost: () => void, options: LockOptions = {}): Promise<SpoolLock> {
   const { silentMs = SILENT_MS, beatMs = BEAT_MS, scope = processScope() } = options
   const path = join(dir, 'worker.lock')
-  const mine = `${process.pid} ${statOf(process.pid)?.start ?? ''} ${scope} ${randomUUID()}\n`
+  // Of one length: it can be written over a former lock where there is no room for another file.
+  const mine = `${`${process.pid} ${statOf(process.pid)?.start ?? ''} ${scope} ${randomUUID()}`.padEnd(LENGTH - 1)}\n`
   const candidate = `${path}.${randomUUID()}`
-  writeFileSync(candidate, mine, { mode: 0o600 })
   let isFormerDead = true
   try {
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      // A link is made whole or not at all, and never over an existing file.
-      if (linkIfFree(candidate, path)) return { isFormerDead, release: keep(path, mine, beatMs, onLost) }
       const content = readIfThere(path)
-      if (content === undefined) continue
+      if (content === undefined) {
+        if (readIfThere(candidate) === undefined) makeCandidate(candidate, spareOf(path), mine)
+        // A link is made whole or not at all, and never over an existing file.
+        if (linkIfFree(candidate, path)) return { isFormerDead, release: keep(path, mine, beatMs, onLost) }
+        continue
+      }
       const holder = await holderOf(path, content, scope, silentMs)
       if (holder !== undefined) throw new ConfigError(`--spool-dir (JOBTRAIL_SPOOL_DIR): ${dir} is in use by ${holder}; give each worker a folder of its own`)
       // One elsewhere may be frozen, with all that it started.
@@ -62,6 +68,18 @@ export async function takeSpoolLock(dir: string, onLost: () => void, options: Lo
     throw new ConfigError(`--spool-dir (JOBTRAIL_SPOOL_DIR): ${path} keeps changing hands; give each worker a folder of its own`)
   } finally {
     rmSync(candidate, { force: true })
+  }
+}
+
+/** What was a lock is kept, so that there is one to write over on a full disk: a worker must be able to start there, however often, to deliver what would free it. */
+const spareOf = (path: string): string => `${path}.spare`
+
+function makeCandidate(candidate: string, spare: string, text: string): void {
+  try {
+    writeFileSync(candidate, text, { mode: 0o600 })
+  } catch (error) {
+    if (!isDiskFault(error) || !renameIfThere(spare, candidate)) throw error
+    writeFileSync(candidate, text, { flag: 'r+' })
   }
 }
 
@@ -77,7 +95,7 @@ function keep(path: string, mine: string, beatMs: number, onLost: () => void): (
   timer.unref()
   return () => {
     clearInterval(timer)
-    if (readIfThere(path) === mine) rmSync(path, { force: true })
+    if (readIfThere(path) === mine) renameIfThere(path, spareOf(path))
   }
 }
 
@@ -143,12 +161,19 @@ function linkIfFree(from: string, to: string): boolean {
 /** Moves a dead worker's lock away; puts it back when another worker replaced it since it was read. */
 function removeStale(path: string, content: string): void {
   const moved = `${path}.${randomUUID()}.stale`
+  if (!renameIfThere(path, moved)) return
+  const isStale = readIfThere(moved) === content
+  if (!isStale) linkIfFree(moved, path)
+  if (isStale && content.length === LENGTH) renameSync(moved, spareOf(path))
+  else rmSync(moved, { force: true })
+}
+
+function renameIfThere(from: string, to: string): boolean {
   try {
-    renameSync(path, moved)
+    renameSync(from, to)
+    return true
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return
+    if (systemCode(error) === 'ENOENT') return false
     throw error
   }
-  if (readIfThere(moved) !== content) linkIfFree(moved, path)
-  rmSync(moved, { force: true })
 }
