@@ -216,9 +216,9 @@ describe('users', () => {
     const login = (password: string, address: string): Promise<Response> =>
       anonymous.raw('POST', '/api/auth/login', { body: { username: user.username, password }, headers: { 'x-forwarded-for': address } })
     const statuses: number[] = []
-    for (let i = 0; i < 60 && statuses.at(-1) !== 429; i++) statuses.push((await login(`wrong-password-${i}`, `203.0.113.${i}`)).status)
-    expect(statuses.at(-1)).toBe(429)
-    expect(statuses.slice(0, -1).every((status) => status === 401)).toBe(true)
+    for (let round = 0; round < 12 && !statuses.includes(429); round++)
+      statuses.push(...(await Promise.all(Array.from({ length: 5 }, async (_, i) => (await login('wrong-password', `203.0.${round}.${i}`)).status))))
+    expect(new Set(statuses)).toEqual(new Set([401, 429]))
     const refused = await login(PASSWORD, '198.51.100.1')
     expect(refused.status).toBe(429)
     expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(3)

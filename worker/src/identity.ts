@@ -54,17 +54,22 @@ function readOrMakeIdentity(dir: string): { workerId: string; incarnation: strin
   const known = parsed?.data
   const workerId = known?.workerId ?? randomUUID()
   const incarnation = randomUUID()
+  keep(path, text, `${JSON.stringify({ workerId, folder, boot, incarnation })}\n`)
+  const isCopy = known?.folder !== undefined && !isSameFolder(known.folder, known.boot, `${dev}`, `${ino}`)
+  return { workerId, incarnation, former: known?.incarnation, isCopy }
+}
+
+/** Renamed into place, so that a torn write never becomes an identity; on a full disk written over what is there. */
+function keep(path: string, former: string | undefined, text: string): void {
   try {
-    // Renamed into place: a torn write never becomes an identity.
-    writeFileSync(`${path}.new`, `${JSON.stringify({ workerId, folder, boot, incarnation })}\n`, { mode: 0o600 })
+    writeFileSync(`${path}.new`, text, { mode: 0o600 })
     renameSync(`${path}.new`, path)
   } catch (error) {
     rmSync(`${path}.new`, { force: true })
-    // On a full disk who it is has to do. That this process is not named costs the next one a lease, which it waits for before it is let in.
-    if (known === undefined || !isDiskFault(error)) throw error
+    if (former === undefined || !isDiskFault(error)) throw error
+    // Of another length it stays as it is: that it does not name this process costs the next one a lease, which it waits for before it is let in.
+    if (former.length === text.length) writeFileSync(path, text, { flag: 'r+' })
   }
-  const isCopy = known?.folder !== undefined && !isSameFolder(known.folder, known.boot, `${dev}`, `${ino}`)
-  return { workerId, incarnation, former: known?.incarnation, isCopy }
 }
 
 /**
