@@ -9,10 +9,10 @@ const OWN_BOUNDS = Symbol('own bounds')
 /** Marks an answer that costs much, or takes as long as its reader does: it has a gate of its own, so that a user's other reads don't wait behind it. */
 export const OwnBounds = (): MethodDecorator => SetMetadata(OWN_BOUNDS, true)
 
-/** Global: bounds how much one user reads at a time, so that there are connections to MongoDB, memory and time left for the others. Well above what a console asks for at once. */
+/** Global: bounds how much one user reads at a time, so that there are connections to MongoDB, memory and time left for the others. As many in all as people's reads have connections. */
 @Injectable()
 export class ReadGate implements NestInterceptor {
-  private readonly gate = new UserGate({ what: 'requests', running: 48, runningPerUser: 12, waiting: 1_000, waitingPerUser: 100, waitMs: 20_000 })
+  private readonly gate = new UserGate({ what: 'requests', running: 24, runningPerUser: 12, waiting: 1_000, waitingPerUser: 100, waitMs: 20_000 })
 
   constructor(private readonly reflector: Reflector) {}
 

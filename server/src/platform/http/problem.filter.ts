@@ -70,7 +70,7 @@ export function answerTo(thrown: unknown, request: { method: string; path: strin
     return { status: ERROR_CODES.TOO_BROAD, error: new AppError('TOO_BROAD', detail, { cause: thrown }) }
   }
   if (isUnavailable(thrown)) {
-    const error = new AppError('UNAVAILABLE', 'A database that this needs does not answer now: try again', {
+    const error = new AppError('UNAVAILABLE', 'A database that this needs does not answer now, or has too much to do: try again', {
       retryAfterMs: UNAVAILABLE_RETRY_MS,
       cause: thrown,
     })
