@@ -287,6 +287,39 @@ describe('the sweep', () => {
     await worker.stop()
   })
 
+  test('drops an attempt whose run was cancelled before it was claimed; nobody is shown it, and a retry is not kept from its number', async () => {
+    const group = uniqueName('unclaimed')
+    const api = await cluster().api()
+    const worker = await addWorker(group, 0)
+    const job = await createJob(api, handlerJob('noop', { routing: { group } }))
+    const done = await runJob(api, job.id)
+    await waitForStatus([done], 'SUCCEEDED')
+    await worker.stop()
+    const waiting = await runJob(api, job.id)
+    // As a server leaves it that dies between the two.
+    type Stored = { _id: { instance: string; task: number; attempt: number }; status: string; leaseExpiresAt: Date | null }
+    const attempts = (await cluster().database()).collection<Stored>('attempts')
+    const made = (await attempts.findOne({ '_id.instance': done })) ?? expect.fail('no attempt')
+    const leaseExpiresAt = new Date(Date.now() + 3_600_000)
+    await attempts.insertOne({
+      ...made,
+      _id: { ...made._id, instance: waiting },
+      status: 'DISPATCHED',
+      startedAt: null,
+      finishedAt: null,
+      leaseExpiresAt,
+    } as Stored)
+    await api.post(`/api/instances/${waiting}/cancel`)
+    expect(await getInstance(api, waiting)).toMatchObject({ status: 'CANCELLED', attempt: 0, attempts: [] })
+    await attempts.updateOne({ '_id.instance': waiting }, { $set: { leaseExpiresAt: new Date() } })
+    await waitFor(async () => (await attempts.countDocuments({ '_id.instance': waiting })) === 0, { timeoutMs: 60_000, what: 'the attempt to be dropped' })
+    await api.post(`/api/instances/${waiting}/retry`)
+    const successor = await addWorker(group, 0)
+    await waitForStatus([waiting], 'SUCCEEDED')
+    expect(await getInstance(api, waiting)).toMatchObject({ attempt: 1, attempts: [{ attempt: 1, status: 'SUCCEEDED' }] })
+    await successor.stop()
+  })
+
   test('looks for what comes due without reading what was cancelled before its time', async () => {
     const api = await cluster().api()
     const job = await createJob(api, handlerJob('noop', { routing: { group: uniqueName('nobody') } }))

@@ -88,10 +88,10 @@ export class InstancesRepository implements OnModuleInit {
     return this.reads.findOne({ _id: id })
   }
 
-  /** Which of these there are. */
-  async existing(ids: readonly string[]): Promise<Set<string>> {
-    const found = await this.collection.find({ _id: { $in: [...ids] } }, { projection: { _id: 1 } }).toArray()
-    return new Set(found.map(({ _id }) => _id))
+  /** How far those of these are that there are. */
+  async progressOf(ids: readonly string[]): Promise<Map<string, Pick<InstanceDocument, 'status' | 'attempt'>>> {
+    const found = await this.collection.find({ _id: { $in: [...ids] } }, { projection: { status: 1, attempt: 1 } }).toArray()
+    return new Map(found.map(({ _id, status, attempt }) => [_id, { status, attempt }]))
   }
 
   findMany(ids: string[]): Promise<InstanceDocument[]> {

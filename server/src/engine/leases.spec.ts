@@ -15,7 +15,7 @@ const keyOf = (n: number) => ({ instanceId: `018f0000-0000-7000-8000-00000000000
 const worker = { id: 'worker', incarnation: 'this', mayHave: () => false }
 
 /** A worker that was given attempts 1 and 2 as this process, 3 as a former one; who of them is renewed, who is lost. */
-function setUp(poisoned?: AttemptId): { leases: Leases; renewed: AttemptId[]; lost: AttemptId[]; deleted: AttemptId[] } {
+function setUp(poisoned?: AttemptId, isCancelled = false): { leases: Leases; renewed: AttemptId[]; lost: AttemptId[]; deleted: AttemptId[] } {
   const deleted: AttemptId[] = []
   const renewed: AttemptId[] = []
   const lost: AttemptId[] = []
@@ -38,8 +38,12 @@ function setUp(poisoned?: AttemptId): { leases: Leases; renewed: AttemptId[]; lo
       return null
     },
   } as unknown as AttemptsRepository
-  // The instance of attempt 2 was never stored.
-  const instances = { existing: async (ids: string[]) => new Set(ids.filter((id) => id !== keyOf(2).instanceId)) } as unknown as InstancesRepository
+  // The instance of attempt 2 was never stored, that of attempt 3 cancelled before it was claimed, if told so.
+  const progress = new Map([
+    [keyOf(1).instanceId, { status: 'RUNNING', attempt: 1 }],
+    [keyOf(3).instanceId, isCancelled ? { status: 'CANCELLED', attempt: 0 } : { status: 'CANCELLED', attempt: 1 }],
+  ])
+  const instances = { progressOf: async () => progress } as unknown as InstancesRepository
   const streams = { hasLines: async () => false } as unknown as AttemptLogs
   const clock = { date: () => new Date(NOW), now: () => NOW } as Clock
   const leases = new Leases(parseConfig({}), attempts, instances, streams, {} as Settlement, clock, new Metrics(), new Logger('fatal', 'spec'))
@@ -66,4 +70,10 @@ test('an attempt without an instance, whose server died while it made both, is d
   const { leases, lost, deleted } = setUp()
   await leases.expire(10)
   expect([lost, deleted]).toEqual([[attemptId(keyOf(1)), attemptId(keyOf(3))], [attemptId(keyOf(2))]])
+})
+
+test('an attempt that was made for a run which was cancelled before its server claimed it is deleted too: it says nothing of the run, and is in the way of a retry', async () => {
+  const { leases, lost, deleted } = setUp(undefined, true)
+  await leases.expire(10)
+  expect([lost, deleted]).toEqual([[attemptId(keyOf(1))], [attemptId(keyOf(2)), attemptId(keyOf(3))]])
 })

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { CONFIG, type Config } from '../config/config.js'
 import { announcedTotals, type AttemptDocument, attemptId, attemptKeyOf } from './attempt-document.js'
 import { AttemptsRepository } from './attempts.repository.js'
@@ -126,13 +127,17 @@ export class Leases {
     return expired.length
   }
 
-  /** Leaves out, and deletes, attempts that were never sent because their server died before it had stored their instances. */
+  /** Leaves out, and deletes, attempts that were never sent: their server died before it had stored the instance, or before it found that it was cancelled. */
   private async withInstance(attempts: readonly AttemptDocument[]): Promise<readonly AttemptDocument[]> {
     if (attempts.length === 0) return attempts
-    const isThere = await this.instances.existing(attempts.map(({ _id }) => _id.instance))
-    const orphans = attempts.filter(({ _id }) => !isThere.has(_id.instance))
+    const instances = await this.instances.progressOf(attempts.map(({ _id }) => _id.instance))
+    const isClaimed = ({ _id }: AttemptDocument): boolean => {
+      const instance = instances.get(_id.instance)
+      return instance !== undefined && !(isFinalInstance(instance.status) && instance.attempt < _id.attempt)
+    }
+    const orphans = attempts.filter((attempt) => !isClaimed(attempt))
     if (orphans.length > 0) await this.attempts.deleteUnsent(orphans.map(({ _id }) => _id))
-    return attempts.filter(({ _id }) => isThere.has(_id.instance))
+    return attempts.filter(isClaimed)
   }
 
   /** Ends an attempt that no worker was given, and says why; what follows is as for any that was lost before its start. */

@@ -39,7 +39,8 @@ export class InstanceDetailsService {
 
   async detail(principal: Principal, id: string): Promise<InstanceDetail> {
     const instance = await this.require(principal, id, 'viewer')
-    const attempts = await this.reads.attemptsOf(id)
+    // One of a later number is about to be claimed, or never was: no worker has been given it.
+    const attempts = (await this.reads.attemptsOf(id)).filter(({ _id }) => _id.attempt <= instance.attempt)
     const [logs, waitingFor] = await Promise.all([
       this.streams.summaries(attempts.map(({ _id }) => attemptKeyOf(_id))),
       instance.status === 'WAITING' ? this.waitingFor(instance) : null,
