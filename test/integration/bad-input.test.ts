@@ -77,13 +77,7 @@ describe('bad input on the API', () => {
   })
 
   test.each([
-    [
-      'that fires each minute, said in as many words as fit',
-      `${Array.from({ length: 32 }, () => '0-59/1')
-        .join(',')
-        .slice(0, 189)} * * * *`,
-      'fires',
-    ],
+    ['that fires each minute, said in as many words as fit', `${Array.from({ length: 27 }, () => '0-59/1').join(',')} * * * *`, 'fires'],
     ['of a day that no month has', '0 0 31 2,4,6,9,11 *', 'never'],
     ['of a day that comes every four years', '0 0 29 2 *', 'fires'],
     ['of February 30', '0 0 30 2 *', 'never'],
