@@ -14,7 +14,7 @@ const Variable = z.object({
 
 /** The environment variables of a server as a table in Markdown; docs/configuration.md holds it. */
 export function configTable(): string {
-  const { properties } = z.object({ properties: z.record(z.string(), Variable) }).parse(z.toJSONSchema(Environment, { io: 'output' }))
+  const { properties } = z.object({ properties: z.record(z.string(), Variable) }).parse(z.toJSONSchema(Environment, { io: 'input' }))
   const rows = Object.entries(properties).map(([name, variable]) => {
     const fallback = variable.default === undefined ? '' : `\`${variable.default}\``
     return `| \`${name}\` | ${variable.description} | ${valuesOf(variable)} | ${fallback} |`

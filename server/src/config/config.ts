@@ -33,8 +33,12 @@ export const Environment = z.object({
     .describe('MongoDB replica set; the path names the database (jobtrail when absent)'),
   REDIS_URL: z
     .string()
-    .refine((text) => parseRedisAddress(text) !== undefined, { message: REDIS_ADDRESS_FORM })
     .default('redis://127.0.0.1:6379')
+    .transform((text, context) => {
+      const address = parseRedisAddress(text)
+      if (address === undefined) context.addIssue(REDIS_ADDRESS_FORM)
+      return address ?? z.NEVER
+    })
     .describe(
       'Redis: `redis://host:port/db`, `redis-sentinel://host:port,…/name/db` for the primary that Sentinels name, or `redis-cluster://host:port,…`; `user:password@` before the hosts, `rediss…` for TLS',
     ),
@@ -139,13 +143,11 @@ export function parseConfig(environment: Record<string, string | undefined>): Co
     throw new ConfigError(lines.join('\n'))
   }
   const env = parsed.data
-  const redis = parseRedisAddress(env.REDIS_URL)
-  if (redis === undefined) throw new ConfigError(`REDIS_URL: ${REDIS_ADDRESS_FORM}`)
   return Object.freeze({
     host: env.JOBTRAIL_HOST,
     port: env.JOBTRAIL_PORT,
     mongodbUri: env.MONGODB_URI,
-    redis,
+    redis: env.REDIS_URL,
     keyPrefix: env.JOBTRAIL_KEY_PREFIX,
     serverId: env.JOBTRAIL_SERVER_ID ?? `${hostname()}-${process.pid}`,
     adminPassword: env.JOBTRAIL_ADMIN_PASSWORD,

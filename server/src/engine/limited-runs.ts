@@ -5,6 +5,7 @@ import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
 import { isItemError } from '../platform/item-error.js'
 import { Logger } from '../platform/logging.js'
+import { writeApart } from '../platform/write-apart.js'
 import { type Candidate, Claims } from './claims.js'
 import { type Handed, RunLanes } from './run-lanes.js'
 import { PermitsRepository } from './permits.repository.js'
@@ -115,18 +116,16 @@ export class LimitedRuns {
 
   /** Adds to `made` what is claimed, and answers what cannot be: one such must not hold up all that come after it. */
   private async claimApart(candidates: readonly Candidate[], made: Set<Candidate>): Promise<Candidate[]> {
-    try {
-      for (const candidate of await this.claims.claim(candidates)) made.add(candidate)
-      return []
-    } catch (err) {
-      if (!isItemError(err)) throw err
-      if (candidates.length === 1) {
-        this.logger.error('An attempt cannot be made', { instance: candidates[0]?.instance._id, err })
-        return [...candidates]
-      }
-      const middle = Math.ceil(candidates.length / 2)
-      return [...(await this.claimApart(candidates.slice(0, middle), made)), ...(await this.claimApart(candidates.slice(middle), made))]
+    const bad: Candidate[] = []
+    const claim = async (part: Candidate[]): Promise<void> => {
+      for (const candidate of await this.claims.claim(part)) made.add(candidate)
     }
+    await writeApart(candidates, 1, claim, (part, err) => {
+      if (!isItemError(err)) throw err
+      this.logger.error('An attempt cannot be made', { instance: part[0]?.instance._id, err })
+      bad.push(...part)
+    })
+    return bad
   }
 
   /** A permit of one that another server placed at the same time is that attempt's; of one that was cancelled it is nobody's. */

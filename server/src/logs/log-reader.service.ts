@@ -115,7 +115,7 @@ export class LogReader {
     let high = lines
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      const position = await this.store.positionAt(key, middle, true)
+      const position = await this.store.forPeople.positionAt(key, middle)
       if (position === undefined || position.n + position.count <= middle) throw await this.whyMissing(key, middle)
       if (byte < position.offset) high = position.n
       else if (byte >= position.offset + position.bytes) low = position.n + position.count
@@ -126,7 +126,7 @@ export class LogReader {
 
   /** Is there a chunk at line `lines` or after it? Of a sealed stream there should not be. */
   async hasBeyond(key: AttemptKey, lines: number): Promise<boolean> {
-    return (await this.store.positions(key, lines, 1, true)).length > 0
+    return (await this.store.forPeople.positions(key, lines, 1)).length > 0
   }
 
   /** Lines that were there a moment ago: the log has expired meanwhile, or it has a hole. */

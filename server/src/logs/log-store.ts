@@ -18,20 +18,25 @@ export type PutResult = 'ok' | 'dup' | 'conflict' | 'busy' | 'refused'
 /** Chunks that begin in lines [from, to), by `n`; at most `maxChunks`, and none after the one that reaches `maxBytes` of bodies. */
 export type ChunkRead = { from: number; to?: number; order?: 'asc' | 'desc'; maxChunks: number; maxBytes?: number }
 
+/** Where the chunks of streams lie. */
+export type LogPositions = Pick<LogStore, 'positions' | 'positionAt'>
+
 /**
  * Where log chunks are kept: the one place that knows the technology. Chunks are immutable. Whatever is read was acknowledged by a majority, and what was
  * acknowledged is read by every later call on any server. Methods reject when the store can't be reached.
  */
 export abstract class LogStore {
+  /** The same over the connections that what people read has: those of leases and of logs that arrive are not to wait for them. */
+  abstract readonly forPeople: LogPositions
   /** Stores each chunk unless its place is taken; answers in the order given. A rejection says nothing about any of them. */
   abstract put(chunks: readonly CheckedChunk[]): Promise<PutResult[]>
   /** Compares with what is stored and stores nothing: `dup`, `conflict`, or `refused` where nothing is. */
   abstract compare(chunks: readonly Chunk[]): Promise<PutResult[]>
   abstract read(key: AttemptKey, range: ChunkRead): Promise<StoredChunk[]>
-  /** Positions of chunks that begin at line `from` or later, by `n`. `isForPeople`: over the connections that what people read has. */
-  abstract positions(key: AttemptKey, from: number, limit: number, isForPeople?: boolean): Promise<ChunkPosition[]>
+  /** Positions of chunks that begin at line `from` or later, by `n`. */
+  abstract positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]>
   /** The chunk with the greatest `n` up to `line`: the one that holds it, where there is no gap. */
-  abstract positionAt(key: AttemptKey, line: number, isForPeople?: boolean): Promise<ChunkPosition | undefined>
+  abstract positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined>
   /** Of each stream its only chunk, if it has exactly one; answers in the order given. */
   abstract onlyPositions(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]>
   /** Whether each stream has a chunk at line 0; answers in the order given. */

@@ -24,7 +24,8 @@ function setUp(): { service: LogStreamsService; used: Set<'runs' | 'people'> } {
     seal: () => over('runs', [true]),
   } as unknown as LogStreamsRepository
   const store = {
-    positions: (_key: unknown, _from: number, _limit: number, isForPeople = false) => over(isForPeople ? 'people' : 'runs', []),
+    positions: () => over('runs', []),
+    forPeople: { positions: () => over('people', []) },
     onlyPositions: () => Promise.resolve([]),
   } as unknown as LogStore
   const signals = { send: () => undefined } as unknown as SignalBus

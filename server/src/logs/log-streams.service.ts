@@ -11,7 +11,7 @@ import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
 import { mapBounded } from '../platform/map-bounded.js'
 import { appendRange, differenceOf, emptyTotals, extendPrefix, gapsOf, lossesOf, type Prefix, SealCheck, type SealDecision } from './domain/stream-totals.js'
-import { type ChunkPosition, LogStore } from './log-store.js'
+import { type ChunkPosition, type LogPositions, LogStore } from './log-store.js'
 import { type KeyedTotals, LogStreamsRepository, type StreamRecord } from './log-streams.repository.js'
 
 /**
@@ -39,8 +39,6 @@ const STREAMS_AT_A_TIME = 8
 const WATERMARK_STEP = 32
 const WATERMARK_OF_SEAL = 20_000
 const UNREAD_TOTALS = 'What the worker said of the log at the end of the attempt could not be read'
-/** Over the connections that what people read has: those of leases and of logs that arrive are not to wait for them. */
-const FOR_PEOPLE = { isForPeople: true }
 
 /** The life of log streams: what is stored of them, sealing, interruption. */
 @Injectable()
@@ -138,14 +136,14 @@ export class LogStreamsService implements AttemptLogs {
   async summaries(keys: readonly AttemptKey[]): Promise<LogSummary[]> {
     const records = await this.repository.look(keys)
     return mapBounded(keys, STREAMS_AT_A_TIME, async (key, i) => {
-      const { prefix, had = prefix, ...rest } = await this.viewOf(key, records[i], FOR_PEOPLE)
+      const { prefix, had = prefix, ...rest } = await this.viewOf(key, records[i], this.store.forPeople)
       return { ...rest, lines: had.lines, bytes: had.bytes }
     })
   }
 
   /** For people. The state is read before the chunks: a stream seen as sealed is read whole, one seen as open is read up to what was stored by then, or later. */
   async view(key: AttemptKey): Promise<StreamView> {
-    return this.viewOf(key, await this.record(key), FOR_PEOPLE)
+    return this.viewOf(key, await this.record(key), this.store.forPeople)
   }
 
   /** For people: what is said of the stream, without a look at its chunks. */
@@ -160,7 +158,7 @@ export class LogStreamsService implements AttemptLogs {
 
   /** What can be read of it. */
   async stored(key: AttemptKey): Promise<StreamTotals> {
-    return (await this.viewOf(key, await this.repository.find(key))).prefix
+    return (await this.viewOf(key, await this.repository.find(key), this.store)).prefix
   }
 
   /** Remembers that a stream is stored without a gap so far, so that the next reader need not look through it. A failure costs only time. */
@@ -193,7 +191,7 @@ export class LogStreamsService implements AttemptLogs {
     const start = watermark.lines <= totals.lines ? watermark : emptyTotals(key)
     const check = new SealCheck(totals, start)
     let noted = start.chunks
-    for await (const position of all ?? this.positions(key, start.lines)) {
+    for await (const position of all ?? allFrom(this.store, key, start.lines)) {
       check.add(position)
       // Of a stream of very many chunks a second try begins where the first was cut off.
       if (check.prefix === undefined || check.prefix.chunks - noted < WATERMARK_OF_SEAL) continue
@@ -203,7 +201,7 @@ export class LogStreamsService implements AttemptLogs {
     return { ...check.decide(), storedLines: check.storedLines }
   }
 
-  private async viewOf(key: AttemptKey, record: StreamRecord | undefined, { isForPeople } = { isForPeople: false }): Promise<StreamView> {
+  private async viewOf(key: AttemptKey, record: StreamRecord | undefined, store: LogPositions): Promise<StreamView> {
     if (record?.state === 'expired')
       return {
         state: 'expired',
@@ -213,7 +211,7 @@ export class LogStreamsService implements AttemptLogs {
         ...(record.expiredAt === undefined ? {} : { expiredAt: record.expiredAt.toISOString() }),
       }
     if (record?.totals !== undefined) return { state: record.state, prefix: record.totals, ...knownLosses(record) }
-    const { prefix, ranges } = await this.scan(key, record, { beyondGap: record?.state === 'interrupted', isForPeople })
+    const { prefix, ranges } = await this.scan(key, record, store, record?.state === 'interrupted')
     if (record?.state !== 'interrupted') return { state: 'open', prefix }
     const gaps = gapsOf(prefix.lines, ranges, record.expected?.lines)
     return { state: 'interrupted', prefix, ...(record.reason === undefined ? {} : { reason: record.reason }), ...(gaps.length === 0 ? {} : { gaps }) }
@@ -223,28 +221,19 @@ export class LogStreamsService implements AttemptLogs {
   private async scan(
     key: AttemptKey,
     record: StreamRecord | undefined,
-    { beyondGap, isForPeople } = { beyondGap: true, isForPeople: false },
+    store: LogPositions = this.store,
+    beyondGap = true,
   ): Promise<{ prefix: Prefix; ranges: LineRange[] }> {
     const start = record?.prefix ?? emptyTotals(key)
     let prefix = start
     const ranges: LineRange[] = []
-    for await (const position of this.positions(key, start.lines, isForPeople)) {
+    for await (const position of allFrom(store, key, start.lines)) {
       const extended = ranges.length > 0 ? { prefix, hasGap: true } : extendPrefix(prefix, [position])
       prefix = extended.prefix
       if (extended.hasGap && (!beyondGap || !appendRange(ranges, position))) break
     }
     if (prefix.chunks - start.chunks >= WATERMARK_STEP) this.noteWatermark(key, prefix)
     return { prefix, ranges }
-  }
-
-  private async *positions(key: AttemptKey, from: number, isForPeople = false): AsyncGenerator<ChunkPosition> {
-    for (let at = from; ;) {
-      const page = await this.store.positions(key, at, SCAN_PAGE, isForPeople)
-      yield* page
-      const last = page.at(-1)
-      if (last === undefined || page.length < SCAN_PAGE) return
-      at = last.n + 1
-    }
   }
 
   /** Writes the seals; of the streams that someone else sealed meanwhile, whether it was with the same totals. */
@@ -277,6 +266,16 @@ export class LogStreamsService implements AttemptLogs {
 /** What each answer says of how complete a log is. */
 export function completenessOf({ prefix, had = prefix, ...rest }: StreamView): Omit<StreamView, 'prefix' | 'had'> & { total: number } {
   return { ...rest, total: had.lines }
+}
+
+async function* allFrom(store: LogPositions, key: AttemptKey, from: number): AsyncGenerator<ChunkPosition> {
+  for (let at = from; ;) {
+    const page = await store.positions(key, at, SCAN_PAGE)
+    yield* page
+    const last = page.at(-1)
+    if (last === undefined || page.length < SCAN_PAGE) return
+    at = last.n + 1
+  }
 }
 
 const knownLosses = ({ totals }: StreamRecord): { losses?: LogLoss[] } => (totals?.losses === undefined ? {} : { losses: totals.losses })

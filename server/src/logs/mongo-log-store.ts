@@ -6,9 +6,9 @@ import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { ensureCollection } from '../platform/ensure-collection.js'
 import { Metrics } from '../platform/metrics.js'
 import { Mongo } from '../platform/mongo.js'
-import type { Reads } from '../platform/reads.js'
+import { Reads } from '../platform/reads.js'
 import { type ChunkId, chunkId, keyOf } from './log-key.js'
-import { type CheckedChunk, type ChunkPosition, type ChunkRead, LogStore, type PutResult, type StoredChunk } from './log-store.js'
+import { type CheckedChunk, type ChunkPosition, type ChunkRead, type LogPositions, LogStore, type PutResult, type StoredChunk } from './log-store.js'
 
 /** A document of log_chunks. `size` is the length of `body`. Full field names: they cost 0.05 bytes a line in full chunks, and the block compressor takes most of it in small ones. */
 type ChunkDocument = {
@@ -37,6 +37,20 @@ const WRITE_CONCERN = { w: 'majority', journal: true, wtimeoutMS: OPERATION_MS }
 const DUPLICATE_KEY = 11_000
 const VALIDATION_FAILED = 121
 
+class MongoPositions implements LogPositions {
+  constructor(private readonly chunks: Reads<ChunkDocument>) {}
+
+  async positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]> {
+    const found = this.chunks.find<PositionDocument>(inStream(key, from), { sort: { _id: 1 }, limit, batchSize: limit, projection: POSITION })
+    return (await found.toArray()).map(toPosition)
+  }
+
+  async positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined> {
+    const found = await this.chunks.findOne<PositionDocument>(inStream(key, 0, line + 1), { sort: { _id: -1 }, projection: POSITION })
+    return found === null ? undefined : toPosition(found)
+  }
+}
+
 /**
  * Log chunks in MongoDB. Collection log_chunks has the one index that is always there: `_id` gives both orders, range reads and the refusal of duplicates.
  * Reads are majority reads from the primary, as set by {@link Mongo}. The block compressor is the default one: of full chunks it takes nothing (their bodies are
@@ -46,6 +60,8 @@ const VALIDATION_FAILED = 121
 export class MongoLogStore extends LogStore implements OnModuleInit {
   private readonly chunks: Collection<ChunkDocument>
   private readonly reads: Reads<ChunkDocument>
+  private readonly own: LogPositions
+  readonly forPeople: LogPositions
 
   constructor(
     private readonly mongo: Mongo,
@@ -54,6 +70,8 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     super()
     this.chunks = mongo.collection<ChunkDocument>('log_chunks')
     this.reads = mongo.reads<ChunkDocument>('log_chunks')
+    this.own = new MongoPositions(new Reads(mongo.db, 'log_chunks'))
+    this.forPeople = new MongoPositions(this.reads)
   }
 
   async onModuleInit(): Promise<void> {
@@ -130,18 +148,12 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     return found
   }
 
-  async positions(key: AttemptKey, from: number, limit: number, isForPeople = false): Promise<ChunkPosition[]> {
-    const filter = inStream(key, from)
-    const options = { sort: { _id: 1 }, limit, batchSize: limit, projection: POSITION, maxTimeMS: OPERATION_MS } as const
-    const cursor = isForPeople ? this.reads.find<PositionDocument>(filter, options) : this.chunks.find<PositionDocument>(filter, options)
-    return (await cursor.toArray()).map(toPosition)
+  positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]> {
+    return this.own.positions(key, from, limit)
   }
 
-  async positionAt(key: AttemptKey, line: number, isForPeople = false): Promise<ChunkPosition | undefined> {
-    const filter = inStream(key, 0, line + 1)
-    const options = { sort: { _id: -1 }, projection: POSITION, maxTimeMS: OPERATION_MS } as const
-    const document = await (isForPeople ? this.reads.findOne<PositionDocument>(filter, options) : this.chunks.findOne<PositionDocument>(filter, options))
-    return document === null ? undefined : toPosition(document)
+  positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined> {
+    return this.own.positionAt(key, line)
   }
 
   async onlyPositions(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]> {

@@ -1,11 +1,10 @@
-import { isItemError } from './item-error.js'
-import { mapBounded } from './map-bounded.js'
+import { writeApart } from './write-apart.js'
 
 type Entry<T, R> = { item: T; weight: number; resolve: (result: R) => void; reject: (error: unknown) => void }
 
 export type BatcherOptions<T, R> = {
   /**
-   * Writes a batch; answers in the order of the items. A rejection rejects every item of the batch, but for one that an item can cause ({@link isItemError}): then the
+   * Writes a batch; answers in the order of the items. A rejection rejects every item of the batch, but for one that an item can cause ({@link writeApart}): then the
    * batch is written again in halves until only that item fails. So writing an item twice has to be the same as once, or a
    * write that fails must leave nothing behind.
    */
@@ -107,31 +106,18 @@ export class Batcher<T, R> {
     else if (this.inFlight === 0) for (const resolve of this.idleWaiters.splice(0)) resolve()
   }
 
-  /**
-   * Halves what fails because of an item, until only that item fails: one among n costs 2 log2(n) further writes, in log2(n) rounds. Resolves with what answers the
-   * items.
-   */
+  /** Resolves with what answers the items. */
   private async writeSplitting(batch: Entry<T, R>[]): Promise<() => void> {
     const settles: (() => void)[] = []
-    let parts = [batch]
-    while (parts.length > 0) {
-      const halves: Entry<T, R>[][] = []
-      await mapBounded(parts, SPLIT_WRITES, async (part) => {
-        try {
-          const results = await this.options.write(part.map((entry) => entry.item))
-          if (results.length !== part.length) throw new Error(`Batch of ${part.length} got ${results.length} answers`)
-          const settle = (): void => part.forEach((entry, i) => entry.resolve(results[i] as R))
-          // Of a batch that is split nobody waits for the bad items of others.
-          if (part.length < batch.length) settle()
-          else settles.push(settle)
-        } catch (error) {
-          const middle = Math.ceil(part.length / 2)
-          if (part.length > 1 && isItemError(error)) halves.push(part.slice(0, middle), part.slice(middle))
-          else settles.push(() => part.forEach((entry) => entry.reject(error)))
-        }
-      })
-      parts = halves
+    const write = async (part: Entry<T, R>[]): Promise<void> => {
+      const results = await this.options.write(part.map((entry) => entry.item))
+      if (results.length !== part.length) throw new Error(`Batch of ${part.length} got ${results.length} answers`)
+      const settle = (): void => part.forEach((entry, i) => entry.resolve(results[i] as R))
+      // Of a batch that is split nobody waits for the bad items of others.
+      if (part.length < batch.length) settle()
+      else settles.push(settle)
     }
+    await writeApart(batch, SPLIT_WRITES, write, (part, error) => settles.push(() => part.forEach((entry) => entry.reject(error))))
     return () => {
       for (const settle of settles) settle()
     }
