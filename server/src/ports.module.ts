@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common'
 import { AuthModule } from './auth/auth.module.js'
+import { ClusterModule } from './cluster/cluster.module.js'
 import { JobsModule } from './jobs/jobs.module.js'
 import { LogStorageModule } from './logs/log-storage.module.js'
 import { WorkersModule } from './workers/workers.module.js'
@@ -9,5 +10,8 @@ import { WorkersModule } from './workers/workers.module.js'
  * Global, because the feature's own module cannot import them.
  */
 @Global()
-@Module({ imports: [AuthModule, JobsModule, LogStorageModule, WorkersModule], exports: [AuthModule, JobsModule, LogStorageModule, WorkersModule] })
+@Module({
+  imports: [AuthModule, ClusterModule, JobsModule, LogStorageModule, WorkersModule],
+  exports: [AuthModule, ClusterModule, JobsModule, LogStorageModule, WorkersModule],
+})
 export class PortsModule {}

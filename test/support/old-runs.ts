@@ -76,7 +76,7 @@ export async function copyAsOld(db: Db, instanceId: string, count: number, age: 
   const ids = Array.from({ length: count }, () => idOf(madeAgo)).toSorted()
   const copies = ids.map((_id) => ({ ...instance, namespace, createdAt: new Date(Date.now() - madeAgo * DAY_MS), finishedAt: endedAt, ...change, _id }))
   for (const [i, name] of parts.entries()) {
-    const more = name === 'attempts' ? { namespace, ...changeAttempt } : name === 'log_streams' ? changeStream : {}
+    const more = name === 'attempts' ? { namespace, ...changeAttempt } : name === 'log_streams' ? { namespace, ...changeStream } : {}
     const documents: Document[] = ids.flatMap((id) => (originals[i] ?? []).map((each) => ({ ...each, ...more, _id: { ...each['_id'], instance: id } })))
     for (let at = 0; at < documents.length; at += 2_000) await db.collection(name).insertMany(documents.slice(at, at + 2_000), { ignoreUndefined: true })
   }

@@ -19,6 +19,8 @@ export type ServerDocument = {
   /** Absent in what older servers wrote. */
   mongodbMs?: number | null
   redisMs?: number | null
+  /** How it stores data. Absent in what servers wrote before there were versions of that. */
+  dataVersion?: number
 }
 
 @Injectable()
@@ -51,6 +53,12 @@ export class ServersRepository implements OnModuleInit {
 
   async seen(server: ServerDocument): Promise<void> {
     await this.collection.replaceOne({ _id: server._id }, server, { upsert: true })
+  }
+
+  /** Whether a server with a lower version of the data was heard of since then. */
+  async hasOlder(dataVersion: number, since: Date): Promise<boolean> {
+    const older = { lastSeenAt: { $gte: since }, dataVersion: { $not: { $gte: dataVersion } } }
+    return (await this.collection.findOne(older, { projection: { _id: 1 } })) !== null
   }
 
   async left(id: string): Promise<void> {

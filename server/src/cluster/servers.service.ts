@@ -4,6 +4,7 @@ import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { Interval } from '@nestjs/schedule'
 import type { ServerPage } from '@jobtrail/shared/api/cluster'
 import { CONFIG, type Config } from '../config/config.js'
+import { OlderServers } from '../logs/ports/older-servers.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
@@ -11,17 +12,19 @@ import { Mongo } from '../platform/mongo.js'
 import { RedisConnections } from '../platform/redis.js'
 import { Shutdown } from '../platform/shutdown.js'
 import { withTimeout } from '../platform/timeout.js'
-import { VERSION } from '../platform/version.js'
+import { DATA_VERSION, VERSION } from '../platform/version.js'
 import { SchedulesService } from '../schedules/schedules.service.js'
 import { WorkerRegistry } from '../workers/worker-registry.js'
-import { ServersRepository } from './servers.repository.js'
+import { type ServerDocument, ServersRepository } from './servers.repository.js'
 
 const REPORT_MS = 2_000
 const PING_TIMEOUT_MS = 1_500
+/** A server that was not heard of for so long is gone. One that is frozen says what it is as soon as it goes on. */
+const GONE_AFTER_MS = 60_000
 
 /** Tells the cluster of this server, and of all servers to whoever asks. */
 @Injectable()
-export class ServersService implements OnApplicationBootstrap {
+export class ServersService implements OlderServers, OnApplicationBootstrap {
   private readonly loopDelay = monitorEventLoopDelay({ resolution: 10 })
   private readonly startedAt = new Date()
   private lastLag = { sum: 0, count: 0 }
@@ -70,6 +73,7 @@ export class ServersService implements OnApplicationBootstrap {
         logLagMs,
         mongodbMs,
         redisMs,
+        dataVersion: DATA_VERSION,
       })
       this.loopDelay.reset()
     } catch (err) {
@@ -77,19 +81,13 @@ export class ServersService implements OnApplicationBootstrap {
     }
   }
 
+  areThere(): Promise<boolean> {
+    return this.repository.hasOlder(DATA_VERSION, new Date(this.clock.now() - GONE_AFTER_MS))
+  }
+
   async list(): Promise<ServerPage> {
     const servers = await this.repository.list()
-    return {
-      items: servers.map(({ _id, startedAt, lastSeenAt, mongodbMs = null, redisMs = null, ...rest }) => ({
-        id: _id,
-        startedAt: startedAt.toISOString(),
-        lastSeenAt: lastSeenAt.toISOString(),
-        mongodbMs,
-        redisMs,
-        ...rest,
-      })),
-      next: null,
-    }
+    return { items: servers.map(serverView), next: null }
   }
 
   /** The mean since the last report. */
@@ -113,4 +111,9 @@ async function answerMs(ping: () => Promise<void>): Promise<number | null> {
     // Not answering is what is to be said; the reason is in the log of whoever needed it.
     return null
   }
+}
+
+function serverView(server: ServerDocument): ServerPage['items'][number] {
+  const { _id, startedAt, lastSeenAt, mongodbMs = null, redisMs = null, dataVersion: _, ...rest } = server
+  return { id: _id, startedAt: startedAt.toISOString(), lastSeenAt: lastSeenAt.toISOString(), mongodbMs, redisMs, ...rest }
 }

@@ -11,11 +11,11 @@ import { isItemError } from '../platform/item-error.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { correctSpan, correctStart } from './domain/worker-clock.js'
-import { AttemptLogs } from './ports/attempt-logs.js'
+import { AttemptLogs, type LogOwner, type OwnedAttempt } from './ports/attempt-logs.js'
 import { Settlement } from './settlement.js'
 
-/** Who reports, what to add to its times to have the cluster's, and when it was given the attempt as far as this server knows. */
-export type Reporter = { process: WorkerProcess; clockOffset: number; givenAt: number | undefined }
+/** Who reports, what to add to its times to have the cluster's, and, as far as this server knows, when it was given the attempt and whose run that is. */
+export type Reporter = { process: WorkerProcess; clockOffset: number; givenAt: number | undefined; owner?: LogOwner | undefined }
 type Start = { key: AttemptKey; startedAt: number; reporter: Reporter }
 type End = { end: ReportedEnd; reporter: Reporter }
 type Verdict = 'ok' | 'fenced'
@@ -105,7 +105,7 @@ export class Completion {
     })
     const ok = items.filter((_, i) => verdicts[i] === 'ok').map(({ end }) => end)
     // Before the instance is final: whoever follows its log learns then whether more is to come.
-    await this.logs.attemptsEnded(ok.map((end) => ({ instanceId: end.instanceId, task: end.task, attempt: end.attempt, totals: end.log })))
+    await this.logs.attemptsEnded(await this.ownedEnds(reports.filter((_, i) => verdicts[i] === 'ok')))
     await this.settlement.settle(
       endings
         .filter((_, i) => verdicts[i] === 'ok')
@@ -123,6 +123,15 @@ export class Completion {
     const unknown = reports.filter(({ reporter }) => reporter.givenAt === undefined).map(({ key }) => key)
     const documents = unknown.length === 0 ? new Map<string, AttemptDocument>() : await this.byKey(unknown)
     return reports.map(({ key, reporter }) => reporter.givenAt ?? documents.get(attemptKeyString(key))?.dispatchedAt.getTime())
+  }
+
+  /** Whose the attempts are that another server gave to their worker, the database knows. */
+  private async ownedEnds(reports: readonly End[]): Promise<(OwnedAttempt & { totals: End['end']['log'] })[]> {
+    const owners = await this.instances.ownersOf(reports.flatMap(({ end, reporter }) => (reporter.owner === undefined ? end.instanceId : [])))
+    return reports.flatMap(({ end: { instanceId, task, attempt, log }, reporter }) => {
+      const owner = reporter.owner ?? owners.get(instanceId)
+      return owner === undefined ? [] : { instanceId, task, attempt, ...owner, totals: log }
+    })
   }
 
   private async byKey(keys: AttemptKey[]): Promise<Map<string, AttemptDocument>> {

@@ -1,12 +1,12 @@
 import { Injectable } from '@nestjs/common'
 import type { ClientSession } from 'mongodb'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { Logger } from '../platform/logging.js'
 import { AttemptQueue } from './attempt-queue.js'
 import { AttemptsRepository } from './attempts.repository.js'
 import { idAt } from './domain/instance-id.js'
 import type { RunEnd } from './instance-document.js'
 import { InstancesRepository } from './instances.repository.js'
+import type { OwnedAttempt } from './ports/attempt-logs.js'
 import { type Revisit, RevisitsRepository } from './revisits.repository.js'
 
 /** Sorts after every ID. */
@@ -33,7 +33,7 @@ export class EndedRuns {
   }
 
   /** Deletes those that have ended (before `endedBefore`) and answers which are not there any more, with the keys of the attempts that they may have had. */
-  async delete(runs: readonly RunEnd[], endedBefore: Date | undefined, session: ClientSession): Promise<{ ids: string[]; keys: AttemptKey[] }> {
+  async delete(runs: readonly RunEnd[], endedBefore: Date | undefined, session: ClientSession): Promise<{ ids: string[]; keys: OwnedAttempt[] }> {
     const ids = runs.map(({ _id }) => _id)
     const gone = endedBefore === undefined ? await this.instances.deleteFinished(ids, session) : await this.instances.deleteEnded(ids, endedBefore, session)
     const isGone = new Set(gone)
@@ -80,7 +80,8 @@ export class EndedRuns {
 }
 
 /** Its attempts are numbered from 1: this costs no look-up, let alone one by range for each run. */
-export const attemptKeysOf = ({ _id, attempt }: RunEnd): AttemptKey[] =>
-  Array.from({ length: attempt }, (_, i) => ({ instanceId: _id, task: 0, attempt: i + 1 }))
+export const attemptKeysOf = (run: RunEnd): OwnedAttempt[] => Array.from({ length: run.attempt }, (_, i) => attemptOf(run, i + 1))
 /** One that a server made and did not live to claim. */
-const unclaimedOf = ({ _id, attempt }: RunEnd): AttemptKey => ({ instanceId: _id, task: 0, attempt: attempt + 1 })
+const unclaimedOf = (run: RunEnd): OwnedAttempt => attemptOf(run, run.attempt + 1)
+
+const attemptOf = ({ _id, namespace, jobId }: RunEnd, attempt: number): OwnedAttempt => ({ instanceId: _id, task: 0, attempt, namespace, jobId })

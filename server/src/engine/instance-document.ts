@@ -56,7 +56,7 @@ export type InstancePlace = Pick<InstanceDocument, 'namespace' | '_id'>
 export type StripDocument = Pick<InstanceDocument, '_id' | 'status' | 'createdAt' | 'dueAt' | 'startedAt' | 'finishedAt'>
 
 /** What retention asks of a run. */
-export type RunEnd = Pick<InstanceDocument, '_id' | 'status' | 'finishedAt' | 'attempt'>
+export type RunEnd = Pick<InstanceDocument, '_id' | 'namespace' | 'jobId' | 'status' | 'finishedAt' | 'attempt'>
 
 /** What the queue asks of one that waits. */
 export type QueueableInstance = Pick<InstanceDocument, '_id' | 'route' | 'priority' | 'attempt' | 'createdAt' | 'dueAt' | 'queuedAs'>

@@ -4,6 +4,7 @@ import type { AttemptDocument } from './attempt-document.js'
 import { AttemptsRepository } from './attempts.repository.js'
 import type { InstanceDocument, StripDocument } from './instance-document.js'
 import { InstancesRepository } from './instances.repository.js'
+import type { LogOwner } from './ports/attempt-logs.js'
 
 /** What people may look at of instances and attempts. For callers who have checked rights before. */
 @Injectable()
@@ -45,6 +46,11 @@ export class InstanceReads {
       const instance = instances.get(attempt._id.instance)
       return instance === undefined ? [] : [{ attempt, instance }]
     })
+  }
+
+  /** Whose the runs are, by their IDs; those that were removed are left out. */
+  ownersOf(ids: readonly string[]): Promise<Map<string, LogOwner>> {
+    return this.instances.ownersOf(ids)
   }
 
   /** The place of a waiting instance in the queue of its route, from 1; counted up to a bound. */

@@ -19,6 +19,7 @@ import {
   type StripDocument,
   type UnfinishedInstance,
 } from './instance-document.js'
+import type { LogOwner } from './ports/attempt-logs.js'
 
 const CANCEL_BATCH = 1_000
 const COUNT_LIMIT = 10_000
@@ -33,7 +34,7 @@ const MAX_TIME_EXPIRED = 50
 const RESULTS_AT_ONCE = 25
 /** Later than any that can be stored. */
 const LAST_DATE = new Date(8.64e15)
-const END = { status: 1, finishedAt: 1, attempt: 1 } as const
+const END = { namespace: 1, jobId: 1, status: 1, finishedAt: 1, attempt: 1 } as const
 
 /** What is asked of an instance that was there before another of its kind. */
 export type FirstInstance = Pick<InstanceDocument, '_id' | 'jobId' | 'scheduledFor' | 'idempotencyKey' | 'requestDigest'>
@@ -92,6 +93,13 @@ export class InstancesRepository implements OnModuleInit {
   async progressOf(ids: readonly string[]): Promise<Map<string, Pick<InstanceDocument, 'status' | 'attempt'>>> {
     const found = await this.collection.find({ _id: { $in: [...ids] } }, { projection: { status: 1, attempt: 1 } }).toArray()
     return new Map(found.map(({ _id, status, attempt }) => [_id, { status, attempt }]))
+  }
+
+  /** Whose the runs are, by their IDs. */
+  async ownersOf(ids: readonly string[]): Promise<Map<string, LogOwner>> {
+    if (ids.length === 0) return new Map()
+    const found = await this.collection.find({ _id: { $in: [...new Set(ids)] } }, { projection: { namespace: 1, jobId: 1 } }).toArray()
+    return new Map(found.map(({ _id, namespace, jobId }) => [_id, { namespace, jobId }]))
   }
 
   findMany(ids: string[]): Promise<InstanceDocument[]> {

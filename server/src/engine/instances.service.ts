@@ -21,7 +21,7 @@ import { type FirstInstance, InstancesRepository } from './instances.repository.
 import { RevisitsRepository } from './revisits.repository.js'
 
 /** What other features may know of an instance. */
-export type InstanceRef = { id: string; namespace: string; status: InstanceStatus; attempt: number }
+export type InstanceRef = { id: string; namespace: string; jobId: string; status: InstanceStatus; attempt: number }
 /** `isOther`: there was one with the idempotency key already, but another request had made it. */
 export type Created = { instanceId: string; created: boolean; isOther?: boolean }
 
@@ -91,7 +91,9 @@ export class InstancesService {
   /** For people: its present state; undefined when it does not exist. */
   async current(id: string): Promise<InstanceRef | undefined> {
     const document = await this.repository.look(id)
-    return document === null ? undefined : { id, namespace: document.namespace, status: document.status, attempt: document.attempt }
+    if (document === null) return undefined
+    const { namespace, jobId, status, attempt } = document
+    return { id, namespace, jobId, status, attempt }
   }
 
   /** How the last run of each job that has ended did so, among its last ones; jobs without such a run are left out. */

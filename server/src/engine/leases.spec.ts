@@ -43,7 +43,10 @@ function setUp(poisoned?: AttemptId, isCancelled = false): { leases: Leases; ren
     [keyOf(1).instanceId, { status: 'RUNNING', attempt: 1 }],
     [keyOf(3).instanceId, isCancelled ? { status: 'CANCELLED', attempt: 0 } : { status: 'CANCELLED', attempt: 1 }],
   ])
-  const instances = { progressOf: async () => progress } as unknown as InstancesRepository
+  const instances = {
+    progressOf: async () => progress,
+    ownersOf: async (ids: string[]) => new Map(ids.map((id) => [id, { namespace: 'default', jobId: 'job' }])),
+  } as unknown as InstancesRepository
   const streams = { hasLines: async () => false } as unknown as AttemptLogs
   const clock = { date: () => new Date(NOW), now: () => NOW } as Clock
   const leases = new Leases(parseConfig({}), attempts, instances, streams, {} as Settlement, clock, new Metrics(), new Logger('fatal', 'spec'))

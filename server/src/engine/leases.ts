@@ -9,7 +9,7 @@ import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { eachAlone } from '../platform/map-bounded.js'
 import { Metrics } from '../platform/metrics.js'
-import { AttemptLogs } from './ports/attempt-logs.js'
+import { AttemptLogs, type LogOwner } from './ports/attempt-logs.js'
 import { Settlement } from './settlement.js'
 
 /** An attempt given to a worker this recently may still be on its way there: its absence from a heartbeat means nothing. */
@@ -111,10 +111,15 @@ export class Leases {
     return new Set(attempts.filter(({ status }) => status === 'LOST').map(({ _id }) => attemptKeyString(attemptKeyOf(_id))))
   }
 
-  /** By attempt, as text, the worker that it was given to. */
-  async workersOf(keys: readonly AttemptKey[]): Promise<Map<string, string>> {
-    const attempts = await this.attempts.findMany(keys.map(attemptId))
-    return new Map(attempts.map(({ _id, workerId }) => [attemptKeyString(attemptKeyOf(_id)), workerId]))
+  /** By attempt, as text, the worker that it was given to, and whose run it is of. */
+  async holdersOf(keys: readonly AttemptKey[]): Promise<Map<string, { workerId: string; owner: LogOwner }>> {
+    const [attempts, owners] = await Promise.all([this.attempts.findMany(keys.map(attemptId)), this.instances.ownersOf(keys.map(({ instanceId }) => instanceId))])
+    return new Map(
+      attempts.flatMap(({ _id, workerId }) => {
+        const owner = owners.get(_id.instance)
+        return owner === undefined ? [] : [[attemptKeyString(attemptKeyOf(_id)), { workerId, owner }] as const]
+      }),
+    )
   }
 
   /** Ends attempts whose lease has run out; the number of them. */
@@ -159,14 +164,16 @@ export class Leases {
   private async lose(attempt: AttemptDocument, { reason, leaseBefore, isSpooled = false, mayHaveStarted }: Loss): Promise<void> {
     const at = this.clock.date()
     const key = attemptKeyOf(attempt._id)
+    const owner = await this.ownerOf(attempt)
+    const hasLines = async (): Promise<boolean> => owner !== undefined && (await this.logs.hasLines({ ...key, ...owner }))
     // `started` may never have come although it did start: then another attempt costs a retry, or must not be made at all.
-    const hasStarted = isSpooled || attempt.progress !== null || (await this.logs.hasLines(key))
+    const hasStarted = isSpooled || attempt.progress !== null || (await hasLines())
     const isUnknown = mayHaveStarted && !hasStarted && attempt.startedAt === null
     const error = isUnknown ? `${reason}; the attempt may have started` : reason
     let lost = await this.attempts.markLost(attempt._id, attempt.workerId, { at, error, leaseBefore, hasStarted, mayHaveStarted })
     if (lost === null) return
     // Lines may have come between the two.
-    if (lost.startedAt === null && (await this.logs.hasLines(key))) lost = (await this.attempts.markLostStarted(attempt._id)) ?? lost
+    if (lost.startedAt === null && (await hasLines())) lost = (await this.attempts.markLostStarted(attempt._id)) ?? lost
     this.logger.warn('An attempt is lost', { attempt: attemptKeyString(key), worker: attempt.workerId, hasStarted: lost.startedAt !== null, reason: error })
     this.metrics.attemptsFinished.inc({ status: 'LOST' })
     await this.conclude(lost)
@@ -176,10 +183,18 @@ export class Leases {
   async conclude(attempt: AttemptDocument): Promise<void> {
     const { status, startedAt, mayHaveStarted, finishedAt, error, killProblem, result, resultText, isFinal, logTotals } = attempt
     const key = attemptKeyOf(attempt._id)
-    if (status === 'LOST') await this.logs.interrupt(key, error ?? 'The worker is lost')
-    else await this.logs.attemptsEnded([{ ...key, totals: logTotals === null ? null : announcedTotals(key, logTotals) }])
+    const owner = await this.ownerOf(attempt)
+    if (owner !== undefined) {
+      if (status === 'LOST') await this.logs.interrupt({ ...key, ...owner }, error ?? 'The worker is lost')
+      else await this.logs.attemptsEnded([{ ...key, ...owner, totals: logTotals === null ? null : announcedTotals(key, logTotals) }])
+    }
     const isLeftRunning = killProblem !== undefined
     const end = { status, startedAt, mayHaveStarted, finishedAt: finishedAt ?? this.clock.date(), error, result, resultText, isLeftRunning, isFinal }
     await this.settlement.settle([{ key, ...end }])
+  }
+
+  /** Undefined where its run was removed meanwhile, and with it all that is known of its log. */
+  private async ownerOf({ _id }: AttemptDocument): Promise<LogOwner | undefined> {
+    return (await this.instances.ownersOf([_id.instance])).get(_id.instance)
   }
 }

@@ -48,7 +48,7 @@ export class RunLanes {
   /** Sends the attempts; what became of each is told later, in the order given. Never rejects, and neither do the answers. */
   async hand(placed: readonly Candidate[]): Promise<Promise<Handed>[]> {
     const now = this.clock.now()
-    for (const { worker, key } of placed) worker.hold(key, now)
+    for (const { worker, key, instance } of placed) worker.hold(key, now, { namespace: instance.namespace, jobId: instance.jobId })
     const unopenable = new Map<Candidate, string>()
     const assignments = await this.assignments(placed, unopenable)
     const answers = new Map<Candidate, Promise<Handed>>()

@@ -42,7 +42,7 @@ export class InstanceDetailsService {
     // One of a later number is about to be claimed, or never was: no worker has been given it.
     const attempts = (await this.reads.attemptsOf(id)).filter(({ _id }) => _id.attempt <= instance.attempt)
     const [logs, waitingFor] = await Promise.all([
-      this.streams.summaries(attempts.map(({ _id }) => attemptKeyOf(_id))),
+      this.streams.summaries(attempts.map(({ _id }) => ({ ...attemptKeyOf(_id), namespace: instance.namespace, jobId: instance.jobId }))),
       instance.status === 'WAITING' ? this.waitingFor(instance) : null,
     ])
     const views = attempts.map((attempt, i) => attemptView(attempt, logs[i] ?? EMPTY_LOG))

@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common'
 import type { ClientSession } from 'mongodb'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { isCheckedLog, isClosedLog } from '@jobtrail/shared/domain/statuses'
 import { Clock } from '../platform/clock.js'
 import { Metrics } from '../platform/metrics.js'
 import { mapBounded } from '../platform/map-bounded.js'
+import type { LogRef } from './log-ref.js'
 import { LogStore } from './log-store.js'
 import { LogStreamsRepository, type StreamRecord } from './log-streams.repository.js'
 import { LogStreamsService } from './log-streams.service.js'
@@ -23,7 +23,7 @@ export class LogExpiry {
   ) {}
 
   /** Those of the streams that a worker may still deliver lines of. */
-  async unsealedAmong(keys: readonly AttemptKey[]): Promise<AttemptKey[]> {
+  async unsealedAmong(keys: readonly LogRef[]): Promise<LogRef[]> {
     const records = await this.repository.findMany(keys)
     return keys.filter((_, i) => !isClosed(records[i]))
   }
@@ -33,7 +33,7 @@ export class LogExpiry {
    * and whoever does it again removes the rest. A stream that was never sealed expires even when none of its lines can be read: some may be stored beyond a gap, and its worker
    * has to hear that it may forget the others. One that is complete without a line stays as it is: nothing of it is removed.
    */
-  async expire(keys: readonly AttemptKey[]): Promise<void> {
+  async expire(keys: readonly LogRef[]): Promise<void> {
     const records = await this.repository.findMany(keys)
     const at = this.clock.date()
     const unsealed = keys.filter((_, i) => !isClosed(records[i]))
@@ -41,7 +41,8 @@ export class LogExpiry {
     if (stored.length > 0) await this.repository.expireUnsealed(stored, at)
     // All of them: one of the others may have been sealed meanwhile.
     await this.repository.expireSealed(keys, at)
-    await this.store.drop(keys.filter((_, i) => !isEmpty(records[i])))
+    const placed = keys.map((key, i) => ({ ...key, location: records[i]?.location }))
+    await this.store.drop(placed.filter((_, i) => !isEmpty(records[i])))
     const sealed = records.flatMap((record) => (record !== undefined && isCheckedLog(record.state) && record.totals !== undefined ? [record.totals] : []))
     for (const totals of [...sealed, ...stored.map((each) => each.totals)]) {
       if (totals.lines === 0) continue
@@ -52,7 +53,7 @@ export class LogExpiry {
   }
 
   /** In the transaction that removes the instances: nothing is known of their logs any more. */
-  forget(keys: readonly AttemptKey[], session: ClientSession): Promise<void> {
+  forget(keys: readonly LogRef[], session: ClientSession): Promise<void> {
     return this.repository.delete(keys, session)
   }
 }

@@ -11,7 +11,7 @@ import { Shutdown } from '../platform/shutdown.js'
 import { SignalBus } from '../platform/signals.js'
 import { Slots } from '../platform/slots.js'
 import { SparseLog } from '../platform/sparse-log.js'
-import { type CheckedChunk, LogStore } from './log-store.js'
+import { type CheckedChunk, LogStore, type OwnedChunk } from './log-store.js'
 import { LogStreamsRepository } from './log-streams.repository.js'
 import { OverlapGuard } from './overlap-guard.js'
 
@@ -62,7 +62,7 @@ export class LogIngestService {
   }
 
   /** Answers each chunk once it is stored by a majority, or refused; never rejects. That the sender may write these streams was checked by the caller. */
-  async put(chunks: readonly Chunk[]): Promise<ChunkResult[]> {
+  async put(chunks: readonly OwnedChunk[]): Promise<ChunkResult[]> {
     const receivedAt = performance.now()
     let timer: NodeJS.Timeout | undefined
     const deadline = new Promise<ChunkResult>((resolve) => {
@@ -77,7 +77,7 @@ export class LogIngestService {
     }
   }
 
-  private async putOne(chunk: Chunk, check: Check | undefined, receivedAt: number): Promise<ChunkResult> {
+  private async putOne(chunk: OwnedChunk, check: Check | undefined, receivedAt: number): Promise<ChunkResult> {
     const result = await this.decide(chunk, check)
     this.metrics.logChunks.inc({ result })
     if (result === 'ok') {
@@ -99,7 +99,7 @@ export class LogIngestService {
     return result
   }
 
-  private async decide(chunk: Chunk, check: Check | undefined): Promise<ChunkResult> {
+  private async decide(chunk: OwnedChunk, check: Check | undefined): Promise<ChunkResult> {
     if (check === undefined || this.batcher.queuedWeight + chunk.data.length > MAX_QUEUED_BYTES) return 'busy'
     if (check.problem !== undefined) return 'refused'
     const { marker } = check

@@ -6,12 +6,13 @@ import { Principal } from '../rights/principal.js'
 import { type InstanceRef, InstancesService } from '../engine/instances.service.js'
 import { giveTurn } from '../platform/turns.js'
 import { emptyTotals } from './domain/stream-totals.js'
+import type { LogRef } from './log-ref.js'
 import { LogStore, type StoredChunk } from './log-store.js'
 import { LogStreamsService, type StreamView } from './log-streams.service.js'
 
 /** Which stream of an instance; without `attempt` its latest. */
 export type StreamSelection = { task: number; attempt?: number | undefined }
-export type Selected = { instance: InstanceRef; key: AttemptKey }
+export type Selected = { instance: InstanceRef; key: LogRef }
 
 /** Chunks and bytes of one read: small at first, for pages; larger for a log of many small chunks. */
 const FIRST_CHUNKS = 16
@@ -52,7 +53,8 @@ export class LogReader {
     const latest = Math.max(1, instance.attempt)
     if (task !== 0) throw new NotFoundError('task', `${task} of instance ${instanceId}`)
     if (attempt !== undefined && attempt > latest) throw new NotFoundError('attempt', `${attempt} of instance ${instanceId}`)
-    return { instance, key: { instanceId: instance.id, task, attempt: attempt ?? latest } }
+    const { namespace, jobId } = instance
+    return { instance, key: { instanceId: instance.id, task, attempt: attempt ?? latest, namespace, jobId } }
   }
 
   /** An instance that was ended before its first attempt has a log that is complete: an empty one. */
@@ -72,7 +74,7 @@ export class LogReader {
    * The chunks that hold lines [from, to), in order, reading one batch ahead. The lines have to be within what {@link view} said; a hole in them is an error. A
    * position of its own for each read, rather than one cursor, outlives slow clients and changes of the primary.
    */
-  async *chunks(key: AttemptKey, from: number, to: number): AsyncGenerator<StoredChunk> {
+  async *chunks(key: LogRef, from: number, to: number): AsyncGenerator<StoredChunk> {
     let at = from
     let maxChunks = FIRST_CHUNKS
     let pending = from >= to ? undefined : from === 0 ? this.readAscending(key, 0, to, maxChunks) : this.readFromWithin(key, from, to)
@@ -92,7 +94,7 @@ export class LogReader {
   }
 
   /** The chunks that hold lines [from, to), the last one first. */
-  async *chunksDown(key: AttemptKey, from: number, to: number): AsyncGenerator<StoredChunk> {
+  async *chunksDown(key: LogRef, from: number, to: number): AsyncGenerator<StoredChunk> {
     let at = to
     let maxChunks = FIRST_CHUNKS
     while (at > from) {
@@ -110,7 +112,7 @@ export class LogReader {
   }
 
   /** First line of the chunk that holds a byte of the stream, of which `lines` can be read; found by bisection. */
-  async lineAtByte(key: AttemptKey, byte: number, lines: number): Promise<{ line: number; offset: number }> {
+  async lineAtByte(key: LogRef, byte: number, lines: number): Promise<{ line: number; offset: number }> {
     let low = 0
     let high = lines
     while (low < high) {
@@ -125,18 +127,18 @@ export class LogReader {
   }
 
   /** Is there a chunk at line `lines` or after it? Of a sealed stream there should not be. */
-  async hasBeyond(key: AttemptKey, lines: number): Promise<boolean> {
+  async hasBeyond(key: LogRef, lines: number): Promise<boolean> {
     return (await this.store.forPeople.positions(key, lines, 1)).length > 0
   }
 
   /** Lines that were there a moment ago: the log has expired meanwhile, or it has a hole. */
-  private async whyMissing(key: AttemptKey, line: number): Promise<AppError> {
+  private async whyMissing(key: LogRef, line: number): Promise<AppError> {
     const view = await this.streams.view(key)
     return view.state === 'expired' ? new LogExpiredError(key, view) : new LogHoleError(key, line)
   }
 
   /** The chunk that holds line `from`, and those after it: at the same time, which halves the wait for a page. */
-  private async readFromWithin(key: AttemptKey, from: number, to: number): Promise<StoredChunk[]> {
+  private async readFromWithin(key: LogRef, from: number, to: number): Promise<StoredChunk[]> {
     const [holding, following] = await Promise.all([
       this.store.read(key, { from: 0, to: from + 1, order: 'desc', maxChunks: 1 }),
       from + 1 < to ? this.readAscending(key, from + 1, to, FIRST_CHUNKS) : [],
@@ -144,7 +146,7 @@ export class LogReader {
     return [...holding, ...following]
   }
 
-  private readAscending(key: AttemptKey, from: number, to: number, maxChunks: number): Promise<StoredChunk[]> {
+  private readAscending(key: LogRef, from: number, to: number, maxChunks: number): Promise<StoredChunk[]> {
     return this.store.read(key, { from, to, maxChunks, maxBytes: READ_BYTES })
   }
 }

@@ -1,11 +1,14 @@
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { ChunkHeader } from '@jobtrail/shared/log/chunk'
 import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import type { LogRef } from './log-ref.js'
 
+/** A chunk with the stream that it belongs to. */
+export type OwnedChunk = Chunk & { ref: LogRef }
 /** A chunk whose body was found to be what its header says; `marker`: the number of its first marker line. */
-export type CheckedChunk = Chunk & { marker?: number }
-/** Where a chunk lies in its stream, and what of it a seal compares. */
-export type ChunkPosition = Pick<ChunkHeader, 'n' | 'count' | 'bytes' | 'offset' | 'digest'> & { marker?: number }
+export type CheckedChunk = OwnedChunk & { marker?: number }
+/** Where a chunk lies in its stream, when its lines were written, and what of it a seal compares. */
+export type ChunkPosition = Pick<ChunkHeader, 'n' | 'count' | 'bytes' | 'offset' | 'digest' | 'firstAt' | 'lastAt'> & { marker?: number }
 /** A chunk as read back; its stream is known to whoever asked. */
 export type StoredChunk = { header: Omit<ChunkHeader, keyof AttemptKey>; data: Buffer }
 
@@ -31,20 +34,20 @@ export abstract class LogStore {
   /** Stores each chunk unless its place is taken; answers in the order given. A rejection says nothing about any of them. */
   abstract put(chunks: readonly CheckedChunk[]): Promise<PutResult[]>
   /** Compares with what is stored and stores nothing: `dup`, `conflict`, or `refused` where nothing is. */
-  abstract compare(chunks: readonly Chunk[]): Promise<PutResult[]>
-  abstract read(key: AttemptKey, range: ChunkRead): Promise<StoredChunk[]>
+  abstract compare(chunks: readonly OwnedChunk[]): Promise<PutResult[]>
+  abstract read(stream: LogRef, range: ChunkRead): Promise<StoredChunk[]>
   /** Positions of chunks that begin at line `from` or later, by `n`. */
-  abstract positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]>
+  abstract positions(stream: LogRef, from: number, limit: number): Promise<ChunkPosition[]>
   /** The chunk with the greatest `n` up to `line`: the one that holds it, where there is no gap. */
-  abstract positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined>
+  abstract positionAt(stream: LogRef, line: number): Promise<ChunkPosition | undefined>
   /** Of each stream its only chunk, if it has exactly one; answers in the order given. */
-  abstract onlyPositions(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]>
+  abstract onlyPositions(streams: readonly LogRef[]): Promise<(ChunkPosition | undefined)[]>
   /** Whether each stream has a chunk at line 0; answers in the order given. */
-  abstract haveBegun(keys: readonly AttemptKey[]): Promise<boolean[]>
+  abstract haveBegun(streams: readonly LogRef[]): Promise<boolean[]>
   /** Whether there is any chunk of these streams. */
-  abstract hasAny(keys: readonly AttemptKey[]): Promise<boolean>
+  abstract hasAny(streams: readonly LogRef[]): Promise<boolean>
   /** First lines of the chunks that begin in lines [from, to). */
-  abstract starts(key: AttemptKey, from: number, to: number): Promise<number[]>
+  abstract starts(stream: LogRef, from: number, to: number): Promise<number[]>
   /** Deletes every chunk of these streams, in pieces of bounded size. To be repeated if it fails. */
-  abstract drop(keys: readonly AttemptKey[]): Promise<void>
+  abstract drop(streams: readonly LogRef[]): Promise<void>
 }

@@ -4,20 +4,27 @@ import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attem
 import { isCheckedLog, isClosedLog, LOG_STATES, type LogState } from '@jobtrail/shared/domain/statuses'
 import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { LogLoss } from '@jobtrail/shared/log/losses'
+import type { LogOwner, OwnedAttempt } from '../engine/ports/attempt-logs.js'
 import { ensureCollection } from '../platform/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
-import type { Prefix } from './domain/stream-totals.js'
+import type { LineTimes, Prefix } from './domain/stream-totals.js'
 import { keyOf, type StreamId, streamId } from './log-key.js'
+import { LOG_LOCATIONS, type LogLocation } from './log-ref.js'
 
-/** No losses are stored as no list. */
-type StoredTotals = Omit<StreamTotals, 'digest' | 'losses'> & { digest: Binary; losses?: LogLoss[]; marker?: number }
+/** No losses are stored as no list. The times of the first and the last line are absent where there is none, and in what former versions wrote. */
+type StoredTotals = Omit<StreamTotals, 'digest' | 'losses'> & { digest: Binary; losses?: LogLoss[]; marker?: number; firstAt?: Date; lastAt?: Date }
 /**
  * A document of log_streams. A stream has none until something is to be said of it: without one it is open. Totals are there once it is sealed or expired; `prefix` is a
  * watermark (what is certainly stored without a gap from line 0) that only grows; `expected` is what the worker announced at the attempt's end.
  */
 type StreamDocument = {
   _id: StreamId
+  /** Absent, like `jobId`, in what former versions wrote, until {@link LogOwnersBackfill} has come by. */
+  namespace?: string
+  jobId?: string
+  /** Absent: in log_chunks. */
+  location?: LogLocation
   state: LogState
   totals?: StoredTotals
   prefix?: StoredTotals
@@ -35,6 +42,8 @@ type StreamDocument = {
 /** What is known of a stream without looking at its chunks. */
 export type StreamRecord = {
   key: AttemptKey
+  owner?: LogOwner
+  location: LogLocation
   state: LogState
   /** Of a sealed or partial stream its final totals; of an expired one what it had. */
   totals?: StreamTotals
@@ -44,8 +53,14 @@ export type StreamRecord = {
   gaps?: LineRange[]
   reason?: string
 }
-export type ExpectedStream = { key: AttemptKey; expected: StreamTotals; expectedAt: Date; progress?: { lines: number; at: Date } }
-export type KeyedTotals = { key: AttemptKey; totals: StreamTotals }
+export type ExpectedStream = { key: AttemptKey; owner?: LogOwner; expected: StreamTotals; expectedAt: Date; progress?: { lines: number; at: Date } }
+export type KeyedTotals = { key: OwnedAttempt; totals: StreamTotals & LineTimes }
+/** A change of a stream that is not closed. `filter`: what else has to be so. */
+type Change = { key: OwnedAttempt; filter?: Filter<StreamDocument>; set: Partial<StreamDocument>; setOnInsert?: Partial<StreamDocument>; unset?: typeof NOT_OF_CLOSED }
+
+/** What the backfill asks of a record. `lines`: of a closed stream. */
+export type IncompleteRecord = { id: StreamId; key: AttemptKey; owner?: LogOwner; state: LogState; lines: number; hasTimes: boolean }
+export type Completed = { ref: OwnedAttempt; times: LineTimes }
 
 /** Counting goes no further: the gauge is to say "many", not to cost. */
 const COUNT_LIMIT = 100_000
@@ -79,6 +94,7 @@ export class LogStreamsRepository implements OnModuleInit {
     await ensureCollection(this.mongo.db, {
       name: 'log_streams',
       fields: { _id: 'object', state: 'string' },
+      optional: { namespace: 'string', jobId: 'string', location: { enum: [...LOG_LOCATIONS] } },
       // Sealed streams, which are nearly all, are not in it: sealing an empty stream costs one insert.
       indexes: [{ key: { state: 1, expectedAt: 1 }, name: 'unsealed', partialFilterExpression: { state: { $in: [...UNSEALED] } } }],
     })
@@ -114,13 +130,7 @@ export class LogStreamsRepository implements OnModuleInit {
   seal(streams: readonly KeyedTotals[]): Promise<boolean[]> {
     const sealedAt = new Date()
     return this.updateUnsealed(
-      streams.map(({ key, totals }) => ({
-        filter: { _id: streamId(key) },
-        update: {
-          $set: { state: sealedState(totals), totals: toStored(totals), sealedAt },
-          $unset: NOT_OF_CLOSED,
-        },
-      })),
+      streams.map(({ key, totals }) => ({ key, set: { state: sealedState(totals), totals: toStored(totals), sealedAt }, unset: NOT_OF_CLOSED })),
     )
   }
 
@@ -129,7 +139,7 @@ export class LogStreamsRepository implements OnModuleInit {
     const sealedAt = new Date()
     try {
       await this.collection.insertMany(
-        streams.map(({ key, totals }) => ({ _id: streamId(key), state: sealedState(totals), totals: toStored(totals), sealedAt })),
+        streams.map(({ key, totals }) => ({ _id: streamId(key), ...ownerOf(key), state: sealedState(totals), totals: toStored(totals), sealedAt })),
         { ordered: false },
       )
     } catch (error) {
@@ -142,25 +152,36 @@ export class LogStreamsRepository implements OnModuleInit {
   async expect(streams: readonly KeyedTotals[], at: Date): Promise<void> {
     await this.updateUnsealed(
       streams.map(({ key, totals }) => ({
-        filter: { _id: streamId(key), expected: { $exists: false } },
-        update: { $set: { expected: toStored(totals), expectedAt: at }, $setOnInsert: { state: 'open' as const } },
+        key,
+        filter: { expected: { $exists: false } },
+        set: { expected: toStored(totals), expectedAt: at },
+        setOnInsert: { state: 'open' },
       })),
     )
   }
 
-  async interrupt(key: AttemptKey, reason: string, gaps: LineRange[]): Promise<boolean> {
-    const [done] = await this.updateUnsealed([
-      { filter: { _id: streamId(key) }, update: { $set: { state: 'interrupted' as const, reason, gaps, interruptedAt: new Date() } } },
-    ])
+  async interrupt(key: OwnedAttempt, reason: string, gaps: LineRange[]): Promise<boolean> {
+    const [done] = await this.updateUnsealed([{ key, set: { state: 'interrupted', reason, gaps, interruptedAt: new Date() } }])
     return done === true
   }
 
+  /** Nobody can ask for these any more: their runs were removed. They are not looked at again. */
+  async abandon(keys: readonly AttemptKey[]): Promise<void> {
+    if (keys.length === 0) return
+    await this.collection.updateMany(
+      { _id: { $in: keys.map(streamId) }, state: 'open' },
+      { $set: { state: 'interrupted', reason: 'Its run was removed', gaps: [], interruptedAt: new Date() } },
+    )
+  }
+
   /** Moves the watermark forward, never back. */
-  async advancePrefix(key: AttemptKey, prefix: Prefix): Promise<void> {
+  async advancePrefix(key: OwnedAttempt, prefix: Prefix): Promise<void> {
     await this.updateUnsealed([
       {
-        filter: { _id: streamId(key), 'prefix.lines': { $not: { $gte: prefix.lines } } },
-        update: { $set: { prefix: toStored(prefix) }, $setOnInsert: { state: 'open' as const } },
+        key,
+        filter: { 'prefix.lines': { $not: { $gte: prefix.lines } } },
+        set: { prefix: toStored(prefix) },
+        setOnInsert: { state: 'open' },
       },
     ])
   }
@@ -168,11 +189,11 @@ export class LogStreamsRepository implements OnModuleInit {
   /** Open streams whose totals were announced before `before`, the longest waiting first. */
   async findOverdue(before: Date, limit: number): Promise<ExpectedStream[]> {
     const documents = await this.collection.find({ state: 'open', expectedAt: { $lt: before } }, { sort: { expectedAt: 1 }, limit }).toArray()
-    return documents.flatMap(({ _id, expected, expectedAt, progress }) =>
-      expected === undefined || expectedAt === undefined
-        ? []
-        : [{ key: keyOf(_id), expected: fromStored(expected), expectedAt, ...(progress === undefined ? {} : { progress }) }],
-    )
+    return documents.flatMap((document) => {
+      const { _id, expected, expectedAt, progress } = document
+      if (expected === undefined || expectedAt === undefined) return []
+      return { key: keyOf(_id), ...ownerIn(document), expected: fromStored(expected), expectedAt, ...(progress === undefined ? {} : { progress }) }
+    })
   }
 
   async noteProgress(key: AttemptKey, progress: { lines: number; at: Date }): Promise<void> {
@@ -199,11 +220,30 @@ export class LogStreamsRepository implements OnModuleInit {
   /** Expires those that were never sealed; `totals`: what was stored of them. */
   async expireUnsealed(streams: readonly KeyedTotals[], at: Date): Promise<void> {
     await this.updateUnsealed(
-      streams.map(({ key, totals }) => ({
-        filter: { _id: streamId(key) },
-        update: { $set: { state: 'expired' as const, totals: toStored(totals), expiredAt: at }, $unset: NOT_OF_CLOSED },
-      })),
+      streams.map(({ key, totals }) => ({ key, set: { state: 'expired', totals: toStored(totals), expiredAt: at }, unset: NOT_OF_CLOSED })),
     )
+  }
+
+  /** Records in the order of their keys, for the backfill. */
+  async pageAfter(after: StreamId | null, limit: number): Promise<IncompleteRecord[]> {
+    const projection = { namespace: 1, jobId: 1, state: 1, 'totals.lines': 1, 'totals.firstAt': 1 }
+    const documents = await this.collection.find(after === null ? {} : { _id: { $gt: after } }, { projection, sort: { _id: 1 }, limit, batchSize: limit }).toArray()
+    return documents.map((document) => {
+      const { _id, state, totals } = document
+      return { id: _id, key: keyOf(_id), ...ownerIn(document), state, lines: totals?.lines ?? 0, hasTimes: totals?.firstAt !== undefined }
+    })
+  }
+
+  /** Adds what former versions did not write. */
+  async complete(records: readonly Completed[]): Promise<void> {
+    const operations: AnyBulkWriteOperation<StreamDocument>[] = records.flatMap(({ ref, times: { firstAt, lastAt } }) => {
+      const _id = streamId(ref)
+      const owner = { updateOne: { filter: { _id }, update: { $set: ownerOf(ref) } } }
+      if (firstAt === undefined || lastAt === undefined) return owner
+      const times = { 'totals.firstAt': new Date(firstAt), 'totals.lastAt': new Date(lastAt) }
+      return [owner, { updateOne: { filter: { _id, 'totals.lines': { $gt: 0 } }, update: { $set: times } } }]
+    })
+    if (operations.length > 0) await this.collection.bulkWrite(operations, { ordered: false })
   }
 
   async delete(keys: readonly AttemptKey[], session: ClientSession): Promise<void> {
@@ -214,20 +254,28 @@ export class LogStreamsRepository implements OnModuleInit {
    * Upserts that pass over closed streams: those, and documents that the rest of the filter passes over, arrive as duplicate keys of the insert that was tried.
    * So does an upsert that lost a race for a new document: hence the second try. Answers for each whether it changed something.
    */
-  private async updateUnsealed(updates: readonly { filter: Filter<StreamDocument>; update: object }[]): Promise<boolean[]> {
-    const done = updates.map(() => true)
-    let waiting = updates.map((_, i) => i)
+  private async updateUnsealed(changes: readonly Change[]): Promise<boolean[]> {
+    const done = changes.map(() => true)
+    let waiting = changes.map((_, i) => i)
     for (let tries = 0; tries < 2 && waiting.length > 0; tries++) {
-      const refused = await this.upsertUnsealed(waiting.flatMap((i) => updates[i] ?? []))
+      const refused = await this.upsertUnsealed(waiting.flatMap((i) => changes[i] ?? []))
       waiting = waiting.filter((_, i) => refused.has(i))
     }
     for (const i of waiting) done[i] = false
     return done
   }
 
-  private async upsertUnsealed(updates: readonly { filter: Filter<StreamDocument>; update: object }[]): Promise<Set<number>> {
-    const operations: AnyBulkWriteOperation<StreamDocument>[] = updates.map(({ filter, update }) => ({
-      updateMany: { filter: { ...filter, state: { $nin: CLOSED } }, update, upsert: true },
+  private async upsertUnsealed(changes: readonly Change[]): Promise<Set<number>> {
+    const operations: AnyBulkWriteOperation<StreamDocument>[] = changes.map(({ key, filter, set, setOnInsert, unset }) => ({
+      updateMany: {
+        filter: { ...filter, _id: streamId(key), state: { $nin: CLOSED } },
+        update: {
+          $set: { ...ownerOf(key), ...set },
+          ...(setOnInsert === undefined ? {} : { $setOnInsert: setOnInsert }),
+          ...(unset === undefined ? {} : { $unset: unset }),
+        },
+        upsert: true,
+      },
     }))
     try {
       await this.collection.bulkWrite(operations, { ordered: false })
@@ -242,7 +290,13 @@ const NOT_OF_CLOSED = { prefix: '', expected: '', expectedAt: '', progress: '', 
 
 const sealedState = ({ losses = [] }: StreamTotals): LogState => (losses.length === 0 ? 'sealed' : 'partial')
 
-function toStored({ chunks, lines, bytes, digest, losses = [], marker }: StreamTotals & Prefix): StoredTotals {
+const ownerOf = ({ namespace, jobId }: LogOwner): LogOwner => ({ namespace, jobId })
+
+function ownerIn({ namespace, jobId }: StreamDocument): { owner?: LogOwner } {
+  return namespace === undefined || jobId === undefined ? {} : { owner: { namespace, jobId } }
+}
+
+function toStored({ chunks, lines, bytes, digest, losses = [], marker, firstAt, lastAt }: StreamTotals & Prefix): StoredTotals {
   return {
     chunks,
     lines,
@@ -250,22 +304,33 @@ function toStored({ chunks, lines, bytes, digest, losses = [], marker }: StreamT
     digest: new Binary(Buffer.from(digest, 'hex')),
     ...(losses.length === 0 ? {} : { losses }),
     ...(marker === undefined ? {} : { marker }),
+    ...(firstAt === undefined ? {} : { firstAt: new Date(firstAt) }),
+    ...(lastAt === undefined ? {} : { lastAt: new Date(lastAt) }),
   }
 }
 
-const fromStored = ({ digest, ...sums }: StoredTotals): StreamTotals & Prefix => ({ ...sums, digest: digest.toString('hex') })
+const fromStored = ({ digest, firstAt, lastAt, ...sums }: StoredTotals): StreamTotals & Prefix => ({
+  ...sums,
+  digest: digest.toString('hex'),
+  ...(firstAt === undefined ? {} : { firstAt: firstAt.getTime() }),
+  ...(lastAt === undefined ? {} : { lastAt: lastAt.getTime() }),
+})
 
 function inOrderOf(keys: readonly AttemptKey[], documents: readonly StreamDocument[]): (StreamRecord | undefined)[] {
   const byKey = new Map(documents.map((document) => [attemptKeyString(keyOf(document._id)), toRecord(document)]))
   return keys.map((key) => byKey.get(attemptKeyString(key)))
 }
 
-function toRecord({ _id, state, totals, prefix, expected, gaps, reason, expiredAt }: StreamDocument): StreamRecord {
+function toRecord(document: StreamDocument): StreamRecord {
+  const { _id, location = 'chunks', state, totals, prefix, expected, gaps, reason, expiredAt } = document
   return {
     key: keyOf(_id),
+    ...ownerIn(document),
+    location,
     state,
     ...(totals === undefined ? {} : { totals: fromStored(totals) }),
-    ...(prefix === undefined ? {} : { prefix: fromStored(prefix) }),
+    // A watermark of a former version does not say when its lines were written: they are looked through once more.
+    ...(prefix?.firstAt === undefined ? {} : { prefix: fromStored(prefix) }),
     ...(expected === undefined ? {} : { expected: fromStored(expected) }),
     ...(gaps === undefined ? {} : { gaps }),
     ...(reason === undefined ? {} : { reason }),

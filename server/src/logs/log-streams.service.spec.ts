@@ -7,7 +7,7 @@ import type { LogStore } from './log-store.js'
 import type { LogStreamsRepository } from './log-streams.repository.js'
 import { LogStreamsService } from './log-streams.service.js'
 
-const KEY = { instanceId: '018f0000-0000-7000-8000-000000000001', task: 0, attempt: 1 }
+const KEY = { instanceId: '018f0000-0000-7000-8000-000000000001', task: 0, attempt: 1, namespace: 'default', jobId: 'job' }
 
 /** Open streams without lines; `used` names the connections that were read over. */
 function setUp(): { service: LogStreamsService; used: Set<'runs' | 'people'> } {

@@ -1,16 +1,17 @@
 import { Injectable } from '@nestjs/common'
 import type { LogSummary } from '@jobtrail/shared/api/instances'
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { isClosedLog, type LogState } from '@jobtrail/shared/domain/statuses'
 import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
 import type { LogLoss } from '@jobtrail/shared/log/losses'
 import type { Resumed, SealReply } from '@jobtrail/shared/protocol/worker'
-import type { AttemptLogs } from '../engine/ports/attempt-logs.js'
+import type { AttemptLogs, OwnedAttempt } from '../engine/ports/attempt-logs.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
 import { mapBounded } from '../platform/map-bounded.js'
 import { appendRange, differenceOf, emptyTotals, extendPrefix, gapsOf, lossesOf, type Prefix, SealCheck, type SealDecision } from './domain/stream-totals.js'
+import type { LogRef } from './log-ref.js'
 import { type ChunkPosition, type LogPositions, LogStore } from './log-store.js'
 import { type KeyedTotals, LogStreamsRepository, type StreamRecord } from './log-streams.repository.js'
 
@@ -27,7 +28,7 @@ export type StreamView = {
   gaps?: LineRange[]
   losses?: LogLoss[]
 }
-type KeyWithTotals = AttemptKey & { totals: StreamTotals }
+type KeyWithTotals = OwnedAttempt & { totals: StreamTotals }
 /** `isLost`: the attempt was given up, and no end of it was ever taken. */
 type StreamToSeal = KeyWithTotals & { isLost?: boolean }
 type SealResult = SealReply['results'][number]
@@ -52,7 +53,7 @@ export class LogStreamsService implements AttemptLogs {
   ) {}
 
   /** What is stored of each stream; answers in the order given. An expired one is `sealed` to its worker, which has nothing more to do for it. Never `unknown`: whether an attempt exists is for the caller to say. */
-  async resume(keys: readonly AttemptKey[]): Promise<Resumed['results']> {
+  async resume(keys: readonly LogRef[]): Promise<Resumed['results']> {
     const records = await this.repository.findMany(keys)
     return mapBounded(keys, STREAMS_AT_A_TIME, async (key, i) => {
       const record = records[i]
@@ -89,7 +90,7 @@ export class LogStreamsService implements AttemptLogs {
   }
 
   /** Their attempts have ended, with these totals; null: nobody could read them, so only a seal can say that the log is whole. Idempotent. */
-  async attemptsEnded(streams: readonly (AttemptKey & { totals: StreamTotals | null })[]): Promise<void> {
+  async attemptsEnded(streams: readonly (OwnedAttempt & { totals: StreamTotals | null })[]): Promise<void> {
     const known = streams.flatMap(({ totals, ...key }) => (totals === null ? [] : { ...key, totals }))
     await Promise.all([
       this.sealEmpty(known.filter(({ totals }) => totals.lines === 0)),
@@ -120,7 +121,7 @@ export class LogStreamsService implements AttemptLogs {
   }
 
   /** The worker is lost: says so of the stream, with what is missing as far as that can be known. It may still be sealed later. */
-  async interrupt(key: AttemptKey, reason: string): Promise<void> {
+  async interrupt(key: LogRef, reason: string): Promise<void> {
     const record = await this.repository.find(key)
     if (record !== undefined && isClosedLog(record.state)) return
     const { prefix, ranges } = await this.scan(key, record)
@@ -128,12 +129,12 @@ export class LogStreamsService implements AttemptLogs {
   }
 
   /** Whether anything of it is stored. */
-  async hasLines(key: AttemptKey): Promise<boolean> {
+  async hasLines(key: LogRef): Promise<boolean> {
     return (await this.store.positions(key, 0, 1)).length > 0
   }
 
   /** For people, of lists of attempts; answers in the order given. */
-  async summaries(keys: readonly AttemptKey[]): Promise<LogSummary[]> {
+  async summaries(keys: readonly LogRef[]): Promise<LogSummary[]> {
     const records = await this.repository.look(keys)
     return mapBounded(keys, STREAMS_AT_A_TIME, async (key, i) => {
       const { prefix, had = prefix, ...rest } = await this.viewOf(key, records[i], this.store.forPeople)
@@ -142,7 +143,7 @@ export class LogStreamsService implements AttemptLogs {
   }
 
   /** For people. The state is read before the chunks: a stream seen as sealed is read whole, one seen as open is read up to what was stored by then, or later. */
-  async view(key: AttemptKey): Promise<StreamView> {
+  async view(key: LogRef): Promise<StreamView> {
     return this.viewOf(key, await this.record(key), this.store.forPeople)
   }
 
@@ -151,18 +152,18 @@ export class LogStreamsService implements AttemptLogs {
     return this.repository.countTrouble(expectedBefore)
   }
 
-  async record(key: AttemptKey): Promise<StreamRecord | undefined> {
+  async record(key: LogRef): Promise<StreamRecord | undefined> {
     const [record] = await this.repository.look([key])
     return record
   }
 
   /** What can be read of it. */
-  async stored(key: AttemptKey): Promise<StreamTotals> {
+  async stored(key: LogRef): Promise<StreamTotals> {
     return (await this.viewOf(key, await this.repository.find(key), this.store)).prefix
   }
 
   /** Remembers that a stream is stored without a gap so far, so that the next reader need not look through it. A failure costs only time. */
-  noteWatermark(key: AttemptKey, prefix: Prefix): void {
+  noteWatermark(key: LogRef, prefix: Prefix): void {
     this.repository.advancePrefix(key, prefix).catch((err: unknown) => this.logger.debug('A watermark was not written', { stream: attemptKeyString(key), err }))
   }
 
@@ -170,7 +171,7 @@ export class LogStreamsService implements AttemptLogs {
    * May a stream be sealed with totals that were announced? Also where the end of its attempt announced others: with those, when all of that is stored; else only if
    * the worker says that it lost something. `all`: its chunks, where they are known. `storedLines`: for telling a slow delivery from none.
    */
-  async decide(key: AttemptKey, totals: StreamTotals, record?: StreamRecord, all?: readonly ChunkPosition[]): Promise<SealDecision & { storedLines: number }> {
+  async decide(key: LogRef, totals: StreamTotals, record?: StreamRecord, all?: readonly ChunkPosition[]): Promise<SealDecision & { storedLines: number }> {
     const expected = record?.expected
     const difference = expected === undefined ? undefined : differenceOf(expected, totals)
     if (expected === undefined || difference === undefined) return this.check(key, totals, record, all)
@@ -181,7 +182,7 @@ export class LogStreamsService implements AttemptLogs {
   }
 
   private async check(
-    key: AttemptKey,
+    key: LogRef,
     totals: StreamTotals,
     record?: StreamRecord,
     all?: readonly ChunkPosition[],
@@ -191,7 +192,7 @@ export class LogStreamsService implements AttemptLogs {
     const start = watermark.lines <= totals.lines ? watermark : emptyTotals(key)
     const check = new SealCheck(totals, start)
     let noted = start.chunks
-    for await (const position of all ?? allFrom(this.store, key, start.lines)) {
+    for await (const position of all ?? allFrom(this.store, placed(key, record), start.lines)) {
       check.add(position)
       // Of a stream of very many chunks a second try begins where the first was cut off.
       if (check.prefix === undefined || check.prefix.chunks - noted < WATERMARK_OF_SEAL) continue
@@ -201,7 +202,7 @@ export class LogStreamsService implements AttemptLogs {
     return { ...check.decide(), storedLines: check.storedLines }
   }
 
-  private async viewOf(key: AttemptKey, record: StreamRecord | undefined, store: LogPositions): Promise<StreamView> {
+  private async viewOf(key: LogRef, record: StreamRecord | undefined, store: LogPositions): Promise<StreamView> {
     if (record?.state === 'expired')
       return {
         state: 'expired',
@@ -219,7 +220,7 @@ export class LogStreamsService implements AttemptLogs {
 
   /** Looks through what is stored beyond the watermark: how far it goes without a gap and, unless `beyondGap` is false, the ranges after the first gap. */
   private async scan(
-    key: AttemptKey,
+    key: LogRef,
     record: StreamRecord | undefined,
     store: LogPositions = this.store,
     beyondGap = true,
@@ -227,7 +228,7 @@ export class LogStreamsService implements AttemptLogs {
     const start = record?.prefix ?? emptyTotals(key)
     let prefix = start
     const ranges: LineRange[] = []
-    for await (const position of allFrom(store, key, start.lines)) {
+    for await (const position of allFrom(store, placed(key, record), start.lines)) {
       const extended = ranges.length > 0 ? { prefix, hasGap: true } : extendPrefix(prefix, [position])
       prefix = extended.prefix
       if (extended.hasGap && (!beyondGap || !appendRange(ranges, position))) break
@@ -258,7 +259,7 @@ export class LogStreamsService implements AttemptLogs {
     return { state, missing }
   }
 
-  private notify(keys: readonly AttemptKey[]): void {
+  private notify(keys: readonly LogRef[]): void {
     for (const { instanceId } of keys) this.signals.send('log', instanceId, { instanceId })
   }
 }
@@ -268,7 +269,10 @@ export function completenessOf({ prefix, had = prefix, ...rest }: StreamView): O
   return { ...rest, total: had.lines }
 }
 
-async function* allFrom(store: LogPositions, key: AttemptKey, from: number): AsyncGenerator<ChunkPosition> {
+/** With where its chunks lie, as its record says. */
+const placed = (key: LogRef, record: StreamRecord | undefined): LogRef => (record === undefined ? key : { ...key, location: record.location })
+
+async function* allFrom(store: LogPositions, key: LogRef, from: number): AsyncGenerator<ChunkPosition> {
   for (let at = from; ;) {
     const page = await store.positions(key, at, SCAN_PAGE)
     yield* page

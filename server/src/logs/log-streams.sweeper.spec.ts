@@ -3,6 +3,7 @@ import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
+import type { LogOwners } from './log-owners.service.js'
 import type { LogStreamsRepository } from './log-streams.repository.js'
 import type { LogStreamsService } from './log-streams.service.js'
 import { LogStreamsSweeper } from './log-streams.sweeper.js'
@@ -17,16 +18,18 @@ test('a log stream that cannot be looked at does not keep others from being seal
   const repository = {
     countUnsealed: async () => ({ open: overdue.length, interrupted: 0 }),
     findOverdue: async () => overdue,
+    abandon: async () => undefined,
     find: async () => undefined,
   } as unknown as LogStreamsRepository
   const streams = {
     decide: async (key: AttemptKey) => {
-      if (key === overdue[0]?.key) throw new TypeError('It is stored in a shape that nothing can read')
+      if (key.instanceId === overdue[0]?.key.instanceId) throw new TypeError('It is stored in a shape that nothing can read')
       return { state: 'sealed', storedLines: 0 }
     },
     seal: async (keys: AttemptKey[]) => void sealed.push(...keys.map(({ instanceId }) => instanceId)),
   } as unknown as LogStreamsService
-  const sweeper = new LogStreamsSweeper(repository, streams, { now: () => 0 } as Clock, new Metrics(), new Logger('fatal', 'spec'))
+  const owners = { refsOf: async (records: typeof overdue) => records.map(({ key }) => key) } as unknown as LogOwners
+  const sweeper = new LogStreamsSweeper(repository, streams, owners, { now: () => 0 } as Clock, new Metrics(), new Logger('fatal', 'spec'))
   await sweeper.sweep()
   expect(sealed.toSorted()).toEqual(overdue.slice(1).map(({ key }) => key.instanceId))
 })

@@ -4,6 +4,8 @@ import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { eachAlone } from '../platform/map-bounded.js'
+import { LogOwners } from './log-owners.service.js'
+import type { LogRef } from './log-ref.js'
 import { type ExpectedStream, LogStreamsRepository } from './log-streams.repository.js'
 import { LogStreamsService } from './log-streams.service.js'
 
@@ -27,6 +29,7 @@ export class LogStreamsSweeper implements OnApplicationBootstrap, OnApplicationS
   constructor(
     private readonly repository: LogStreamsRepository,
     private readonly streams: LogStreamsService,
+    private readonly owners: LogOwners,
     private readonly clock: Clock,
     private readonly metrics: Metrics,
     private readonly logger: Logger,
@@ -62,15 +65,21 @@ export class LogStreamsSweeper implements OnApplicationBootstrap, OnApplicationS
     this.metrics.unsealedStreams.set({ state: 'open' }, open)
     this.metrics.unsealedStreams.set({ state: 'interrupted' }, interrupted)
     const overdue = await this.repository.findOverdue(new Date(this.clock.now() - OVERDUE_MS), STREAMS_A_SWEEP)
+    const refs = await this.owners.refsOf(overdue)
+    const known = overdue.flatMap((stream, i) => {
+      const ref = refs[i]
+      return ref === undefined ? [] : { ...stream, key: ref }
+    })
+    await this.repository.abandon(overdue.filter((_, i) => refs[i] === undefined).map(({ key }) => key))
     await eachAlone(
-      overdue,
+      known,
       STREAMS_AT_A_TIME,
       (stream) => this.check(stream),
       ({ key }, err) => this.logger.error('An overdue log stream could not be looked at; the next sweep tries again', { stream: attemptKeyString(key), err }),
     )
   }
 
-  private async check({ key, expected, progress }: ExpectedStream): Promise<void> {
+  private async check({ key, expected, progress }: ExpectedStream & { key: LogRef }): Promise<void> {
     const now = this.clock.now()
     const decision = await this.streams.decide(key, expected, await this.repository.find(key))
     const { storedLines } = decision

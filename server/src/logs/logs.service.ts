@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common'
 import type { LogLineView, LogPage, LogQuery, LogVerification, VerifyQuery } from '@jobtrail/shared/api/logs'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { chainDigest, checkBody, unpackBody } from '@jobtrail/shared/log/codec'
 import type { LogLine } from '@jobtrail/shared/log/chunk'
 import { isCheckedLog } from '@jobtrail/shared/domain/statuses'
@@ -11,6 +10,7 @@ import { nextLine, pageWindow, type PageWindow } from './domain/page-window.js'
 import { differenceOf, emptyTotals } from './domain/stream-totals.js'
 import { LineJoiner, MAX_PIECES, type WholeLine, wholeLines } from './domain/whole-lines.js'
 import { LogHoleError, LogReader } from './log-reader.service.js'
+import type { LogRef } from './log-ref.js'
 import type { StoredChunk } from './log-store.js'
 import { completenessOf } from './log-streams.service.js'
 
@@ -72,7 +72,7 @@ export class LogsService {
   }
 
   /** `reached` as `nextLine` wants it. */
-  private async collect(key: AttemptKey, window: PageWindow, total: number, query: LogQuery): Promise<{ lines: LogLineView[]; reached: number }> {
+  private async collect(key: LogRef, window: PageWindow, total: number, query: LogQuery): Promise<{ lines: LogLineView[]; reached: number }> {
     const { lines, reached } = await this.pieces(key, window, query)
     if (query.pieces) return { lines: lines.map((line) => lineView(key, line)), reached }
     if (query.order === 'desc')
@@ -90,7 +90,7 @@ export class LogsService {
   }
 
   /** Adds the pieces from line `from` on that belong to a line which is not whole, up to the first line that does not; the line after them. */
-  private async complete(key: AttemptKey, joiner: LineJoiner, from: number, total: number, whole: WholeLine[]): Promise<number> {
+  private async complete(key: LogRef, joiner: LineJoiner, from: number, total: number, whole: WholeLine[]): Promise<number> {
     let at = from
     for await (const chunk of this.reader.chunks(key, from, Math.min(total, from + MAX_PIECES))) {
       for (const line of linesOf(chunk)) {
@@ -103,7 +103,7 @@ export class LogsService {
     return at
   }
 
-  private async pieces(key: AttemptKey, { from, to }: PageWindow, { limit, order, stream }: LogQuery): Promise<{ lines: LogLine[]; reached: number }> {
+  private async pieces(key: LogRef, { from, to }: PageWindow, { limit, order, stream }: LogQuery): Promise<{ lines: LogLine[]; reached: number }> {
     const isDescending = order === 'desc'
     const lines: LogLine[] = []
     let bytes = 0

@@ -2,13 +2,13 @@ import { Binary, type Collection, type Filter, MongoBulkWriteError } from 'mongo
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import type { ChunkHeader } from '@jobtrail/shared/log/chunk'
-import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
 import { ensureCollection } from '../platform/ensure-collection.js'
 import { Metrics } from '../platform/metrics.js'
 import { Mongo } from '../platform/mongo.js'
 import { Reads } from '../platform/reads.js'
 import { type ChunkId, chunkId, keyOf } from './log-key.js'
-import { type CheckedChunk, type ChunkPosition, type ChunkRead, type LogPositions, LogStore, type PutResult, type StoredChunk } from './log-store.js'
+import type { LogRef } from './log-ref.js'
+import { type CheckedChunk, type ChunkPosition, type ChunkRead, type LogPositions, LogStore, type OwnedChunk, type PutResult, type StoredChunk } from './log-store.js'
 
 /** A document of log_chunks. `size` is the length of `body`. Full field names: they cost 0.05 bytes a line in full chunks, and the block compressor takes most of it in small ones. */
 type ChunkDocument = {
@@ -25,9 +25,9 @@ type ChunkDocument = {
   /** Its first marker line, where there is one. */
   marker?: number
 }
-type PositionDocument = Pick<ChunkDocument, '_id' | 'count' | 'bytes' | 'offset' | 'digest' | 'marker'>
+type PositionDocument = Pick<ChunkDocument, '_id' | 'count' | 'bytes' | 'offset' | 'digest' | 'firstAt' | 'lastAt' | 'marker'>
 
-const POSITION = { count: 1, bytes: 1, offset: 1, digest: 1, marker: 1 } as const
+const POSITION = { count: 1, bytes: 1, offset: 1, digest: 1, firstAt: 1, lastAt: 1, marker: 1 } as const
 const DROP_BATCH = 2_000
 /** Streams in one filter: each is a range of its own to MongoDB. */
 const STREAMS_AT_ONCE = 100
@@ -40,12 +40,12 @@ const VALIDATION_FAILED = 121
 class MongoPositions implements LogPositions {
   constructor(private readonly chunks: Reads<ChunkDocument>) {}
 
-  async positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]> {
+  async positions(key: LogRef, from: number, limit: number): Promise<ChunkPosition[]> {
     const found = this.chunks.find<PositionDocument>(inStream(key, from), { sort: { _id: 1 }, limit, batchSize: limit, projection: POSITION })
     return (await found.toArray()).map(toPosition)
   }
 
-  async positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined> {
+  async positionAt(key: LogRef, line: number): Promise<ChunkPosition | undefined> {
     const found = await this.chunks.findOne<PositionDocument>(inStream(key, 0, line + 1), { sort: { _id: -1 }, projection: POSITION })
     return found === null ? undefined : toPosition(found)
   }
@@ -113,7 +113,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     return results
   }
 
-  async compare(chunks: readonly Chunk[]): Promise<PutResult[]> {
+  async compare(chunks: readonly OwnedChunk[]): Promise<PutResult[]> {
     if (chunks.length === 0) return []
     const stored = new Map<string, { count: number; checksum: number; digest: Binary }>()
     const cursor = this.chunks.find(
@@ -128,7 +128,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     })
   }
 
-  async read(key: AttemptKey, range: ChunkRead): Promise<StoredChunk[]> {
+  async read(key: LogRef, range: ChunkRead): Promise<StoredChunk[]> {
     const cursor = this.reads.find(inStream(key, range.from, range.to), {
       sort: { _id: range.order === 'desc' ? -1 : 1 },
       limit: range.maxChunks,
@@ -148,22 +148,22 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     return found
   }
 
-  positions(key: AttemptKey, from: number, limit: number): Promise<ChunkPosition[]> {
+  positions(key: LogRef, from: number, limit: number): Promise<ChunkPosition[]> {
     return this.own.positions(key, from, limit)
   }
 
-  positionAt(key: AttemptKey, line: number): Promise<ChunkPosition | undefined> {
+  positionAt(key: LogRef, line: number): Promise<ChunkPosition | undefined> {
     return this.own.positionAt(key, line)
   }
 
-  async onlyPositions(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]> {
+  async onlyPositions(keys: readonly LogRef[]): Promise<(ChunkPosition | undefined)[]> {
     const result: (ChunkPosition | undefined)[] = []
     for (let from = 0; from < keys.length; from += STREAMS_AT_ONCE) result.push(...(await this.onlyOf(keys.slice(from, from + STREAMS_AT_ONCE))))
     return result
   }
 
   /** Two chunks of a stream prove that it has more than one. When those of some fill the answer, what is not in it is left to a closer look. */
-  private async onlyOf(keys: readonly AttemptKey[]): Promise<(ChunkPosition | undefined)[]> {
+  private async onlyOf(keys: readonly LogRef[]): Promise<(ChunkPosition | undefined)[]> {
     const limit = 2 * keys.length
     const found = await this.chunks
       .find<PositionDocument>({ $or: keys.map((key) => inStream(key, 0)) }, { projection: POSITION, limit, batchSize: limit, maxTimeMS: OPERATION_MS })
@@ -180,7 +180,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     })
   }
 
-  async haveBegun(keys: readonly AttemptKey[]): Promise<boolean[]> {
+  async haveBegun(keys: readonly LogRef[]): Promise<boolean[]> {
     if (keys.length === 0) return []
     const begun = new Set<string>()
     const cursor = this.chunks.find({ _id: { $in: keys.map((key) => chunkId(key, 0)) } }, { projection: { _id: 1 }, maxTimeMS: OPERATION_MS })
@@ -188,7 +188,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     return keys.map((key) => begun.has(idString(chunkId(key, 0))))
   }
 
-  async hasAny(keys: readonly AttemptKey[]): Promise<boolean> {
+  async hasAny(keys: readonly LogRef[]): Promise<boolean> {
     for (let from = 0; from < keys.length; from += STREAMS_AT_ONCE) {
       const some = { $or: keys.slice(from, from + STREAMS_AT_ONCE).map((key) => inStream(key, 0)) }
       if ((await this.chunks.findOne(some, { projection: { _id: 1 }, maxTimeMS: OPERATION_MS })) !== null) return true
@@ -197,12 +197,12 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   }
 
   /** Answered from the index alone. */
-  async starts(key: AttemptKey, from: number, to: number): Promise<number[]> {
+  async starts(key: LogRef, from: number, to: number): Promise<number[]> {
     return (await this.chunks.find(inStream(key, from, to), { projection: { _id: 1 }, maxTimeMS: OPERATION_MS }).toArray()).map(({ _id }) => _id.n)
   }
 
   /** In batches, so that no single command outlasts its deadline however long the logs are. */
-  async drop(keys: readonly AttemptKey[]): Promise<void> {
+  async drop(keys: readonly LogRef[]): Promise<void> {
     for (let from = 0; from < keys.length; from += STREAMS_AT_ONCE)
       await this.dropAll({ $or: keys.slice(from, from + STREAMS_AT_ONCE).map((key) => inStream(key, 0)) })
   }
@@ -254,12 +254,10 @@ function fromDocument(document: ChunkDocument): StoredChunk {
   const { buffer, byteOffset, byteLength } = document.body.value()
   const data = Buffer.from(buffer, byteOffset, byteLength)
   const { encoding, checksum } = document
-  return {
-    header: { ...toPosition(document), size: data.length, encoding, checksum, firstAt: document.firstAt.getTime(), lastAt: document.lastAt.getTime() },
-    data,
-  }
+  return { header: { ...toPosition(document), size: data.length, encoding, checksum }, data }
 }
 
-function toPosition({ _id, count, bytes, offset, digest, marker }: PositionDocument): ChunkPosition {
-  return { n: _id.n, count, bytes, offset, digest: digest.toString('hex'), ...(marker === undefined ? {} : { marker }) }
+function toPosition({ _id, count, bytes, offset, digest, firstAt, lastAt, marker }: PositionDocument): ChunkPosition {
+  const times = { firstAt: firstAt.getTime(), lastAt: lastAt.getTime() }
+  return { n: _id.n, count, bytes, offset, digest: digest.toString('hex'), ...times, ...(marker === undefined ? {} : { marker }) }
 }

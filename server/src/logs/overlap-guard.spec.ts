@@ -10,7 +10,7 @@ function chunk(n: number, count: number): CheckedChunk {
   for (let i = 0; i < count; i++) builder.add(Buffer.from('x'), 0, 1)
   const built = builder.close()
   if (built === undefined) throw new Error('no chunk')
-  return built
+  return { ...built, ref: { ...KEY, namespace: 'default', jobId: 'job' } }
 }
 
 /** A guard before a store that counts what it is asked. */

@@ -1,5 +1,6 @@
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { mapBounded } from '../platform/map-bounded.js'
+import type { LogRef } from './log-ref.js'
 import type { CheckedChunk, LogStore } from './log-store.js'
 
 /** Streams whose ends are remembered. */
@@ -7,7 +8,7 @@ const MAX_STREAMS = 20_000
 const LOOK_UPS_AT_A_TIME = 8
 
 /** Lines [from, to) in chunks that follow on each other. */
-type Run = { key: AttemptKey; id: string; from: number; to: number; chunks: CheckedChunk[] }
+type Run = { key: LogRef; id: string; from: number; to: number; chunks: CheckedChunk[] }
 
 /**
  * Finds chunks that overlap another one of their stream, before they are stored. A stream that is sent in order costs one look-up when it begins: from then on the end
@@ -64,7 +65,7 @@ export class OverlapGuard {
       else if (former?.to === n) {
         former.chunks.push(chunk)
         former.to = n + count
-      } else runs.push((last = { key: chunk.header, id, from: n, to: n + count, chunks: [chunk] }))
+      } else runs.push((last = { key: chunk.ref, id, from: n, to: n + count, chunks: [chunk] }))
     }
     return runs
   }

@@ -4,7 +4,6 @@ import { constants, createBrotliCompress, createGzip } from 'node:zlib'
 import { Injectable } from '@nestjs/common'
 import type { Request, Response } from 'express'
 import type { RawQuery } from '@jobtrail/shared/api/logs'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { AppError } from '@jobtrail/shared/domain/errors'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import { isClosedLog } from '@jobtrail/shared/domain/statuses'
@@ -19,6 +18,7 @@ import { isOnSide, wholeView } from './domain/line-view.js'
 import { TimedText } from './domain/timed-text.js'
 import { LineJoiner, type WholeLine } from './domain/whole-lines.js'
 import { LogReader } from './log-reader.service.js'
+import type { LogRef } from './log-ref.js'
 
 /** Bytes that wait for a slow client inside the stream; what is read ahead comes on top. */
 const HIGH_WATER_BYTES = 256 * 1024
@@ -106,7 +106,7 @@ export class RawLogService {
     }
   }
 
-  private async *whole(key: AttemptKey, { lines, bytes }: StreamTotals, { stream, format, timestamps }: RawQuery): AsyncGenerator<Buffer> {
+  private async *whole(key: LogRef, { lines, bytes }: StreamTotals, { stream, format, timestamps }: RawQuery): AsyncGenerator<Buffer> {
     const isPlain = format === 'text' && !timestamps
     if (isPlain && stream === undefined) {
       yield* writtenLog(this.reader.chunks(key, 0, lines), bytes)
@@ -123,7 +123,7 @@ export class RawLogService {
     yield formed(joiner.rest())
   }
 
-  private async *part(key: AttemptKey, lines: number, { from, to }: ByteRange): AsyncGenerator<Buffer> {
+  private async *part(key: LogRef, lines: number, { from, to }: ByteRange): AsyncGenerator<Buffer> {
     const start = await this.reader.lineAtByte(key, from, lines)
     let at = start.offset
     for await (const chunk of this.reader.chunks(key, start.line, lines)) {

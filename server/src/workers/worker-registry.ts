@@ -3,7 +3,9 @@ import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attem
 import type { Assignment } from '@jobtrail/shared/protocol/assignment'
 import { ACK_TIMEOUT_MS, type AttemptResult, INVALID, RunReply } from '@jobtrail/shared/protocol/worker'
 import type { WorkerProcess } from '../engine/attempt-document.js'
+import type { Reporter } from '../engine/completion.js'
 import { WorkerClock } from '../engine/domain/worker-clock.js'
+import type { LogOwner } from '../engine/ports/attempt-logs.js'
 import { type ConnectedWorker, WorkerSlots } from '../engine/ports/workers.js'
 import { askWorker } from './ask-worker.js'
 import type { WorkerSocket } from './worker-socket.js'
@@ -32,8 +34,11 @@ export class WorkerConnection implements ConnectedWorker {
   isRevoked = false
   private drain: DrainWish = { isWanted: false, revision: 0 }
   readonly clock = new WorkerClock()
-  /** Attempts that take a slot, with the time (monotonic) since when, and when they were given to it (the cluster's time) where that was by this connection. */
-  private readonly held = new Map<string, { since: number; givenAt?: number }>()
+  /**
+   * Attempts that take a slot, with the time (monotonic) since when. Where they were given to it by this connection: when that was (the cluster's time), and whose runs
+   * they are.
+   */
+  private readonly held = new Map<string, { since: number; givenAt?: number; owner?: LogOwner | undefined }>()
   /** Attempts that were sent to it, with the time (monotonic) of that, and that it may have. */
   private readonly sent = new Map<string, number>()
   private reserved = 0
@@ -162,14 +167,15 @@ export class WorkerConnection implements ConnectedWorker {
   }
 
   /** Turns a reserved slot into a taken one. */
-  hold(key: AttemptKey, givenAt: number): void {
+  hold(key: AttemptKey, givenAt: number, owner?: LogOwner): void {
     this.reserved--
-    this.held.set(attemptKeyString(key), { since: performance.now(), givenAt })
+    this.held.set(attemptKeyString(key), { since: performance.now(), givenAt, owner })
   }
 
-  /** How to read the times that it reports of an attempt. */
-  reporterOf(key: AttemptKey): { process: WorkerProcess; clockOffset: number; givenAt: number | undefined } {
-    return { process: this.process, clockOffset: this.clock.offset ?? 0, givenAt: this.held.get(attemptKeyString(key))?.givenAt }
+  /** How to read what it reports of an attempt. */
+  reporterOf(key: AttemptKey): Reporter {
+    const held = this.held.get(attemptKeyString(key))
+    return { process: this.process, clockOffset: this.clock.offset ?? 0, givenAt: held?.givenAt, owner: held?.owner }
   }
 
   /** It was sent this attempt over this connection, and has neither refused it nor told its end. */

@@ -20,7 +20,9 @@ import {
 import { WorkerTokensService } from '../auth/tokens/worker-tokens.service.js'
 import { Completion } from '../engine/completion.js'
 import { Leases } from '../engine/leases.js'
+import type { LogOwner } from '../engine/ports/attempt-logs.js'
 import { LogIngestService } from '../logs/log-ingest.service.js'
+import type { LogRef } from '../logs/log-ref.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger, withLogContext } from '../platform/logging.js'
@@ -41,13 +43,13 @@ type Replies = { [E in WorkerEvent]: z.input<(typeof WORKER_MESSAGES)[E]['reply'
 
 /** Messages of one worker that may be worked on at a time; further ones are refused as BUSY. */
 const MAX_PENDING = 512
-/** Which streams are a connection's own never changes; this many are remembered. */
+/** Which streams are a connection's own, and whose runs they are of, never changes; this many are remembered. */
 const MAX_OWNED = 20_000
 const HAND_OVER_POLL_MS = 50
 const HAND_OVER_MS = 4_000
 
 /** One connection as the gateway sees it. */
-type Session = { socket: WorkerSocket; rights: WorkerRights; connection: WorkerConnection | undefined; owned: Map<string, boolean>; pending: number }
+type Session = { socket: WorkerSocket; rights: WorkerRights; connection: WorkerConnection | undefined; owned: Map<string, LogOwner | undefined>; pending: number }
 
 /** The worker protocol's server side: parses, hands to the features, acknowledges. A bad message is refused with its reason; the connection lives on. */
 @Injectable()
@@ -205,30 +207,33 @@ export class WorkersGateway implements OnApplicationBootstrap {
   }
 
   private async log(session: Session, { chunks }: LogMessage, bodies: readonly Buffer[]): Promise<LogReply> {
-    const owned = await this.ownership(session, chunks)
+    const owned = await this.ownStreams(session, chunks)
     const mine = chunks.flatMap((header, i) => {
-      const data = bodies[i]
-      return owned[i] === true && data !== undefined ? [{ header, data }] : []
+      const [ref, data] = [owned[i], bodies[i]]
+      return ref !== undefined && data !== undefined ? [{ header, data, ref }] : []
     })
     const stored = await this.ingest.put(mine)
     let next = 0
-    return { results: owned.map((isOwned) => (isOwned ? (stored[next++] ?? 'busy') : 'refused')) }
+    return { results: owned.map((ref) => (ref === undefined ? 'refused' : (stored[next++] ?? 'busy'))) }
   }
 
   private async resume(session: Session, { streams }: Resume): Promise<Resumed> {
-    const owned = await this.ownership(session, streams)
-    const known = await this.streams.resume(streams.filter((_, i) => owned[i]))
+    const owned = await this.ownStreams(session, streams)
+    const known = await this.streams.resume(owned.filter((ref) => ref !== undefined))
     let at = 0
-    return { results: owned.map((isOwned) => (isOwned ? known[at++] : undefined) ?? { state: 'unknown', ranges: [] }) }
+    return { results: owned.map((ref) => (ref === undefined ? undefined : known[at++]) ?? { state: 'unknown', ranges: [] }) }
   }
 
   private async seal(session: Session, { streams }: Seal): Promise<SealReply> {
-    const owned = await this.ownership(session, streams)
-    const mine = streams.filter((_, i) => owned[i])
+    const owned = await this.ownStreams(session, streams)
+    const mine = streams.flatMap(({ totals }, i) => {
+      const ref = owned[i]
+      return ref === undefined ? [] : { ...ref, totals }
+    })
     const lost = await this.leases.lostAmong(mine.filter(({ totals }) => totals.losses === undefined))
     const known = await this.streams.seal(mine.map((stream) => ({ ...stream, isLost: lost.has(attemptKeyString(stream)) })))
     let at = 0
-    return { results: owned.map((isOwned) => (isOwned ? known[at++] : undefined) ?? { state: 'unknown', missing: [] }) }
+    return { results: owned.map((ref) => (ref === undefined ? undefined : known[at++]) ?? { state: 'unknown', missing: [] }) }
   }
 
   private async progress({ attempts }: Progress, connection: WorkerConnection): Promise<Empty> {
@@ -239,15 +244,18 @@ export class WorkersGateway implements OnApplicationBootstrap {
     return {}
   }
 
-  /** Whether each stream is of an attempt that this worker was given: by its own name, now or in a former life. */
-  private async ownership(session: Session, keys: readonly AttemptKey[]): Promise<boolean[]> {
+  /** The streams that are of attempts which this worker was given, by its own name, now or in a former life; undefined for others. */
+  private async ownStreams(session: Session, keys: readonly AttemptKey[]): Promise<(LogRef | undefined)[]> {
     const unknown = keys.filter((key) => !session.owned.has(attemptKeyString(key)))
     if (unknown.length > 0) {
-      const workers = await this.leases.workersOf(unknown)
+      const holders = await this.leases.holdersOf(unknown)
       if (session.owned.size > MAX_OWNED) session.owned.clear()
-      for (const [key, workerId] of workers) session.owned.set(key, workerId === session.connection?.id)
+      for (const [key, { workerId, owner }] of holders) session.owned.set(key, workerId === session.connection?.id ? owner : undefined)
     }
-    return keys.map((key) => session.owned.get(attemptKeyString(key)) === true)
+    return keys.map((key) => {
+      const owner = session.owned.get(attemptKeyString(key))
+      return owner === undefined ? undefined : { instanceId: key.instanceId, task: key.task, attempt: key.attempt, ...owner }
+    })
   }
 
   private async cancel(workerId: string, attempts: AttemptKey[]): Promise<void> {

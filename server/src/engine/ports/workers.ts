@@ -2,6 +2,7 @@ import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { Assignment } from '@jobtrail/shared/protocol/assignment'
 import type { RunReply } from '@jobtrail/shared/protocol/worker'
 import type { Route } from '../domain/route.js'
+import type { LogOwner } from './attempt-logs.js'
 
 /** A worker connected to this server, as the engine sees it. */
 export interface ConnectedWorker {
@@ -17,7 +18,7 @@ export interface ConnectedWorker {
   /** Gives a reserved slot back. */
   release(): void
   /** Turns a reserved slot into a taken one. `givenAt`: the cluster's time. */
-  hold(key: AttemptKey, givenAt: number): void
+  hold(key: AttemptKey, givenAt: number, owner?: LogOwner): void
   /** The attempt takes no slot any more; true when it held one. */
   letGo(key: AttemptKey): boolean
   /** Whether it may still be given runs, with their secrets. Rejects when that cannot be found out now. */

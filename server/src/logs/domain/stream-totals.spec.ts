@@ -6,11 +6,12 @@ import { appendRange, decideSeal, emptyTotals, extendPrefix, gapsOf, lossesOf, M
 
 const KEY = { instanceId: '01a1fb82-0f76-78ef-91c6-85373c23ff80', task: 0, attempt: 1 }
 
-/** A stream of chunks with these numbers of lines. */
+/** A stream of chunks with these numbers of lines, one line a second. */
 function stream(counts: readonly number[]): { chunks: ChunkPosition[]; totals: ReturnType<typeof emptyTotals> } {
   const builder = new ChunkBuilder(KEY)
+  let seconds = 0
   const chunks = counts.flatMap((count) => {
-    for (let i = 0; i < count; i++) builder.add(Buffer.from(`line ${i}`), 0, 1_000)
+    for (let i = 0; i < count; i++) builder.add(Buffer.from(`line ${i}`), 0, ++seconds * 1_000)
     const chunk = builder.close()
     return chunk === undefined ? [] : [chunk.header]
   })
@@ -38,7 +39,8 @@ describe('prefix', () => {
       fc.property(fc.array(fc.integer({ min: 1, max: 5 }), { maxLength: 12 }), fc.nat(12), (counts, cut) => {
         const { chunks, totals } = stream(counts)
         const first = extendPrefix(emptyTotals(KEY), chunks.slice(0, cut)).prefix
-        expect(extendPrefix(first, chunks.slice(cut)).prefix).toEqual(totals)
+        const times = totals.lines === 0 ? {} : { firstAt: 1_000, lastAt: totals.lines * 1_000 }
+        expect(extendPrefix(first, chunks.slice(cut)).prefix).toEqual({ ...totals, ...times })
       }),
     )
   })

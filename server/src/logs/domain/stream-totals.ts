@@ -6,8 +6,11 @@ import { boundLosses, type LogLoss } from '@jobtrail/shared/log/losses'
 import { missingRanges } from '@jobtrail/shared/log/ranges'
 import type { ChunkPosition } from '../log-store.js'
 
+/** When the first and the last line were written, by the worker's clock (ms), which it never lets go back within a stream. None of a stream without lines. */
+export type LineTimes = { firstAt?: number; lastAt?: number }
+
 /** Totals of the chunks from line 0 without a gap: what of an unsealed stream can be read. `marker`: the first marker line in it. */
-export type Prefix = Omit<StreamTotals, 'losses'> & { marker?: number }
+export type Prefix = Omit<StreamTotals, 'losses'> & LineTimes & { marker?: number }
 
 /** Of a stream without a chunk. */
 export const emptyTotals = (key: AttemptKey): StreamTotals => ({ chunks: 0, lines: 0, bytes: 0, digest: genesisDigest(key) })
@@ -26,13 +29,15 @@ export function extendPrefix(prefix: Prefix, chunks: Iterable<ChunkPosition>): {
   return { prefix: end, hasGap: false }
 }
 
-function appended({ chunks, bytes, marker }: Prefix, chunk: ChunkPosition): Prefix {
+function appended({ chunks, bytes, marker, firstAt }: Prefix, chunk: ChunkPosition): Prefix {
   const first = marker ?? chunk.marker
   return {
     chunks: chunks + 1,
     lines: chunk.n + chunk.count,
     bytes: bytes + chunk.bytes,
     digest: chunk.digest,
+    firstAt: firstAt ?? chunk.firstAt,
+    lastAt: chunk.lastAt,
     ...(first === undefined ? {} : { marker: first }),
   }
 }

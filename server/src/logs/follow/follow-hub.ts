@@ -1,10 +1,11 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { AppError } from '@jobtrail/shared/domain/errors'
 import { InstancesService } from '../../engine/instances.service.js'
 import { Logger } from '../../platform/logging.js'
 import { Shutdown } from '../../platform/shutdown.js'
 import { SignalBus } from '../../platform/signals.js'
+import type { LogRef } from '../log-ref.js'
 import { LogStore } from '../log-store.js'
 import { LogStreamsService } from '../log-streams.service.js'
 import { UserGate } from '../../platform/user-gate.js'
@@ -44,7 +45,7 @@ export class FollowHub implements OnModuleInit {
   }
 
   /** Calls `use` with the stream's feed, which is shared with whoever follows it at the same time. */
-  async withFeed<T>(key: AttemptKey, use: (feed: StreamFeed) => Promise<T>): Promise<T> {
+  async withFeed<T>(key: LogRef, use: (feed: StreamFeed) => Promise<T>): Promise<T> {
     const shared = this.acquire(key)
     try {
       await shared.opened
@@ -54,11 +55,11 @@ export class FollowHub implements OnModuleInit {
     }
   }
 
-  noteFailure(key: AttemptKey, err: unknown): void {
+  noteFailure(key: LogRef, err: unknown): void {
     this.logger.error('A followed log could not be read on', { stream: attemptKeyString(key), err })
   }
 
-  private acquire(key: AttemptKey): Shared {
+  private acquire(key: LogRef): Shared {
     if (this.isClosed) throw new AppError('UNAVAILABLE', 'This server is leaving: connect again', { retryAfterMs: RETRY_AFTER_MS })
     const id = attemptKeyString(key)
     let shared = this.feeds.get(id)
@@ -71,7 +72,7 @@ export class FollowHub implements OnModuleInit {
     return shared
   }
 
-  private release(key: AttemptKey, shared: Shared): void {
+  private release(key: LogRef, shared: Shared): void {
     shared.users--
     if (shared.users > 0) return
     shared.feed.close()

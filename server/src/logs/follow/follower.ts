@@ -1,12 +1,12 @@
 import type { Response } from 'express'
 import type { FollowDenied, FollowEnd, FollowFailed } from '@jobtrail/shared/api/logs'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
 import { type Denial, denialText } from '../../auth/live-rights.js'
 import { answerTo } from '../../platform/http/problem.filter.js'
 import { followDecision } from '../domain/follow-decision.js'
 import { resolveLine } from '../domain/page-window.js'
 import { namedEvent, textFrom } from '../domain/sse.js'
+import type { LogRef } from '../log-ref.js'
 import { completenessOf } from '../log-streams.service.js'
 import type { FollowHub } from './follow-hub.js'
 import type { CaughtUp, StreamFeed } from './stream-feed.js'
@@ -39,7 +39,7 @@ export class Follower {
    * Resolves when the log has ended, the client has left or may not read on, this server is leaving, or the log can't be read on; the client is told which. Rejects
    * only before anything was sent.
    */
-  async run(key: AttemptKey, from: number): Promise<void> {
+  async run(key: LogRef, from: number): Promise<void> {
     this.response.once('close', () => this.gone.abort())
     const deny = (): void => this.gone.abort()
     this.right.addEventListener('abort', deny, { once: true })

@@ -1,9 +1,9 @@
 import type { LogLineView } from '@jobtrail/shared/api/logs'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { LogLines, LogState } from '@jobtrail/shared/protocol/console'
 import { linesFrom } from '../domain/block-lines.js'
 import { followDecision } from '../domain/follow-decision.js'
 import { resolveLine } from '../domain/page-window.js'
+import type { LogRef } from '../log-ref.js'
 import { completenessOf } from '../log-streams.service.js'
 import type { FollowHub } from './follow-hub.js'
 import type { CaughtUp, StreamFeed } from './stream-feed.js'
@@ -37,7 +37,7 @@ export class SocketFollower {
   }
 
   /** `begun` hears how many lines are stored. Resolves `end` when the client was told so, `away` when it has left or this server is leaving. */
-  run(key: AttemptKey, begun: (total: number) => void): Promise<'end' | 'away'> {
+  run(key: LogRef, begun: (total: number) => void): Promise<'end' | 'away'> {
     return this.hub.withFeed(key, (feed) => {
       begun(feed.head)
       return this.followFeed(feed)

@@ -8,7 +8,7 @@ import type { LogStore } from '../log-store.js'
 import type { LogStreamsService, StreamView } from '../log-streams.service.js'
 import { StreamFeed } from './stream-feed.js'
 
-const key = { instanceId: randomUUID(), task: 0, attempt: 1 }
+const key = { instanceId: randomUUID(), task: 0, attempt: 1, namespace: 'default', jobId: 'job' }
 const sealed: StreamView = { state: 'sealed', prefix: { ...emptyTotals(key), chunks: 1, lines: 3 } }
 const expired: StreamView = { state: 'expired', prefix: emptyTotals(key), had: sealed.prefix }
 const never = new AbortController().signal
@@ -25,7 +25,7 @@ async function openFeed() {
   } as unknown as LogStreamsService
   const store = { read: () => Promise.resolve([]) } as unknown as LogStore
   const instances = {
-    current: () => Promise.resolve({ id: key.instanceId, namespace: 'default', status: 'SUCCEEDED', attempt: 1 }),
+    current: () => Promise.resolve({ id: key.instanceId, namespace: 'default', jobId: 'job', status: 'SUCCEEDED', attempt: 1 }),
   } as unknown as InstancesService
   const feed = new StreamFeed(key, { store, streams, instances, logger: new Logger('fatal', 'spec'), budget: { bytes: 0, limit: 1_000_000 } })
   await feed.open()

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { isCheckedLog, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import type { InstancesService } from '../../engine/instances.service.js'
 import type { Logger } from '../../platform/logging.js'
@@ -8,6 +8,7 @@ import type { FollowFacts } from '../domain/follow-decision.js'
 import { encodeLines, type SseBlock } from '../domain/sse.js'
 import { emptyTotals, extendPrefix, type Prefix } from '../domain/stream-totals.js'
 import { LogHoleError } from '../log-reader.service.js'
+import type { LogRef } from '../log-ref.js'
 import type { LogStore, StoredChunk } from '../log-store.js'
 import type { LogStreamsService, StreamView } from '../log-streams.service.js'
 import { BlockWindow, type WindowBudget } from './block-window.js'
@@ -48,7 +49,7 @@ export class StreamFeed {
   private isExpired = false
 
   constructor(
-    readonly key: AttemptKey,
+    readonly key: LogRef,
     private readonly services: FeedServices,
   ) {
     this.prefix = emptyTotals(key)

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common'
 import type { LogMatch, LogSearchPage, LogSearchQuery } from '@jobtrail/shared/api/logs'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { AppError } from '@jobtrail/shared/domain/errors'
 import { Principal } from '../../rights/principal.js'
 import { UserGate } from '../../platform/user-gate.js'
 import { nextLine } from '../domain/page-window.js'
 import { LogReader } from '../log-reader.service.js'
+import type { LogRef } from '../log-ref.js'
 import type { StoredChunk } from '../log-store.js'
 import { completenessOf } from '../log-streams.service.js'
 import { type Search, SearchPool, SearchStoppedError } from './search-pool.js'
@@ -39,7 +39,7 @@ export class LogSearchService {
     })
   }
 
-  private async scan(key: AttemptKey, total: number, query: LogSearchQuery): Promise<Found> {
+  private async scan(key: LogRef, total: number, query: LogSearchQuery): Promise<Found> {
     const found: Found = { matches: [], reached: query.from }
     const add = ({ matches, reached }: SearchStep): void => {
       found.matches.push(...matches)
@@ -58,7 +58,7 @@ export class LogSearchService {
     return found
   }
 
-  private async scanWith(search: Search, key: AttemptKey, total: number, query: LogSearchQuery, add: (step: SearchStep) => void): Promise<void> {
+  private async scanWith(search: Search, key: LogRef, total: number, query: LogSearchQuery, add: (step: SearchStep) => void): Promise<void> {
     if (query.from >= total) return
     // From before the first line of interest: it may have a match that wants its context.
     for await (const chunks of batches(this.reader.chunks(key, Math.max(0, query.from - query.context), total))) {
