@@ -113,7 +113,10 @@ export class Leases {
 
   /** By attempt, as text, the worker that it was given to, and whose run it is of. */
   async holdersOf(keys: readonly AttemptKey[]): Promise<Map<string, { workerId: string; owner: LogOwner }>> {
-    const [attempts, owners] = await Promise.all([this.attempts.findMany(keys.map(attemptId)), this.instances.ownersOf(keys.map(({ instanceId }) => instanceId))])
+    const [attempts, owners] = await Promise.all([
+      this.attempts.findMany(keys.map(attemptId)),
+      this.instances.ownersOf(keys.map(({ instanceId }) => instanceId)),
+    ])
     return new Map(
       attempts.flatMap(({ _id, workerId }) => {
         const owner = owners.get(_id.instance)

@@ -56,7 +56,13 @@ export type StreamRecord = {
 export type ExpectedStream = { key: AttemptKey; owner?: LogOwner; expected: StreamTotals; expectedAt: Date; progress?: { lines: number; at: Date } }
 export type KeyedTotals = { key: OwnedAttempt; totals: StreamTotals & LineTimes }
 /** A change of a stream that is not closed. `filter`: what else has to be so. */
-type Change = { key: OwnedAttempt; filter?: Filter<StreamDocument>; set: Partial<StreamDocument>; setOnInsert?: Partial<StreamDocument>; unset?: typeof NOT_OF_CLOSED }
+type Change = {
+  key: OwnedAttempt
+  filter?: Filter<StreamDocument>
+  set: Partial<StreamDocument>
+  setOnInsert?: Partial<StreamDocument>
+  unset?: typeof NOT_OF_CLOSED
+}
 
 /** What the backfill asks of a record. `lines`: of a closed stream. */
 export type IncompleteRecord = { id: StreamId; key: AttemptKey; owner?: LogOwner; state: LogState; lines: number; hasTimes: boolean }
@@ -227,7 +233,9 @@ export class LogStreamsRepository implements OnModuleInit {
   /** Records in the order of their keys, for the backfill. */
   async pageAfter(after: StreamId | null, limit: number): Promise<IncompleteRecord[]> {
     const projection = { namespace: 1, jobId: 1, state: 1, 'totals.lines': 1, 'totals.firstAt': 1 }
-    const documents = await this.collection.find(after === null ? {} : { _id: { $gt: after } }, { projection, sort: { _id: 1 }, limit, batchSize: limit }).toArray()
+    const documents = await this.collection
+      .find(after === null ? {} : { _id: { $gt: after } }, { projection, sort: { _id: 1 }, limit, batchSize: limit })
+      .toArray()
     return documents.map((document) => {
       const { _id, state, totals } = document
       return { id: _id, key: keyOf(_id), ...ownerIn(document), state, lines: totals?.lines ?? 0, hasTimes: totals?.firstAt !== undefined }

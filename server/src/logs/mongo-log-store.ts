@@ -8,7 +8,16 @@ import { Mongo } from '../platform/mongo.js'
 import { Reads } from '../platform/reads.js'
 import { type ChunkId, chunkId, keyOf } from './log-key.js'
 import type { LogRef } from './log-ref.js'
-import { type CheckedChunk, type ChunkPosition, type ChunkRead, type LogPositions, LogStore, type OwnedChunk, type PutResult, type StoredChunk } from './log-store.js'
+import {
+  type CheckedChunk,
+  type ChunkPosition,
+  type ChunkRead,
+  type LogPositions,
+  LogStore,
+  type OwnedChunk,
+  type PutResult,
+  type StoredChunk,
+} from './log-store.js'
 
 /** A document of log_chunks. `size` is the length of `body`. Full field names: they cost 0.05 bytes a line in full chunks, and the block compressor takes most of it in small ones. */
 type ChunkDocument = {

@@ -49,7 +49,13 @@ const HAND_OVER_POLL_MS = 50
 const HAND_OVER_MS = 4_000
 
 /** One connection as the gateway sees it. */
-type Session = { socket: WorkerSocket; rights: WorkerRights; connection: WorkerConnection | undefined; owned: Map<string, LogOwner | undefined>; pending: number }
+type Session = {
+  socket: WorkerSocket
+  rights: WorkerRights
+  connection: WorkerConnection | undefined
+  owned: Map<string, LogOwner | undefined>
+  pending: number
+}
 
 /** The worker protocol's server side: parses, hands to the features, acknowledges. A bad message is refused with its reason; the connection lives on. */
 @Injectable()

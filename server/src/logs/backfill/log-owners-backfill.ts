@@ -57,9 +57,12 @@ export class LogOwnersBackfill implements OnModuleInit, OnApplicationBootstrap {
 
   private schedule(inMs: number): void {
     if (this.isStopped) return
-    this.timer = setTimeout(() => {
-      this.current = this.run()
-    }, inMs * (0.75 + Math.random() / 2))
+    this.timer = setTimeout(
+      () => {
+        this.current = this.run()
+      },
+      inMs * (0.75 + Math.random() / 2),
+    )
   }
 
   /** Never rejects. */
