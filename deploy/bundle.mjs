@@ -16,7 +16,7 @@ const PROGRAMS = {
 
 /** Packages that NestJS, MongoDB's driver and socket.io use where they are installed, which they are not here; and one that serves its own files. */
 const EXTERNAL =
-  /^(@nestjs\/(microservices|websockets|platform-fastify)|class-(validator|transformer)|@fastify\/static|kerberos|@mongodb-js\/zstd|@aws-sdk\/credential-providers|gcp-metadata|snappy|socks|aws4|mongodb-client-encryption|bufferutil|utf-8-validate|swagger-ui-dist)(\/|$)/
+  /^(@nestjs\/(microservices|websockets)|class-(validator|transformer)|@fastify\/(multipart|view)|kerberos|@mongodb-js\/zstd|@aws-sdk\/credential-providers|gcp-metadata|snappy|socks|aws4|mongodb-client-encryption|bufferutil|utf-8-validate|swagger-ui-dist)(\/|$)/
 
 /** The files that each program was made of. */
 const modules = {}

@@ -1,12 +1,13 @@
 import 'reflect-metadata'
+import { lookup } from 'node:dns/promises'
 import type { Server as HttpServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NestFactory } from '@nestjs/core'
-import type { NestExpressApplication } from '@nestjs/platform-express'
+import type { NestFastifyApplication } from '@nestjs/platform-fastify'
 import { scrubEnvironment, SERVER_ADDRESSES } from '@jobtrail/shared/process/scrub-secrets'
 import { AppModule } from './app.module.js'
 import { type Config, ConfigError, parseConfig } from './config/config.js'
-import { configureHttp, HTTP_OPTIONS } from './platform/http/configure-http.js'
+import { createHttp } from './platform/http/configure-http.js'
 import { runMigrations } from './platform/migrations.js'
 import { Logger } from './platform/logging.js'
 import { Mongo } from './platform/mongo.js'
@@ -32,8 +33,9 @@ function readConfig(): Config {
 }
 
 async function start(config: Config, logger: Logger): Promise<void> {
-  const app = await NestFactory.create<NestExpressApplication>(AppModule.with(config, logger), { ...HTTP_OPTIONS, logger })
-  configureHttp(app)
+  const { adapter, configure } = createHttp(config, logger)
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config, logger), adapter, { bodyParser: false, logger })
+  configure(app)
   // Before `listen` initialises the modules, whose repositories then make collections and indexes.
   await runMigrations(app.get(Mongo).db, config.serverId, logger)
   const http: HttpServer = app.getHttpServer()
@@ -43,7 +45,9 @@ async function start(config: Config, logger: Logger): Promise<void> {
     shutdown.register('take', 'http', () => stopListening(http, resolve))
   })
   shutdown.register('finish', 'http requests', () => requestsEnded)
-  await app.listen(config.port, config.host)
+  // An address: for the name `localhost` Fastify starts a second HTTP server, which knows nothing of our sockets and time limits.
+  const { address } = await lookup(config.host)
+  await app.listen(config.port, address)
   logger.info('Listening', { host: config.host, port: config.port, version: VERSION })
 
   let isLeaving = false
@@ -74,7 +78,7 @@ async function start(config: Config, logger: Logger): Promise<void> {
 }
 
 /**
- * From now on each answer ends its connection (see configureHttp), so that those in use are given up by the load balancer, not cut under a request that is on its
+ * From now on each answer ends its connection (see createHttp), so that those in use are given up by the load balancer, not cut under a request that is on its
  * way. Then the port is closed, and the load balancer goes elsewhere. Requests under way go on; `onEnded` is called when there are none left.
  */
 async function stopListening(http: HttpServer, onEnded: () => void): Promise<void> {

@@ -1,8 +1,8 @@
 import { Body, Controller, Get, Headers, HttpCode, Post, Req, Res } from '@nestjs/common'
-import type { Request, Response } from 'express'
 import { ChangePassword, Login, Me, Session } from '@jobtrail/shared/api/auth'
 import { Answers } from '../platform/http/openapi.js'
 import { requestIdOf } from '../platform/http/request-context.js'
+import { addressOf, type Reply, type Request } from '../platform/http/requests.js'
 import { AuthService } from './auth.service.js'
 import { bearerOf } from './bearer.js'
 import { CurrentPrincipal } from '../rights/current-principal.js'
@@ -10,10 +10,12 @@ import { Principal } from '../rights/principal.js'
 import { Public } from './public.js'
 
 /** Tells a device that its user knows from a stranger's: it signs nobody in. */
-const DEVICE_COOKIE = 'jobtrail_device'
-const DEVICE_MS = 365 * 86_400_000
+const DEVICE_SECONDS = 365 * 86_400
 
 const deviceOf = (cookies: string | undefined): string | undefined => /(?:^|;\s*)jobtrail_device=([\w.-]{1,2000})(?:;|$)/.exec(cookies ?? '')?.[1]
+
+const deviceCookie = (device: string, isSecure: boolean): string =>
+  `jobtrail_device=${device}; Max-Age=${DEVICE_SECONDS}; Path=/api/auth/login; HttpOnly; ${isSecure ? 'Secure; ' : ''}SameSite=Strict`
 
 @Controller('api/auth')
 export class AuthController {
@@ -23,12 +25,11 @@ export class AuthController {
   @Public()
   @HttpCode(200)
   @Answers(Session)
-  async login(@Body({ schema: Login }) input: Login, @Req() request: Request, @Res({ passthrough: true }) response: Response): Promise<Session> {
-    const from = { ip: request.ip ?? null, requestId: requestIdOf(request), device: deviceOf(request.headers.cookie) }
+  async login(@Body({ schema: Login }) input: Login, @Req() request: Request, @Res({ passthrough: true }) reply: Reply): Promise<Session> {
+    const from = { ip: addressOf(request), requestId: requestIdOf(request), device: deviceOf(request.headers.cookie) }
     const { session, device } = await this.auth.login(input, from)
     // Only for this call, and out of reach of scripts.
-    if (device !== undefined)
-      response.cookie(DEVICE_COOKIE, device, { path: '/api/auth/login', httpOnly: true, sameSite: 'strict', secure: request.secure, maxAge: DEVICE_MS })
+    if (device !== undefined) reply.header('Set-Cookie', deviceCookie(device, request.protocol === 'https'))
     return session
   }
 

@@ -1,8 +1,8 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common'
 import { Reflector } from '@nestjs/core'
-import type { Request } from 'express'
 import { AppError } from '@jobtrail/shared/domain/errors'
 import { requestIdOf } from '../platform/http/request-context.js'
+import { addressOf, type Request } from '../platform/http/requests.js'
 import { AuthService } from './auth.service.js'
 import { bearerOf } from './bearer.js'
 import { setPrincipal } from '../rights/current-principal.js'
@@ -23,7 +23,7 @@ export class AuthGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<Request>()
     const bearer = bearerOf(request.headers.authorization)
     if (bearer === undefined) throw new AppError('UNAUTHENTICATED', 'This needs Authorization: Bearer with a session or an API token')
-    const principal = await this.auth.authenticate(bearer, request.ip ?? null, requestIdOf(request))
+    const principal = await this.auth.authenticate(bearer, addressOf(request), requestIdOf(request))
     if (principal === undefined) throw new AppError('UNAUTHENTICATED', 'The session or API token is not valid (any more)')
     setPrincipal(request, principal)
     return true

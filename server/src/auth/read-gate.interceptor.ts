@@ -1,7 +1,7 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor, SetMetadata } from '@nestjs/common'
 import { Reflector } from '@nestjs/core'
-import type { Request, Response } from 'express'
 import { finalize, from, mergeMap, type Observable } from 'rxjs'
+import type { Reply, Request } from '../platform/http/requests.js'
 import { UserGate } from '../platform/user-gate.js'
 import { principalOf } from '../rights/current-principal.js'
 
@@ -23,7 +23,7 @@ export class ReadGate implements NestInterceptor {
     const hasOwnBounds = this.reflector.get<boolean | undefined>(OWN_BOUNDS, context.getHandler()) === true
     if (principal === undefined || hasOwnBounds || (request.method !== 'GET' && request.method !== 'HEAD')) return next.handle()
     const gone = new AbortController()
-    http.getResponse<Response>().once('close', () => gone.abort())
+    http.getResponse<Reply>().raw.once('close', () => gone.abort())
     return from(this.gate.enter(principal.key, gone.signal)).pipe(mergeMap((leave) => next.handle().pipe(finalize(leave))))
   }
 }

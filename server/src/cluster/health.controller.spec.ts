@@ -1,6 +1,6 @@
-import type { Response } from 'express'
 import { describe, expect, it } from 'vitest'
 import { parseConfig } from '../config/config.js'
+import type { Reply } from '../platform/http/requests.js'
 import type { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import type { Mongo } from '../platform/mongo.js'
@@ -47,7 +47,7 @@ it('/health/ready says which database is away to anybody, and why to the log onl
     parseConfig({}),
     { warn: (_message: string, fields: unknown) => logged.push(fields) } as unknown as Logger,
   )
-  const ready = (): Promise<unknown> => controller.ready({ status: () => undefined } as unknown as Response)
+  const ready = (): Promise<unknown> => controller.ready({ status: () => undefined } as unknown as Reply)
   for (let i = 0; i < 3; i++) expect(await ready()).toEqual({ status: 'unavailable', mongodb: 'away', redis: 'ok' })
   expect(logged).toEqual([{ dependency: 'mongodb', err: failure }])
   isAway.mongodb = false

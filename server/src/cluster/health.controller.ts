@@ -1,12 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { Controller, Get, Header, Headers, Inject, Res } from '@nestjs/common'
-import type { Response } from 'express'
 import { Liveness, Readiness } from '@jobtrail/shared/api/cluster'
 import { AppError } from '@jobtrail/shared/domain/errors'
 import { bearerOf } from '../auth/bearer.js'
 import { Public } from '../auth/public.js'
 import { CONFIG, type Config } from '../config/config.js'
 import { Answers, AnswersText } from '../platform/http/openapi.js'
+import type { Reply } from '../platform/http/requests.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
 import { Mongo } from '../platform/mongo.js'
@@ -45,10 +45,10 @@ export class HealthController {
   @Get('health/ready')
   @Answers(Readiness)
   @Answers(Readiness, { status: 503 })
-  async ready(@Res({ passthrough: true }) response: Response): Promise<Readiness> {
+  async ready(@Res({ passthrough: true }) reply: Reply): Promise<Readiness> {
     const [mongodb, redis] = await Promise.all([this.check('mongodb', () => this.mongo.ping()), this.check('redis', () => this.redis.ping())])
     const status = this.shutdown.isDraining ? 'draining' : mongodb === 'ok' ? 'ready' : 'unavailable'
-    response.status(status === 'ready' ? 200 : 503)
+    reply.status(status === 'ready' ? 200 : 503)
     return { status, mongodb, redis }
   }
 

@@ -1,8 +1,8 @@
-import { Controller, Get, Res } from '@nestjs/common'
+import { Controller, Get, Headers, Res } from '@nestjs/common'
 import { ApiTags } from '@nestjs/swagger'
-import type { Response } from 'express'
 import { Public } from '../auth/public.js'
 import { AnswersFile } from '../platform/http/openapi.js'
+import { isUnchanged, type Reply } from '../platform/http/requests.js'
 import { readWorkerPackage, type WorkerPackage } from './worker-package.js'
 
 const MEDIA_TYPE = 'application/gzip'
@@ -17,10 +17,11 @@ export class DownloadsController {
   /** Read once: a new build on the disk is for the server that will be started from it. */
   @Get('jobtrail-worker.tgz')
   @AnswersFile(MEDIA_TYPE, { description: 'The worker of this version, as a package for `npm install --global`' })
-  async worker(@Res() response: Response): Promise<void> {
+  async worker(@Headers('if-none-match') ifNoneMatch: string | undefined, @Res() reply: Reply): Promise<void> {
     this.workerPackage ??= await readWorkerPackage()
     const { bytes, etag } = this.workerPackage
-    // Express answers 304 to a matching If-None-Match, and leaves the body out for HEAD.
-    response.set({ 'Content-Type': MEDIA_TYPE, ETag: etag, 'Cache-Control': 'no-cache' }).send(bytes)
+    reply.headers({ ETag: etag, 'Cache-Control': 'no-cache' })
+    if (isUnchanged(ifNoneMatch, etag)) await reply.status(304).send()
+    else await reply.type(MEDIA_TYPE).send(bytes)
   }
 }

@@ -1,11 +1,11 @@
 import { Body, Controller, Delete, HttpCode, Param, Post, Res } from '@nestjs/common'
 import { ApiOperation, ApiTags } from '@nestjs/swagger'
-import type { Response } from 'express'
 import { Id } from '@jobtrail/shared/api/common'
 import { RunCreated, RunJob, RunJobBulk, RunsCreated } from '@jobtrail/shared/api/jobs'
 import { CurrentPrincipal } from '../rights/current-principal.js'
 import { Principal } from '../rights/principal.js'
 import { Answers } from '../platform/http/openapi.js'
+import type { Reply } from '../platform/http/requests.js'
 import { JobRemovalService } from './job-removal.service.js'
 import { JobRunsService } from './job-runs.service.js'
 
@@ -32,11 +32,11 @@ export class JobRunsController {
     @CurrentPrincipal() principal: Principal,
     @Param('id', { schema: Id }) id: string,
     @Body({ schema: RunJob }) body: RunJob,
-    @Res({ passthrough: true }) response: Response,
+    @Res({ passthrough: true }) reply: Reply,
   ): Promise<RunCreated> {
     const [run] = await this.runs.run(principal, id, [body])
     if (run === undefined) throw new Error('One run was asked for, none was answered')
-    response.status(run.created ? 201 : 200)
+    reply.status(run.created ? 201 : 200)
     return { instanceId: run.instanceId }
   }
 

@@ -1,12 +1,12 @@
 import { Controller, Get, Headers, Param, Query, Req, Res } from '@nestjs/common'
 import { ApiOperation, ApiTags } from '@nestjs/swagger'
-import type { Request, Response } from 'express'
 import { Id } from '@jobtrail/shared/api/common'
 import { FollowQuery, LogPage, LogQuery, LogVerification, RawQuery, VerifyQuery } from '@jobtrail/shared/api/logs'
 import { CurrentPrincipal } from '../rights/current-principal.js'
 import { OwnBounds } from '../auth/read-gate.interceptor.js'
 import { Principal } from '../rights/principal.js'
 import { Answers, AnswersText } from '../platform/http/openapi.js'
+import { type Reply, type Request, streamed } from '../platform/http/requests.js'
 import { FollowService } from './follow/follow.service.js'
 import { LogsService } from './logs.service.js'
 import { RawLogService } from './raw-log.service.js'
@@ -44,9 +44,9 @@ export class LogsController {
     @Param('id', { schema: Id }) id: string,
     @Query({ schema: RawQuery }) query: RawQuery,
     @Req() request: Request,
-    @Res() response: Response,
+    @Res() reply: Reply,
   ): Promise<void> {
-    return this.rawLog.send(principal, id, query, request, response)
+    return this.rawLog.send(principal, id, query, request.raw, streamed(reply))
   }
 
   @Get('follow')
@@ -64,9 +64,9 @@ export class LogsController {
     @Param('id', { schema: Id }) id: string,
     @Query({ schema: FollowQuery }) query: FollowQuery,
     @Headers('last-event-id') lastEventId: string | undefined,
-    @Res() response: Response,
+    @Res() reply: Reply,
   ): Promise<void> {
-    return this.followers.follow(principal, id, query, lastEventId, response)
+    return this.followers.follow(principal, id, query, lastEventId, streamed(reply))
   }
 
   @Get('verify')

@@ -1,8 +1,8 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { constants, createBrotliCompress, createGzip } from 'node:zlib'
 import { Injectable } from '@nestjs/common'
-import type { Request, Response } from 'express'
 import type { RawQuery } from '@jobtrail/shared/api/logs'
 import { AppError } from '@jobtrail/shared/domain/errors'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
@@ -10,6 +10,7 @@ import { isClosedLog } from '@jobtrail/shared/domain/statuses'
 import { joinLines } from '@jobtrail/shared/log/codec'
 import { LiveRights } from '../auth/live-rights.js'
 import { Principal } from '../rights/principal.js'
+import { acceptedEncodings } from '../platform/http/requests.js'
 import { UserGate } from '../platform/user-gate.js'
 import { type ByteRange, parseRange } from './domain/byte-range.js'
 import { linesOf, writtenBytes, writtenLog } from './domain/chunk-lines.js'
@@ -38,40 +39,41 @@ export class RawLogService {
   ) {}
 
   /** A download holds a place until its reader has taken it, or has left. */
-  async send(principal: Principal, instanceId: string, query: RawQuery, request: Request, response: Response): Promise<void> {
+  async send(principal: Principal, instanceId: string, query: RawQuery, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController()
     response.once('close', () => gone.abort())
     await this.gate.run(principal.key, () => this.sendNow(principal, instanceId, query, request, response), gone.signal)
   }
 
-  private async sendNow(principal: Principal, instanceId: string, query: RawQuery, request: Request, response: Response): Promise<void> {
+  private async sendNow(principal: Principal, instanceId: string, query: RawQuery, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const selected = await this.reader.select(principal, instanceId, query)
     const { key } = selected
     const { state, prefix: totals } = await this.reader.viewOfLines(selected)
     const isPlain = query.stream === undefined && query.format === 'text' && !query.timestamps
-    response.set({
+    setHeaders(response, {
       'Content-Type': query.format === 'jsonl' ? 'application/x-ndjson; charset=utf-8' : 'text/plain; charset=utf-8',
       'Cache-Control': 'no-store',
       Vary: 'Accept-Encoding',
       'X-Jobtrail-Log-State': state,
       'X-Jobtrail-Log-Lines': String(totals.lines),
     })
-    if (isPlain) response.set('Accept-Ranges', 'bytes')
+    if (isPlain) response.setHeader('Accept-Ranges', 'bytes')
     // Without validators no condition of If-Range can hold, so that the whole is to be sent.
-    const range = isPlain && request.get('If-Range') === undefined ? parseRange(request.get('Range'), totals.bytes) : 'whole'
+    const range = isPlain && request.headers['if-range'] === undefined ? parseRange(request.headers.range, totals.bytes) : 'whole'
     if (range === 'unsatisfiable') {
-      response.set('Content-Range', `bytes */${totals.bytes}`)
+      response.setHeader('Content-Range', `bytes */${totals.bytes}`)
       throw new AppError('RANGE_NOT_SATISFIABLE', `The log has ${totals.bytes} bytes now`)
     }
-    const encoding = range === 'whole' ? request.acceptsEncodings(['br', 'gzip', 'identity']) : 'identity'
+    const encoding = range === 'whole' ? acceptedEncodings(request.headers['accept-encoding'], ['br', 'gzip', 'identity'])[0] : 'identity'
     const compressor = compressorFor(encoding)
-    if (compressor !== undefined) response.set('Content-Encoding', String(encoding))
+    if (compressor !== undefined) response.setHeader('Content-Encoding', String(encoding))
     if (range !== 'whole') {
-      response.status(206).set({
+      response.statusCode = 206
+      setHeaders(response, {
         'Content-Range': `bytes ${range.from}-${range.to - 1}/${isClosedLog(state) ? totals.bytes : '*'}`,
         'Content-Length': String(range.to - range.from),
       })
-    } else if (isPlain && compressor === undefined) response.set('Content-Length', String(totals.bytes))
+    } else if (isPlain && compressor === undefined) response.setHeader('Content-Length', String(totals.bytes))
     if (request.method === 'HEAD') {
       response.end()
       return
@@ -87,7 +89,7 @@ export class RawLogService {
     }
   }
 
-  private async pipe(parts: AsyncGenerator<Buffer>, compressor: ReturnType<typeof compressorFor>, response: Response): Promise<void> {
+  private async pipe(parts: AsyncGenerator<Buffer>, compressor: ReturnType<typeof compressorFor>, response: ServerResponse): Promise<void> {
     // Read before anything is sent: a database that is away makes a proper answer.
     const first = await parts.next()
     if (first.done === true) {
@@ -135,9 +137,13 @@ export class RawLogService {
   }
 }
 
-function compressorFor(encoding: string | false): ReturnType<typeof createGzip> | ReturnType<typeof createBrotliCompress> | undefined {
+function compressorFor(encoding: string | undefined): ReturnType<typeof createGzip> | ReturnType<typeof createBrotliCompress> | undefined {
   if (encoding === 'br') return createBrotliCompress({ params: { [constants.BROTLI_PARAM_QUALITY]: 1 } })
   return encoding === 'gzip' ? createGzip({ level: 1 }) : undefined
+}
+
+function setHeaders(response: ServerResponse, headers: Record<string, string>): void {
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
 }
 
 async function* startingWith(first: Buffer, rest: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {

@@ -1,5 +1,5 @@
+import type { ServerResponse } from 'node:http'
 import { Injectable } from '@nestjs/common'
-import type { Response } from 'express'
 import type { FollowQuery } from '@jobtrail/shared/api/logs'
 import { LiveRights } from '../../auth/live-rights.js'
 import { Principal } from '../../rights/principal.js'
@@ -23,7 +23,7 @@ export class FollowService {
    * Sends lines as they are stored, until the log ends, the client leaves or loses the right to read it, or this server leaves. `lastEventId` (what a client saw before it lost its
    * connection, to any server) counts more than `from`, unless it is of another attempt than the one asked for.
    */
-  async follow(principal: Principal, instanceId: string, query: FollowQuery, lastEventId: string | undefined, response: Response): Promise<void> {
+  async follow(principal: Principal, instanceId: string, query: FollowQuery, lastEventId: string | undefined, response: ServerResponse): Promise<void> {
     const { key, instance } = await this.reader.select(principal, instanceId, query)
     const isPinned = query.attempt !== undefined
     const seen = parseEventId(lastEventId)

@@ -1,4 +1,4 @@
-import type { Response } from 'express'
+import type { ServerResponse } from 'node:http'
 import type { FollowDenied, FollowEnd, FollowFailed } from '@jobtrail/shared/api/logs'
 import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
 import { type Denial, denialText } from '../../auth/live-rights.js'
@@ -29,7 +29,7 @@ export class Follower {
 
   constructor(
     private readonly hub: FollowHub,
-    private readonly response: Response,
+    private readonly response: ServerResponse,
     private readonly isPinned: boolean,
     /** Aborted with a {@link Denial} when the client may not read on. */
     private readonly right: AbortSignal,

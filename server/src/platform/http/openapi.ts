@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import { applyDecorators } from '@nestjs/common'
-import type { NestExpressApplication } from '@nestjs/platform-express'
+import type { NestFastifyApplication } from '@nestjs/platform-fastify'
 import { ApiExtension, ApiResponse, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger'
 import { z } from 'zod'
 import { Problem } from '@jobtrail/shared/api/common'
@@ -25,7 +25,7 @@ export const AnswersFile = (mediaType: string, { description }: { description: s
 export const ApiPublic = (): ClassDecorator & MethodDecorator => applyDecorators(ApiExtension(PUBLIC_MARK, true))
 
 /** The document at /api/openapi.json and its page at /api/docs. It is made at the first request, for it costs the start more than anyone gains. */
-export function setupOpenApi(app: NestExpressApplication): void {
+export function setupOpenApi(app: NestFastifyApplication): void {
   const description = [
     'Jobs, their runs and the log of each run.',
     'Every call takes `Authorization: Bearer` with a session (from `POST /api/auth/login`) or an API token (`jt_…`).',

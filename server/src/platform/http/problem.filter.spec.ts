@@ -22,14 +22,21 @@ describe('errors on the API', () => {
   })
 
   it('of the body parser say what is wrong with the body', () => {
-    const syntax = Object.assign(new SyntaxError('Unexpected end of JSON input'), { type: 'entity.parse.failed' })
-    expect(outcome(new BadRequestException(syntax.message, { cause: syntax }))).toMatchObject({
+    expect(outcome(new BadRequestException('Request body size did not match Content-Length'))).toMatchObject({
       status: 400,
       code: 'VALIDATION_FAILED',
-      detail: 'The body is not valid JSON: Unexpected end of JSON input',
+      detail: 'Request body size did not match Content-Length',
     })
-    const large = Object.assign(new Error('request entity too large'), { type: 'entity.too.large' })
-    expect(outcome(new HttpException(large.message, 413, { cause: large }))).toMatchObject({ status: 413, code: 'PAYLOAD_TOO_LARGE' })
+    expect(outcome(new HttpException('Request body is too large', 413))).toEqual({
+      status: 413,
+      code: 'PAYLOAD_TOO_LARGE',
+      detail: 'The body is too large: at most 1 MiB is taken',
+    })
+    expect(outcome(Object.assign(new Error('aborted'), { code: 'ECONNRESET', statusCode: 400 }))).toEqual({
+      status: 400,
+      code: 'VALIDATION_FAILED',
+      detail: 'The body could not be read: aborted',
+    })
   })
 
   it('of a database that is away ask to try again', () => {
@@ -70,7 +77,7 @@ describe('the log', () => {
     const log = (level: string) => (_message: string, fields: object) => void lines.push({ level, ...fields })
     const filter = new ProblemFilter({ warn: log('warn'), error: log('error') } as unknown as Logger)
     const response: object = new Proxy({ headersSent: false }, { get: (target, member) => (member === 'headersSent' ? target.headersSent : () => response) })
-    const http = { getRequest: () => ({ ...request, originalUrl: request.path }), getResponse: () => response }
+    const http = { getRequest: () => ({ method: request.method, url: request.path }), getResponse: () => ({ hijack: () => undefined, raw: response }) }
     const host = { getType: () => 'http', switchToHttp: () => http } as unknown as ArgumentsHost
     for (const each of thrown) filter.catch(each, host)
     return lines

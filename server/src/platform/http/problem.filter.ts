@@ -1,18 +1,20 @@
 import { STATUS_CODES } from 'node:http'
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common'
-import type { Request, Response } from 'express'
 import type { Problem } from '@jobtrail/shared/api/common'
 import { AppError, ERROR_CODES, type ErrorCode } from '@jobtrail/shared/domain/errors'
 import { stringifyExact } from '@jobtrail/shared/json/exact-json'
 import { Logger } from '../logging.js'
 import { SparseLog } from '../sparse-log.js'
 import { requestIdOf } from './request-context.js'
+import { pathOf, type Reply, type Request, streamed } from './requests.js'
 import { isTooSlow, isUnavailable } from './unavailable.js'
 
 const UNAVAILABLE_RETRY_MS = 1_000
 
 /** What an error becomes on the API: its status may be one that has no code of its own (415, say). */
 type Answer = { status: number; error: AppError }
+
+type Asked = { method: string; path: string }
 
 /** Turns every error into problem details (RFC 9457). What is not ours to tell stays in the log, under the same request ID. */
 @Catch()
@@ -24,12 +26,17 @@ export class ProblemFilter implements ExceptionFilter {
   catch(thrown: unknown, host: ArgumentsHost): void {
     if (host.getType() !== 'http') throw thrown
     const http = host.switchToHttp()
-    const request = http.getRequest<Request>()
-    const response = http.getResponse<Response>()
-    const { status, error } = answerTo(thrown, request)
+    this.answer(thrown, http.getRequest<Request>(), http.getResponse<Reply>())
+  }
+
+  /** Writes the answer itself: the framework may have let go of it already, for a handler that streams. */
+  answer(thrown: unknown, request: Request, reply: Reply): void {
+    const asked = { method: request.method, path: pathOf(request) }
+    const { status, error } = answerTo(thrown, asked)
+    const response = streamed(reply)
     const requestId = requestIdOf(request)
-    if (thrown instanceof AppError && thrown.code === 'UNAVAILABLE') this.noteShed(thrown, request)
-    else if (status >= 500) this.logger.error('Request failed', { requestId, method: request.method, path: request.path, code: error.code, err: thrown })
+    if (thrown instanceof AppError && thrown.code === 'UNAVAILABLE') this.noteShed(thrown, asked)
+    else if (status >= 500) this.logger.error('Request failed', { requestId, ...asked, code: error.code, err: thrown })
     if (response.headersSent) {
       // Half an answer is out: ending it would make it look whole.
       response.destroy()
@@ -41,7 +48,7 @@ export class ProblemFilter implements ExceptionFilter {
       status,
       code: error.code,
       detail: error.message,
-      instance: request.originalUrl.split('?', 1)[0] ?? '',
+      instance: asked.path,
       ...(requestId === null ? {} : { requestId }),
       ...(error.details.fields === undefined ? {} : { errors: error.details.fields }),
       ...(error.details.current === undefined ? {} : { current: error.details.current }),
@@ -49,25 +56,29 @@ export class ProblemFilter implements ExceptionFilter {
     if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer')
     if (error.details.retryAfterMs !== undefined) response.setHeader('Retry-After', Math.max(1, Math.ceil(error.details.retryAfterMs / 1_000)))
     // What the handler had set for an answer that is not given now.
-    for (const header of ['Content-Length', 'Content-Encoding', 'Content-Disposition']) response.removeHeader(header)
+    for (const header of ['Content-Encoding', 'Content-Disposition']) response.removeHeader(header)
     if (status !== 416) response.removeHeader('Content-Range')
     response.setHeader('Cache-Control', 'no-store')
-    response.status(status).type('application/problem+json').send(stringifyExact(problem))
+    const body = stringifyExact(problem)
+    response.writeHead(status, { 'Content-Type': 'application/problem+json; charset=utf-8', 'Content-Length': Buffer.byteLength(body) }).end(body)
   }
 
   /** Turning requests away is what a busy server is meant to do. */
-  private noteShed({ message }: AppError, { method, path }: Request): void {
+  private noteShed({ message }: AppError, { method, path }: Asked): void {
     this.shed.note((requests) => this.logger.warn('Turned requests away for now', { requests, method, path, reason: message }))
   }
 }
 
 /** Also for answers that are under way. */
-export function answerTo(thrown: unknown, request: { method: string; path: string }): Answer {
+export function answerTo(thrown: unknown, request: Asked): Answer {
   if (thrown instanceof AppError) return { status: ERROR_CODES[thrown.code], error: thrown }
   if (thrown instanceof HttpException) return fromHttpException(thrown, request)
   if (request.method === 'GET' && isTooSlow(thrown)) {
     const detail = 'Looking through what this asks for takes too long: narrow it, such as to a namespace, a job, a status or a shorter time'
     return { status: ERROR_CODES.TOO_BROAD, error: new AppError('TOO_BROAD', detail, { cause: thrown }) }
+  }
+  if (isUnreadable(thrown)) {
+    return { status: 400, error: new AppError('VALIDATION_FAILED', `The body could not be read: ${thrown.message}`, { cause: thrown }) }
   }
   if (isUnavailable(thrown)) {
     const error = new AppError('UNAVAILABLE', 'A database that this needs does not answer now, or has too much to do: try again', {
@@ -91,23 +102,19 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   503: 'UNAVAILABLE',
 }
 
-/** Errors of Nest itself and, through it, of Express and the body parser. */
-function fromHttpException(exception: HttpException, request: { method: string; path: string }): Answer {
+/** Errors of Nest itself and, through it, of Fastify. */
+function fromHttpException(exception: HttpException, request: Asked): Answer {
   const status = exception.getStatus()
   const code = CODE_OF_STATUS[status] ?? (status < 500 ? 'VALIDATION_FAILED' : 'INTERNAL')
   return { status, error: new AppError(code, detailOf(exception, status, request), { cause: exception }) }
 }
 
-function detailOf(exception: HttpException, status: number, request: { method: string; path: string }): string {
+function detailOf(exception: HttpException, status: number, request: Asked): string {
   if (status >= 500) return STATUS_CODES[status] ?? 'Error'
   if (exception.message.startsWith(`Cannot ${request.method} `)) return `There is no ${request.method} ${request.path} here`
-  const type = parserErrorType(exception.cause)
-  if (type === 'entity.parse.failed') return `The body is not valid JSON: ${exception.message}`
-  if (type === 'entity.too.large') return 'The body is too large: at most 1 MiB is taken'
+  if (status === 413) return 'The body is too large: at most 1 MiB is taken'
   return exception.message
 }
 
-/** body-parser says what went wrong in a member `type`. */
-function parserErrorType(cause: unknown): string | undefined {
-  return cause instanceof Error && 'type' in cause && typeof cause.type === 'string' ? cause.type : undefined
-}
+/** The framework says this of a body that broke off, or that could not be inflated. */
+const isUnreadable = (error: unknown): error is Error => error instanceof Error && 'statusCode' in error && error.statusCode === 400

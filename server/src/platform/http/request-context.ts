@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { Logger, withLogContext } from '../logging.js'
+import { Logger } from '../logging.js'
 import { Metrics } from '../metrics.js'
+import { addressOf, pathOf, type Reply, type Request } from './requests.js'
 
 const HEADER = 'X-Request-Id'
 const ACCEPTED = /^[A-Za-z0-9._-]{1,100}$/
@@ -12,24 +12,26 @@ export function requestIdOf(request: object): string | null {
   return requestIds.get(request) ?? null
 }
 
-/** Gives each request an ID (the caller's, where it is a harmless one), a log context, a line in the access log and a place in the metrics. */
-export function requestContext(logger: Logger, metrics: Metrics): RequestHandler {
-  return (request: Request, response: Response, next: NextFunction) => {
+/** Gives each request an ID (the caller's, where it is a harmless one), a line in the access log and a place in the metrics. */
+export function requestContext(logger: Logger, metrics: Metrics): (request: Request, reply: Reply) => void {
+  return (request, { raw: response }) => {
     const startedAt = performance.now()
-    const given = request.get(HEADER)
-    const requestId = given !== undefined && ACCEPTED.test(given) ? given : randomUUID()
+    const given = request.headers['x-request-id']
+    const requestId = typeof given === 'string' && ACCEPTED.test(given) ? given : randomUUID()
     requestIds.set(request, requestId)
     response.setHeader(HEADER, requestId)
-    // Read now: routers change the path, and a connection that was cut has no address. The query stays out of the log, for it may hold what is nobody's business.
-    const { method, path, ip } = request
+    // Read now: a connection that was cut has no address.
+    const ip = addressOf(request) ?? undefined
     response.once('close', () => {
       const durationMs = performance.now() - startedAt
+      const { method } = request
       const isStream = String(response.getHeader('Content-Type')).startsWith('text/event-stream')
       if (!isStream) metrics.httpRequests.observe({ method, status: String(response.statusCode) }, durationMs / 1_000)
       const fields = {
         requestId,
         method,
-        path,
+        // The query stays out of the log, for it may hold what is nobody's business.
+        path: pathOf(request),
         status: response.statusCode,
         durationMs: Math.round(durationMs * 10) / 10,
         ip,
@@ -39,6 +41,5 @@ export function requestContext(logger: Logger, metrics: Metrics): RequestHandler
       if (response.statusCode < 400) logger.debug('Request', fields)
       else logger.info('Request', fields)
     })
-    withLogContext({ requestId }, next)
   }
 }

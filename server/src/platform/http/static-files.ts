@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express'
+import { send } from '@fastify/send'
+import type { FastifyInstance } from 'fastify'
 import { Logger } from '../logging.js'
+import { acceptedEncodings, pathOf, type Reply, type Request } from './requests.js'
 
 /** Paths that are never files: an unknown one among them is a 404 with problem details, not a page. */
 const NOT_FILES = /^\/(api|downloads|health|metrics|socket\.io)(\/|$)/i
@@ -29,8 +31,9 @@ const ENCODINGS = [
 ] as const
 /** One name in one folder: it cannot lead out of it. */
 const ASSET = /^\/assets\/[A-Za-z0-9_-][A-Za-z0-9._-]*\.(js|css|svg)$/
+const TYPES = { js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', svg: 'image/svg+xml' } as const
 
-export const compressibleType = (path: string): string | undefined => ASSET.exec(path)?.[1]
+export const compressibleType = (path: string): keyof typeof TYPES | undefined => ASSET.exec(path)?.[1] as keyof typeof TYPES | undefined
 
 export const isFilePath = (path: string): boolean => !NOT_FILES.test(path)
 
@@ -43,48 +46,47 @@ export function isPageRequest(method: string, path: string, accept: string | und
   return isFilePath(path) && !decoded(path).split(/[\\/]/).includes('..') && accept !== undefined && accept.includes('text/html')
 }
 
-/** Serves the files of a folder, and its index.html for the pages of the console. Express keeps paths inside the folder and ignores dot files. */
-export function staticFiles(directory: string, logger: Logger): RequestHandler[] {
+/** Serves the files of a folder, and its index.html for the pages of the console: whatever no other route takes. */
+export function staticFiles(server: FastifyInstance, directory: string, logger: Logger): void {
   const root = resolve(directory)
   if (!existsSync(join(root, 'index.html'))) logger.warn('JOBTRAIL_STATIC_DIR has no index.html: there is no console to serve', { directory: root })
-  const serve = express.static(root, {
-    dotfiles: 'ignore',
-    redirect: false,
-    cacheControl: false,
-    setHeaders: (response: Response, file: string) => {
-      response.setHeader('Cache-Control', cacheControlOf(file))
-      if (file.endsWith('.html')) response.setHeader('Content-Security-Policy', CONTENT_SECURITY)
-    },
+  server.get('/*', async (request, reply) => {
+    const path = pathOf(request)
+    if (await sendCompressed(root, path, request, reply)) return reply
+    if (isFilePath(path) && (await sendFile(root, path, request, reply))) return reply
+    if (isPageRequest(request.method, path, request.headers.accept) && (await sendFile(root, '/index.html', request, reply))) return reply
+    reply.callNotFound()
+    return reply
   })
-  const files: RequestHandler = (request, response, next) => (isFilePath(request.path) ? serve(request, response, next) : next())
-  const compressed: RequestHandler = (request, response, next) => {
-    const type = request.method === 'GET' || request.method === 'HEAD' ? compressibleType(request.path) : undefined
-    if (type === undefined) return next()
-    const accepted = request.acceptsEncodings()
-    const encoding = ENCODINGS.find(({ name, suffix }) => accepted.includes(name) && existsSync(join(root, request.path + suffix)))
-    response.vary('Accept-Encoding')
-    if (encoding === undefined) return next()
-    response.type(type)
-    response.setHeader('Content-Encoding', encoding.name)
-    const file = request.path + encoding.suffix
-    response.sendFile(file, { root, cacheControl: false, headers: { 'Cache-Control': cacheControlOf(request.path) } }, (error: unknown) => {
-      // A build may be replacing the files right now.
-      if (error === undefined || error === null || response.headersSent) return
-      response.removeHeader('Content-Encoding')
-      next()
-    })
+}
+
+async function sendCompressed(root: string, path: string, request: Request, reply: Reply): Promise<boolean> {
+  const type = compressibleType(path)
+  if (type === undefined) return false
+  reply.header('Vary', 'Accept-Encoding')
+  const accepted = acceptedEncodings(
+    request.headers['accept-encoding'],
+    ENCODINGS.map(({ name }) => name),
+  )
+  for (const { name, suffix } of ENCODINGS) {
+    if (!accepted.includes(name)) continue
+    const headers = { 'Content-Type': TYPES[type], 'Content-Encoding': name, 'Cache-Control': cacheControlOf(path) }
+    if (await sendFile(root, path + suffix, request, reply, headers)) return true
   }
-  const pages: RequestHandler = (request: Request, response: Response, next: NextFunction) => {
-    if (!isPageRequest(request.method, request.path, request.get('Accept'))) return next()
-    response.sendFile(
-      'index.html',
-      { root, cacheControl: false, headers: { 'Cache-Control': 'no-cache', 'Content-Security-Policy': CONTENT_SECURITY } },
-      (error: unknown) => {
-        if (error !== undefined && !response.headersSent) next()
-      },
-    )
-  }
-  return [compressed, files, pages]
+  return false
+}
+
+/** False: there is no such file. Paths stay inside the folder, and files with a dot in front are none. */
+async function sendFile(root: string, path: string, request: Request, reply: Reply, headers: Record<string, string> = {}): Promise<boolean> {
+  const found = await send(request.raw, path, { root, dotfiles: 'ignore', cacheControl: false })
+  if (found.type !== 'file') return false
+  const file = found.metadata.path
+  const security = file.endsWith('.html') ? { 'Content-Security-Policy': CONTENT_SECURITY } : {}
+  reply
+    .code(found.statusCode)
+    .headers({ ...found.headers, 'Cache-Control': cacheControlOf(file), ...security, ...headers })
+    .send(found.stream)
+  return true
 }
 
 function decoded(path: string): string {
