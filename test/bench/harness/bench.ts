@@ -20,6 +20,7 @@ export const TRUTH = { writeConcern: { w: 'majority', journal: true }, readConce
 
 /** Lines of the file that printers print; longer logs print it several times. */
 const CORPUS_LINES = 250_000
+const SERVERS_LEAVE_MS = 30_000
 const PROFILES = join(REPO_ROOT, 'test/results/profiles')
 
 /** What the rows share: one MongoDB and one Redis for the whole run, clusters, and what was measured already. */
@@ -122,6 +123,8 @@ export class Bench {
       process.stderr.write(`${cluster.tails()}\n`)
       throw error
     } finally {
+      // A process that is killed, as `cluster.stop` does with servers, leaves no profile.
+      if (this.options.profile) await Promise.all(cluster.servers.map((server) => server.stop(SERVERS_LEAVE_MS)))
       await cluster.stop()
       await this.mongo.db(database).dropDatabase()
     }
