@@ -1,43 +1,82 @@
 import { secretForms } from './secret-forms.js'
 
 const NEWLINE = 0x0a
-const BLOCK_BYTES = 2
+const BLOCK_BYTES = 3
+const BLOCKS = 0x10000
 const MAX_WINDOW = 255
+/** Making them takes a millisecond for a short secret, tens of them for a key of some KiB. */
+const MAX_KEPT = 8
+const MAX_KEPT_LENGTH = 16_384
 
 /**
- * Finds any of many patterns in one pass (Wu-Manber): a table says for each pair of bytes how far the next possible match is away at least, so most bytes are never
- * looked at. Made once an attempt, shared by its streams.
+ * Finds any of many patterns in one pass (Wu-Manber): a table says for each block of three bytes how far the next possible match is away at least, so most bytes are
+ * never looked at. Shared by the streams of an attempt. Patterns are numbers, since a long secret has thousands of them: shorter ones first.
  */
 export class SecretPatterns {
   private readonly window: number
   private readonly longest: number
-  private readonly hasNewlines: boolean
-  private readonly shifts: Uint8Array
-  /** Patterns by the pair of bytes at the end of their window, and by their first byte; longest first. */
-  private readonly byBlock = new Map<number, Buffer[]>()
-  private readonly byFirst: (Buffer[] | undefined)[] = []
+  /** Of the patterns that lie across lines; 0: none. */
+  private longestAcross = 0
+  /** All patterns, one behind the other. */
+  private readonly bytes: Buffer
+  private readonly starts: Uint32Array
+  private readonly lengths: Uint32Array
+  private readonly shifts = new Uint8Array(BLOCKS)
+  /** Patterns by the block at the end of their window: the longest, and after each the next shorter; -1: none. */
+  private readonly longestOfBlock = new Int32Array(BLOCKS).fill(-1)
+  private readonly nextOfBlock: Int32Array
+  /** Patterns by their first byte, longest first. */
+  private readonly byFirst: (number[] | undefined)[] = []
 
-  private constructor(patterns: readonly Buffer[]) {
-    this.window = patterns.reduce((least, { length }) => Math.min(least, length), MAX_WINDOW)
-    this.longest = patterns.reduce((most, { length }) => Math.max(most, length), 0)
-    this.hasNewlines = patterns.some((pattern) => pattern.includes(NEWLINE))
-    this.shifts = new Uint8Array(0x10000).fill(this.window - BLOCK_BYTES + 1)
-    const last = this.window - BLOCK_BYTES
-    for (const pattern of patterns.toSorted((a, b) => b.length - a.length)) {
-      for (let i = 0; i <= last; i++) {
-        const block = pattern.readUInt16BE(i)
-        this.shifts[block] = Math.min(this.shifts[block] ?? 0, last - i)
-      }
-      append(this.byBlock, pattern.readUInt16BE(last), pattern)
-      const first = pattern[0] ?? 0
-      this.byFirst[first] = [...(this.byFirst[first] ?? []), pattern]
-    }
+  private constructor(forms: readonly string[]) {
+    const patterns = forms.map((text) => ({ text, length: Buffer.byteLength(text) })).toSorted((a, b) => a.length - b.length)
+    this.lengths = Uint32Array.from(patterns, ({ length }) => length)
+    this.starts = new Uint32Array(patterns.length)
+    this.nextOfBlock = new Int32Array(patterns.length)
+    this.window = Math.min(MAX_WINDOW, this.lengths[0] ?? 0)
+    this.longest = this.lengths.at(-1) ?? 0
+    this.shifts.fill(this.window - BLOCK_BYTES + 1)
+    this.bytes = Buffer.alloc(this.lengths.reduce((sum, length) => sum + length, 0))
+    let end = 0
+    patterns.forEach(({ text, length }, pattern) => {
+      this.starts[pattern] = end
+      end += this.bytes.write(text, end)
+      if (text.includes('\n')) this.longestAcross = length
+      this.enter(pattern)
+    })
+    for (const patternsOfByte of this.byFirst) patternsOfByte?.reverse()
   }
 
-  /** Undefined when there is nothing to mask. */
+  /** Undefined when there is nothing to mask. A job's runs share what is made for its secrets, while it is small and was used of late. */
   static of(secrets: readonly string[]): SecretPatterns | undefined {
-    const patterns = secretForms(secrets)
-    return patterns.length === 0 ? undefined : new SecretPatterns(patterns)
+    const key = JSON.stringify(secrets)
+    const made = recent.get(key) ?? SecretPatterns.make(secrets)
+    recent.delete(key)
+    if (made === undefined || key.length > MAX_KEPT_LENGTH) return made
+    recent.set(key, made)
+    const [oldest] = recent.keys()
+    if (recent.size > MAX_KEPT && oldest !== undefined) recent.delete(oldest)
+    return made
+  }
+
+  private static make(secrets: readonly string[]): SecretPatterns | undefined {
+    const forms = secretForms(secrets)
+    return forms.length === 0 ? undefined : new SecretPatterns(forms)
+  }
+
+  private enter(pattern: number): void {
+    const { bytes, shifts, byFirst, longestOfBlock } = this
+    const start = this.starts[pattern] ?? 0
+    const last = this.window - BLOCK_BYTES
+    for (let i = 0; i <= last; i++) {
+      const passed = blockAt(bytes, start + i)
+      shifts[passed] = Math.min(shifts[passed] ?? 0, last - i)
+    }
+    const block = blockAt(bytes, start + last)
+    this.nextOfBlock[pattern] = longestOfBlock[block] ?? -1
+    longestOfBlock[block] = pattern
+    const ofByte = (byFirst[bytes[start] ?? 0] ??= [])
+    ofByte.push(pattern)
   }
 
   /** Where patterns lie, as pairs of start and end, by start; overlapping ones are merged. */
@@ -46,14 +85,14 @@ export class SecretPatterns {
     const found: number[] = []
     const end = input.length - window
     for (let at = 0; at <= end;) {
-      const block = ((input[at + window - 2] ?? 0) << 8) | (input[at + window - 1] ?? 0)
+      const block = blockAt(input, at + window - BLOCK_BYTES)
       const shift = shifts[block] ?? 0
       if (shift > 0) {
         at += shift
         continue
       }
-      const matched = this.byBlock.get(block)?.find((pattern) => isAt(pattern, input, at))
-      if (matched !== undefined) merge(found, at, at + matched.length)
+      const length = this.longestAt(input, at, block)
+      if (length > 0) merge(found, at, at + length)
       at++
     }
     return found
@@ -61,26 +100,43 @@ export class SecretPatterns {
 
   /** Where the longest end of `input` begins that may be the beginning of a pattern; its length when there is none. */
   pendingFrom(input: Buffer): number {
-    const lineStart = this.hasNewlines ? 0 : input.lastIndexOf(NEWLINE) + 1
-    for (let at = Math.max(lineStart, input.length - this.longest + 1); at < input.length; at++) {
-      const length = input.length - at
-      const isPrefix = this.byFirst[input[at] ?? 0]?.some(
-        (pattern) => pattern.length > length && pattern[length - 1] === input[input.length - 1] && input.compare(pattern, 0, length, at) === 0,
-      )
-      if (isPrefix === true) return at
+    const { length } = input
+    // What begins in an earlier line goes over its end.
+    const inLine = Math.max(input.lastIndexOf(NEWLINE) + 1, length - this.longest + 1)
+    const from = Math.max(0, Math.min(inLine, length - this.longestAcross + 1))
+    for (let at = from; at < length; at++) if (this.mayBegin(input, at)) return at
+    return length
+  }
+
+  /** The length of the longest pattern there; 0: none. */
+  private longestAt(input: Buffer, at: number, block: number): number {
+    const { bytes } = this
+    for (let pattern = this.longestOfBlock[block] ?? -1; pattern >= 0; pattern = this.nextOfBlock[pattern] ?? -1) {
+      const start = this.starts[pattern] ?? 0
+      const length = this.lengths[pattern] ?? 0
+      if (input[at] === bytes[start] && at + length <= input.length && input.compare(bytes, start, start + length, at, at + length) === 0) return length
     }
-    return input.length
+    return 0
+  }
+
+  private mayBegin(input: Buffer, at: number): boolean {
+    const { bytes } = this
+    const length = input.length - at
+    for (const pattern of this.byFirst[input[at] ?? 0] ?? []) {
+      // None of those that follow is longer.
+      if ((this.lengths[pattern] ?? 0) <= length) return false
+      const start = this.starts[pattern] ?? 0
+      if (bytes[start + length - 1] === input[input.length - 1] && input.compare(bytes, start, start + length, at) === 0) return true
+    }
+    return false
   }
 }
 
-function append(map: Map<number, Buffer[]>, block: number, pattern: Buffer): void {
-  const list = map.get(block)
-  if (list === undefined) map.set(block, [pattern])
-  else list.push(pattern)
-}
+/** By their secrets, the one used last at the end. */
+const recent = new Map<string, SecretPatterns>()
 
-const isAt = (pattern: Buffer, input: Buffer, at: number): boolean =>
-  input[at] === pattern[0] && at + pattern.length <= input.length && input.compare(pattern, 0, pattern.length, at, at + pattern.length) === 0
+/** Three bytes as a number below BLOCKS: different ones may share it, which only costs a look. */
+const blockAt = (bytes: Buffer, at: number): number => (((bytes[at] ?? 0) << 10) ^ ((bytes[at + 1] ?? 0) << 5) ^ (bytes[at + 2] ?? 0)) & (BLOCKS - 1)
 
 function merge(found: number[], start: number, end: number): void {
   const last = found.at(-1)
