@@ -82,6 +82,19 @@ describe('attempt', () => {
     expect(failed.ends[0]?.error).toBe(`${'x'.repeat(8_185)}***`)
   })
 
+  it('says why, where a result is beyond the bound only once its secrets are masked', async () => {
+    const { execution, ends, run } = setUp({ secrets: { PIN: '1234' } })
+    execution.finish({ ...success, result: Array.from({ length: 12_000 }, () => 1234), error: 'Ended what it left in the background: sleep (7)' })
+    await run
+    expect(ends).toMatchObject([
+      {
+        status: 'SUCCEEDED',
+        result: null,
+        error: 'Ended what it left in the background: sleep (7); The result was left out: with its secrets masked it has 72,001 bytes, the limit is 65,536',
+      },
+    ])
+  })
+
   it('says of what could never start that no further attempt is to be made, and does not take it for a fault of the worker', async () => {
     const failWith = (error: Error) => () => {
       throw error

@@ -4,7 +4,7 @@ import type { FinishedStatus } from '@jobtrail/shared/domain/statuses'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import { genesisDigest } from '@jobtrail/shared/log/codec'
 import { readUserJson } from '@jobtrail/shared/json/json-text'
-import { resultOf } from '@jobtrail/shared/protocol/attempt-result'
+import { resultOf, withNote } from '@jobtrail/shared/protocol/attempt-result'
 import type { Assignment } from '@jobtrail/shared/protocol/assignment'
 import { type AttemptEnd, MAX_ERROR_LENGTH, MAX_PROGRESS_LENGTH } from '@jobtrail/shared/protocol/worker'
 import type { Logger } from 'pino'
@@ -153,7 +153,9 @@ export class Attempt {
     const reason = this.stopReason === undefined ? outcome.error : this.describeStop(this.stopReason)
     const killProblem = this.mask(outcome.killProblem ?? null, MAX_KILL_PROBLEM_LENGTH)
     const note = killProblem === null ? null : `Some of its processes could not be ended and still run: ${killProblem}`
-    const error = reason !== null && note !== null ? `${note}. ${reason}` : (reason ?? note)
+    const text = reason !== null && note !== null ? `${note}. ${reason}` : (reason ?? note)
+    const error = this.mask(text, MAX_ERROR_LENGTH)
+    const { problem, ...result } = status === 'SUCCEEDED' ? this.maskResult(outcome) : { result: null, problem: null }
     return {
       ...this.key,
       status,
@@ -161,9 +163,9 @@ export class Attempt {
       finishedAt,
       exitCode: outcome.exitCode,
       signal: outcome.signal,
-      error: this.mask(error, MAX_ERROR_LENGTH),
+      error: problem === null ? error : withNote(error, problem),
       ...(killProblem === null ? {} : { killProblem }),
-      ...(status === 'SUCCEEDED' ? this.maskResult(outcome) : { result: null }),
+      ...result,
       ...(outcome.isFinal === true && status === 'FAILED' ? { isFinal: true } : {}),
       log,
     }
@@ -173,12 +175,11 @@ export class Attempt {
     return text === null ? null : cutText(this.masker.text(text.slice(0, MASKED_LENGTH)), maxLength)
   }
 
-  private maskResult({ result, resultText }: Outcome): Pick<AttemptEnd, 'result' | 'resultText'> {
+  /** A number becomes a text where it is masked, so the result may grow beyond the bound: `problem` says so. */
+  private maskResult({ result, resultText }: Outcome): ReturnType<typeof resultOf> {
     const isNone = resultText === undefined && (result === null || result === undefined)
-    if (isNone || this.secrets === undefined) return { result, ...(resultText === undefined ? {} : { resultText }) }
-    const { problem, ...masked } = resultOf(readUserJson(this.masker.json(resultText ?? JSON.stringify(result))))
-    if (problem !== null) this.deps.log.warn({ attempt: this.keyText, problem }, 'a result could not be kept with its secrets masked')
-    return masked
+    if (isNone || this.secrets === undefined) return { result, ...(resultText === undefined ? {} : { resultText }), problem: null }
+    return resultOf(readUserJson(this.masker.json(resultText ?? JSON.stringify(result))), 'with its secrets masked it')
   }
 
   private describeStop(reason: StopReason): string {

@@ -81,6 +81,53 @@ describe('user JSON', () => {
     expect(readUserValue({ a: 'ü' })).toEqual({ text: '{"a":"ü"}' })
   })
 
+  test('of a JavaScript value names what JSON cannot hold, and keeps all else to the letter', () => {
+    const sparse = [1]
+    sparse[2] = 3
+    const cases: [unknown, string, string][] = [
+      [
+        { a: Infinity, rows: [{ total: NaN }], b: 1.5 },
+        '{"a":null,"rows":[{"total":null}],"b":1.5}',
+        'a is Infinity and became null, rows[0].total is NaN and became null',
+      ],
+      [NaN, 'null', 'it is NaN and became null'],
+      [{ a: undefined, b: { f: () => 1 }, c: 1 }, '{"b":{},"c":1}', 'a is undefined and was left out, b.f is a function and was left out'],
+      [[undefined, Symbol('s')], '[null,null]', '[0] is undefined and became null, [1] is a symbol and became null'],
+      [sparse, '[1,null,3]', '[1] is undefined and became null'],
+      [
+        { m: new Map([[1, 2]]), s: new Set([1]) },
+        '{"m":{},"s":{}}',
+        'm is of the kind Map, of which only the members were written, s is of the kind Set, of which only the members were written',
+      ],
+      [
+        [new Error('x'), /x/],
+        '[{},{}]',
+        '[0] is of the kind Error, of which only the members were written, [1] is of the kind RegExp, of which only the members were written',
+      ],
+      [
+        Array.from({ length: 1_003 }, () => -Infinity),
+        `[${Array(1_003).fill('null').join(',')}]`,
+        '[0] is -Infinity and became null, [1] is -Infinity and became null, [2] is -Infinity and became null, 1,000 more',
+      ],
+    ]
+    for (const [value, text, changes] of cases) expect(readUserValue(value)).toEqual({ text, changes })
+    const same = { x: 1 }
+    class Row {
+      constructor(readonly id = 1) {}
+    }
+    const exact = {
+      d: new Date(0),
+      list: [same, same, { same }],
+      row: new Row(),
+      buffer: Buffer.from('a'),
+      n: null,
+      boxed: Object(1) as unknown,
+      none: Object.create(null) as unknown,
+    }
+    expect(readUserValue(exact)).toEqual({ text: JSON.stringify(exact) })
+    expect(readUserValue({ ['x'.repeat(200)]: NaN })).toMatchObject({ changes: `${'x'.repeat(100)}… is NaN and became null` })
+  })
+
   test('is a value where one gives the same text again, else text', () => {
     expect(holdJson('{"a":[1,2.5,"x",null]}', {})).toEqual({ value: { a: [1, 2.5, 'x', null] } })
     for (const text of ['{"_bsontype":"ObjectId"}', '{"$ref":1}', '{"a":1.0}', '"\\ud800"', '{"a\\u0000b":1}', '{"a":1,"a":2}', '{"2":1,"1":2}', '-0'])

@@ -1,3 +1,5 @@
+import { changesOfJson } from './json-changes.js'
+
 /**
  * JSON that users give: params and results. It is kept as text, because numbers beyond 2^53, keys such as `__proto__` and the order of keys do not survive
  * being parsed into JavaScript values, nor all values being stored as BSON. Only white space between tokens is dropped.
@@ -6,8 +8,8 @@ export const MAX_USER_JSON_BYTES = 64 * 1024
 /** Deeper than people nest, and shallow enough for every recursive reader (BSON takes 200 levels, the stack of a parser some thousand). */
 export const MAX_USER_JSON_DEPTH = 100
 
-/** The compact text of a JSON value, or what is wrong with it, to be read after the name of the field. */
-export type ReadJson = { text: string } | { problem: string }
+/** The compact text of a JSON value, or what is wrong with it, to be read after the name of the field. `changes`: what of a JavaScript value JSON cannot hold. */
+export type ReadJson = { text: string; changes?: string } | { problem: string }
 
 export function readUserJson(json: string): ReadJson {
   const bytes = utf8Length(json)
@@ -21,17 +23,23 @@ export function readUserJson(json: string): ReadJson {
   return depth > MAX_USER_JSON_DEPTH ? { problem: `is nested ${count(depth)} levels deep, the limit is ${MAX_USER_JSON_DEPTH}` } : { text }
 }
 
-/** The same of a JavaScript value. `undefined` and functions have no JSON. */
-export function readUserValue(value: unknown): ReadJson {
-  let json: string | undefined
+/**
+ * The same of a JavaScript value. `undefined` and functions have no JSON. `isParsed`: it came as JSON, so what can be lost of it is a number beyond all doubles, which is written
+ * as null; only then is it looked through, which takes several times as long as writing it.
+ */
+export function readUserValue(value: unknown, isParsed = false): ReadJson {
   try {
-    json = JSON.stringify(value)
+    const json: string | undefined = JSON.stringify(value)
+    if (json === undefined) return { problem: 'cannot be written as JSON' }
+    const read = readUserJson(json)
+    if ('problem' in read || (isParsed && !json.includes('null'))) return read
+    const changes = changesOfJson(value)
+    return changes === undefined ? read : { ...read, changes }
   } catch (error) {
     // The stack of the writer ends far above what is taken.
     if (error instanceof RangeError) return { problem: `is nested too deep, the limit is ${MAX_USER_JSON_DEPTH} levels` }
     return { problem: `cannot be written as JSON: ${error instanceof Error ? error.message : String(error)}` }
   }
-  return json === undefined ? { problem: 'cannot be written as JSON' } : readUserJson(json)
 }
 
 export const tooLarge = (bytes: number): string => `has ${count(bytes)} bytes, the limit is ${count(MAX_USER_JSON_BYTES)}`

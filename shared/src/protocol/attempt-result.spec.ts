@@ -24,6 +24,11 @@ describe('the end of an attempt', () => {
     expect(boundedEnd(end({ resultText: ' 7 ' })).result).toBe(7)
   })
 
+  test('keeps what JSON can hold of a result, and names what it cannot', () => {
+    const kept = boundedEnd(end({ result: JSON.parse('{"a":1e400,"b":2}') as unknown }))
+    expect(kept).toMatchObject({ status: 'SUCCEEDED', result: { a: null, b: 2 }, error: expect.stringContaining('a is Infinity and became null') })
+  })
+
   test.each([
     ['too large', { result: 'x'.repeat(8_388_606) }, 'has 8,388,608 bytes, the limit is 65,536'],
     ['too deep', { result: nested(1_000) }, 'is nested 1,000 levels deep, the limit is 100'],

@@ -5,11 +5,12 @@ import { type AttemptEnd, MAX_ERROR_LENGTH, type ReportedEnd } from './worker.js
 
 type Result = Pick<AttemptEnd, 'result' | 'resultText'>
 
-/** The result in the form in which ends carry it; null for none. `problem`: why it was left out, for people. */
-export function resultOf(read: ReadJson): Result & { problem: string | null } {
-  if ('problem' in read) return { result: null, problem: `The result was left out: it ${read.problem}` }
+/** The result in the form in which ends carry it; null for none. `problem`: why it was left out, or what of it was changed, for people. */
+export function resultOf(read: ReadJson, subject = 'it'): Result & { problem: string | null } {
+  if ('problem' in read) return { result: null, problem: `The result was left out: ${subject} ${read.problem}` }
+  const problem = read.changes === undefined ? null : `The result was changed, since JSON cannot hold all of it: ${read.changes}`
   const { value, text } = holdJson<unknown>(read.text, null)
-  return text === undefined ? { result: value, problem: null } : { result: null, resultText: text, problem: null }
+  return text === undefined ? { result: value, problem } : { result: null, resultText: text, problem }
 }
 
 /**
@@ -19,7 +20,7 @@ export function resultOf(read: ReadJson): Result & { problem: string | null } {
 export function boundedEnd<L extends StreamTotals | null>(end: ReportedEnd<L>): ReportedEnd<L> {
   const { result, resultText, ...rest } = end
   if (resultText === undefined && (result === null || result === undefined)) return { ...rest, result: null }
-  const { problem, ...held } = resultOf(resultText === undefined ? readUserValue(result) : readUserJson(resultText))
+  const { problem, ...held } = resultOf(resultText === undefined ? readUserValue(result, true) : readUserJson(resultText))
   return { ...rest, ...held, error: problem === null ? end.error : withNote(end.error, problem) }
 }
 

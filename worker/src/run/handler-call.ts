@@ -33,7 +33,7 @@ export interface HandlerContext {
   progress(percent: number | null, message?: string): void
 }
 
-/** A job's function. What it returns (JSON, at most 64 KiB) is the result; what it throws fails the attempt. */
+/** A job's function. What it returns (JSON, at most 64 KiB) is the result, and what of it JSON cannot hold is named in the run's error; what it throws fails the attempt. */
 export type Handler = (context: HandlerContext) => unknown
 
 /** What a handler is told of its run. */

@@ -48,6 +48,14 @@ describe('handler', () => {
 
   it('owns what it prints, even when several run at once, after awaits and in any encoding', async () => {
     const runs = [1, 2, 3].map((n) =>
+  it('succeeds with what JSON can hold of its result, and says what it cannot', async () => {
+    expect(await start(() => ({ a: 1e400, list: [NaN], big: 2 ** 60, when: new Date(0) })).execution.done).toMatchObject({
+      isSuccess: true,
+      result: { a: null, list: [null], big: 2 ** 60, when: '1970-01-01T00:00:00.000Z' },
+      error: 'The result was changed, since JSON cannot hold all of it: a is Infinity and became null, list[0] is NaN and became null',
+    })
+  })
+
       start(async (ctx) => {
         process.stdout.write(`begin ${n}\n`)
         await new Promise((resolve) => setTimeout(resolve, 5 * (4 - n)))

@@ -18,7 +18,7 @@ export interface RunContext {
 
 /** What an end says of the result. */
 type Result = Pick<AttemptEnd, 'result' | 'resultText'>
-/** `problem`: why it was left out. */
+/** `problem`: why it was left out, or what of it was changed. */
 export type ReadResult = Result & { problem: string | null }
 
 /** How the work itself ended; whether it was asked to stop is known elsewhere. */
@@ -72,7 +72,7 @@ export function startFailure(error: unknown): Outcome {
   return failure(describeError(error))
 }
 
-/** A result as it is sent: JSON within the bounds. What is no such thing is left out, and `problem` says why. */
+/** A result as it is sent: JSON within the bounds. What is no such thing is left out or, within it, changed, and `problem` says so. */
 export function normalizeResult(value: unknown): ReadResult {
   return value === undefined || value === null ? { result: null, problem: null } : resultOf(readUserValue(value))
 }
