@@ -132,6 +132,8 @@ test('a worker whose disk is full delivers what runs, ends what is cancelled or 
     const timed = await startJob(endless, { routing, timeoutMs: 10_000 })
     const filler = join(folder, 'filler')
     fill(filler)
+    // At once, before the worker has noticed by itself: no retry is left that it could burn.
+    const { instanceId: early } = await createAndRun(api, shellJob('echo early', { routing, retry: { maxRetries: 0 } }))
     await waitForProblem(true)
     gate.open()
     expect(await waitForSealed(api, running, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', log: { state: 'sealed', lines: 200_001 } })
@@ -157,7 +159,7 @@ test('a worker whose disk is full delivers what runs, ends what is cancelled or 
     }
     expect(await waitForInstance(api, waiting, 'waits', ({ waitingFor }) => waitingFor !== null, WAIT_MS)).toMatchObject({ status: 'WAITING', attempt: 0 })
     rmSync(filler)
-    expect(await waitForSealed(api, waiting, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', attempt: 1, log: { lines: 1 } })
+    for (const id of [early, waiting]) expect(await waitForSealed(api, id, WAIT_MS)).toMatchObject({ status: 'SUCCEEDED', attempt: 1, log: { lines: 1 } })
     await waitForProblem(false)
   } finally {
     await worker.kill()

@@ -162,6 +162,7 @@ export class Agent {
       givenUp: this.givenUp,
       reports: this.reports,
       log,
+      checkSpace: () => this.disk.checkSpace(),
       isOpen: () => this.takesWork && !this.lease.isExpired && this.disk.problem === null && !this.reports.isFull,
       deps: {
         pipeline,

@@ -13,12 +13,14 @@ describe('disk watch', () => {
   let told: (string | null)[]
   let refusal: Error | undefined
   let free: number
+  let lookFault: Error | undefined
 
   beforeEach(() => {
     folder = temporaryFolder()
     told = []
     refusal = undefined
     free = 2 ** 30
+    lookFault = undefined
     watch = new DiskWatch({
       dir: folder.path,
       onChange: (problem) => told.push(problem),
@@ -26,7 +28,10 @@ describe('disk watch', () => {
         if (refusal !== undefined) throw refusal
         await writeFile(path, Buffer.alloc(bytes))
       },
-      freeBytes: () => Promise.resolve(free),
+      freeBytes: () => {
+        if (lookFault !== undefined) throw lookFault
+        return free
+      },
     })
   })
   afterEach(() => {
@@ -67,6 +72,21 @@ describe('disk watch', () => {
     expect(told).toEqual([expect.stringContaining('only 100 KiB are left')])
     free = 2 ** 30
     await until(() => watch.problem === null)
+  })
+
+  it('says at once, when a run is about to be taken, that somebody else has filled the disk', async () => {
+    await watch.start()
+    watch.checkSpace()
+    expect(watch.problem).toBeNull()
+    free = 100 * 1024
+    watch.checkSpace()
+    watch.checkSpace()
+    expect(told).toEqual([expect.stringContaining('only 100 KiB are left')])
+    free = 2 ** 30
+    await until(() => watch.problem === null)
+    lookFault = refused('EIO')
+    watch.checkSpace()
+    expect(watch.problem).toContain('reports errors')
   })
 
   it('takes no other fault for one of the disk', () => {

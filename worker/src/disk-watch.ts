@@ -1,5 +1,5 @@
-import { open, rm, stat, statfs } from 'node:fs/promises'
-import { rmSync } from 'node:fs'
+import { open, rm, stat } from 'node:fs/promises'
+import { rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { backoffMs } from './log/backoff.js'
 import { isDiskFault } from './log/disk-fault.js'
@@ -20,7 +20,7 @@ export interface DiskWatchOptions {
   onChange(problem: string | null): void
   /** For specs. */
   write?: (path: string, bytes: number) => Promise<void>
-  freeBytes?: (dir: string) => Promise<number>
+  freeBytes?: (dir: string) => number
 }
 
 /**
@@ -33,7 +33,7 @@ export class DiskWatch {
   private failures = 0
   private isClosed = false
   private readonly write: (path: string, bytes: number) => Promise<void>
-  private readonly freeBytes: (dir: string) => Promise<number>
+  private readonly freeBytes: (dir: string) => number
 
   constructor(private readonly options: DiskWatchOptions) {
     this.write = options.write ?? writeZeros
@@ -57,11 +57,25 @@ export class DiskWatch {
     if (this.failures === 0) this.again()
   }
 
-  private async look(): Promise<void> {
-    const { dir } = this.options
+  /** Looks at the free space alone, which costs some microseconds: others may have filled the disk since the last look. To be called before a run is taken. */
+  checkSpace(): void {
+    if (this.problem !== null || this.isClosed) return
     try {
-      const free = await this.freeBytes(dir)
-      if (free < MIN_FREE_BYTES) throw new LowSpaceError(free)
+      this.needSpace()
+    } catch (error) {
+      this.set(describe(error))
+      this.again()
+    }
+  }
+
+  private needSpace(): void {
+    const free = this.freeBytes(this.options.dir)
+    if (free < MIN_FREE_BYTES) throw new LowSpaceError(free)
+  }
+
+  private async look(): Promise<void> {
+    try {
+      this.needSpace()
       // Only a write tells of quotas, descriptors and folders that have become read-only.
       if (this.problem !== null || this.failures > 0) await this.probe()
       await this.keepReserve()
@@ -139,8 +153,8 @@ function describe(error: unknown): string {
   return `The spool folder cannot be written: ${text}`
 }
 
-async function freeBytes(dir: string): Promise<number> {
-  const { bavail, bsize } = await statfs(dir)
+function freeBytes(dir: string): number {
+  const { bavail, bsize } = statfsSync(dir)
   return bavail * bsize
 }
 

@@ -15,6 +15,7 @@ let folder: ReturnType<typeof temporaryFolder>
 let reports: Reports
 let running: RunningAttempts
 let isConnected: boolean
+let isDiskFull: boolean
 let answer: (items: readonly AttemptEnd[]) => AttemptReply
 let fenced: AttemptKey[]
 let lost: AttemptKey[]
@@ -40,8 +41,17 @@ beforeEach(() => {
     onFenced: (key) => fenced.push(key),
     onLost: (key) => lost.push(key),
   })
-  const isOpen = (): boolean => !reports.isFull
-  running = new RunningAttempts({ slots: new Slots(1), deps: {} as never, reports, givenUp: new GivenUp(), log: silentLog, isOpen })
+  isDiskFull = false
+  let isDiskKnownFull = false
+  running = new RunningAttempts({
+    slots: new Slots(1),
+    deps: {} as never,
+    reports,
+    givenUp: new GivenUp(),
+    log: silentLog,
+    checkSpace: () => (isDiskKnownFull = isDiskFull),
+    isOpen: () => !reports.isFull && !isDiskKnownFull,
+  })
 })
 afterEach(() => {
   reports.close()
@@ -65,6 +75,11 @@ it.each([
   reports.connected()
   expect(await reports.drained(60_000)).toBe(true)
   expect(reports.isFull).toBe(false)
+})
+
+it('a worker refuses work on a disk that has become full since it last looked', () => {
+  isDiskFull = true
+  expect(running.take({ attempts: [sampleAssignment()] })).toEqual({ results: ['refused'] })
 })
 
 const unread = [{ index: 0, message: 'attempts.0.startedAt: odd' }]

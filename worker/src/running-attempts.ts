@@ -14,6 +14,8 @@ export interface RunningAttemptsOptions {
   reports: Reports
   givenUp: GivenUp
   log: Logger
+  /** Looks at whether there is room on the disk now; what it finds, `isOpen` knows. */
+  checkSpace(): void
   /** Whether the worker may take another attempt, if it has a slot. */
   isOpen(): boolean
 }
@@ -31,6 +33,7 @@ export class RunningAttempts {
   }
 
   take({ attempts }: Run): RunReply {
+    this.options.checkSpace()
     const results = attempts.map((assignment) => this.accept(assignment))
     return { results }
   }
