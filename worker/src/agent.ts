@@ -173,7 +173,7 @@ export class Agent {
         runners: {
           shell,
           unreadable,
-          handler: new HandlerRunner(handlers, new IsolatedHandlers(shell)),
+          handler: new HandlerRunner(handlers, log, new IsolatedHandlers(shell)),
         },
       },
     })

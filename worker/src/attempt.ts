@@ -117,6 +117,7 @@ export class Attempt {
         assignment,
         key: keyText,
         stream,
+        mask: (bytes) => this.masker.bytes(bytes),
         onStarted: () => {
           this.startedAt = this.clock.now()
           this.deps.reports.addStarted(key, this.startedAt)

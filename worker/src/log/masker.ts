@@ -72,16 +72,21 @@ export class Masker {
   }
 }
 
-/** The same for texts that are told beside the log: error, progress, result. */
+/** The same for what is told beside the log: error, progress, result. */
 export class TextMasker {
   constructor(private readonly patterns: SecretPatterns | undefined) {}
 
   text(text: string): string {
     if (this.patterns === undefined) return text
     const bytes = Buffer.from(text)
-    if (this.patterns.find(bytes).length === 0) return text
+    const masked = this.bytes(bytes)
+    return masked === bytes ? text : masked.toString()
+  }
+
+  bytes(bytes: Buffer): Buffer {
+    if (this.patterns === undefined || this.patterns.find(bytes).length === 0) return bytes
     const masker = new Masker(this.patterns)
-    return Buffer.concat([masker.feed(bytes), masker.end()]).toString()
+    return Buffer.concat([masker.feed(bytes), masker.end()])
   }
 
   /** JSON as text, still JSON afterwards: strings (also keys) are masked inside, a number that holds a secret becomes `"***"`; everything else keeps its bytes. */

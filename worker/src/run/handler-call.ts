@@ -40,8 +40,9 @@ export type Handler = (context: HandlerContext) => unknown
 export type HandlerFacts = Pick<HandlerContext, 'instanceId' | 'task' | 'attempt' | 'jobName' | 'scheduledFor' | 'params' | 'secrets'> &
   Pick<Assignment, 'paramsText'>
 
-/** Where its lines go; closed once its attempt has ended. */
+/** Where its lines go. */
 export interface HandlerOutput {
+  /** False once its attempt has ended: what is written then is in no log. */
   readonly isOpen: boolean
   write(side: Side, bytes: Buffer): boolean
 }
@@ -53,7 +54,7 @@ export async function callHandler(handler: Handler, context: HandlerContext, out
     return { isSuccess: true, exitCode: null, signal: null, error: problem, ...result }
   } catch (error) {
     // The stack belongs where the rest of the output is; that it was told to stop needs none.
-    if (output.isOpen && error !== context.signal.reason) output.write('stderr', Buffer.from(`${format(error)}\n`))
+    if (error !== context.signal.reason) output.write('stderr', Buffer.from(`${format(error)}\n`))
     return failure(errorText(error))
   }
 }
@@ -86,7 +87,7 @@ function makeLog(output: HandlerOutput): HandlerLog {
   const at =
     (side: Side, level: string) =>
     (...args: unknown[]): void => {
-      if (output.isOpen) output.write(side, Buffer.from(`${level} ${format(...args)}\n`))
+      output.write(side, Buffer.from(`${level} ${format(...args)}\n`))
     }
   return { debug: at('stdout', 'DEBUG'), info: at('stdout', 'INFO'), warn: at('stderr', 'WARN'), error: at('stderr', 'ERROR') }
 }

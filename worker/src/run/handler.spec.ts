@@ -1,12 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { sampleAssignment, sampleContext } from '../testing/samples.js'
+import { AsyncResource } from 'node:async_hooks'
+import pino from 'pino'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { sampleAssignment, sampleContext, silentLog } from '../testing/samples.js'
 import { HandlerRunner } from './handler.js'
 import type { Handler } from './handler-call.js'
 import { installOutputCapture } from './output-capture.js'
 
-const start = (handler: Handler, params = {}, secrets = {}) => {
+const start = (handler: Handler, params = {}, secrets = {}, log = silentLog) => {
   const context = sampleContext(sampleAssignment({ processor: { kind: 'handler', handler: 'h' }, params, secrets, killGraceMs: 20 }))
-  return { context, execution: new HandlerRunner(new Map([['h', handler]])).start(context) }
+  return { context, execution: new HandlerRunner(new Map([['h', handler]]), log).start(context) }
 }
 
 describe('handler', () => {
@@ -46,16 +48,16 @@ describe('handler', () => {
     })
   })
 
-  it('owns what it prints, even when several run at once, after awaits and in any encoding', async () => {
-    const runs = [1, 2, 3].map((n) =>
   it('succeeds with what JSON can hold of its result, and says what it cannot', async () => {
-    expect(await start(() => ({ a: 1e400, list: [NaN], big: 2 ** 60, when: new Date(0) })).execution.done).toMatchObject({
+    expect(await start(() => ({ a: Infinity, list: [NaN], big: 2 ** 60, when: new Date(0) })).execution.done).toMatchObject({
       isSuccess: true,
       result: { a: null, list: [null], big: 2 ** 60, when: '1970-01-01T00:00:00.000Z' },
       error: 'The result was changed, since JSON cannot hold all of it: a is Infinity and became null, list[0] is NaN and became null',
     })
   })
 
+  it('owns what it prints, even when several run at once, after awaits and in any encoding', async () => {
+    const runs = [1, 2, 3].map((n) =>
       start(async (ctx) => {
         process.stdout.write(`begin ${n}\n`)
         await new Promise((resolve) => setTimeout(resolve, 5 * (4 - n)))
@@ -106,8 +108,42 @@ describe('handler', () => {
     await execution.released
   })
 
+  it("prints on the worker's own output once its attempt has ended: masked, counted, and named in the worker's log", async () => {
+    undo()
+    const own = vi.spyOn(process.stdout, 'write').mockReturnValue(true)
+    undo = installOutputCapture()
+    const warnings: unknown[] = []
+    const log = pino({ base: null, timestamp: false }, { write: (line) => void warnings.push(JSON.parse(line)) })
+    let print: () => void = () => undefined
+    try {
+      const { context, execution } = start(
+        (ctx) => {
+          print = AsyncResource.bind(() => {
+            process.stdout.write('late sesame-open\n')
+            ctx.log.info('also sesame-open')
+          })
+          process.stdout.write('in time\n')
+        },
+        {},
+        { PASSWORD: 'sesame-open' },
+        log,
+      )
+      expect(await execution.done).toMatchObject({ isSuccess: true })
+      for (let i = 0; i < 6; i++) print()
+      expect(context.stream.text.stdout).toBe('in time\n')
+      expect(own.mock.calls.map(([bytes]) => String(bytes))).toEqual(Array.from({ length: 6 }, () => ['late ***\n', 'INFO also ***\n']).flat())
+      expect(warnings).toMatchObject([
+        { level: 40, attempt: context.key, writes: 1, bytes: 17, msg: expect.stringContaining('after its attempt has ended') },
+        { level: 40, attempt: context.key, writes: 10 },
+      ])
+    } finally {
+      undo()
+      own.mockRestore()
+    }
+  })
+
   it('has to be registered', () => {
     const context = sampleContext(sampleAssignment({ processor: { kind: 'handler', handler: 'other' } }))
-    expect(() => new HandlerRunner(new Map()).start(context)).toThrow('No handler "other" is registered')
+    expect(() => new HandlerRunner(new Map(), silentLog).start(context)).toThrow('No handler "other" is registered')
   })
 })

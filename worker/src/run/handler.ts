@@ -1,5 +1,6 @@
-import type { Side, StreamLog } from '../log/stream-log.js'
-import { type OutputSink, withOutput } from './output-capture.js'
+import type { Logger } from 'pino'
+import type { Side } from '../log/stream-log.js'
+import { type OutputSink, printOwn, withOutput } from './output-capture.js'
 import { callHandler, type Handler, makeContext } from './handler-call.js'
 import type { HandlerModule, IsolatedHandlers } from './isolated-handler.js'
 import { type Execution, failure, type Outcome, type RunContext, type Runner } from './runner.js'
@@ -8,6 +9,7 @@ import { type Execution, failure, type Outcome, type RunContext, type Runner } f
 export class HandlerRunner implements Runner {
   constructor(
     private readonly handlers: ReadonlyMap<string, Handler | HandlerModule>,
+    private readonly log: Logger,
     private readonly isolated?: IsolatedHandlers,
   ) {}
 
@@ -16,7 +18,7 @@ export class HandlerRunner implements Runner {
     if (processor.kind !== 'handler') throw new TypeError(`not a handler: ${processor.kind}`)
     const handler = this.handlers.get(processor.handler)
     if (handler === undefined) throw new Error(`No handler "${processor.handler}" is registered with this worker`)
-    if (typeof handler === 'function') return new HandlerExecution(context, handler)
+    if (typeof handler === 'function') return new HandlerExecution(context, handler, this.log)
     if (this.isolated === undefined) throw new Error('Handlers cannot be isolated here')
     return this.isolated.start(context, handler, processor.handler)
   }
@@ -32,8 +34,9 @@ class HandlerExecution implements Execution {
   constructor(
     private readonly context: RunContext,
     handler: Handler,
+    log: Logger,
   ) {
-    const sink = new HandlerSink(context.stream)
+    const sink = new HandlerSink(context, log)
     context.onStarted()
     const handlerContext = makeContext(context.assignment, sink, this.abort.signal, context.onProgress)
     const work = withOutput(sink, () => callHandler(handler, handlerContext, sink))
@@ -70,16 +73,39 @@ class HandlerExecution implements Execution {
   }
 }
 
+/**
+ * While the attempt runs, its log. What its code prints afterwards cannot be part of a log that is sealed: it goes to the worker's own output, masked write by write, and
+ * the worker's log says so, at the 1st, 10th, 100th … time.
+ */
 class HandlerSink implements OutputSink {
   isOpen = true
+  private lateWrites = 0
+  private lateBytes = 0
+  private nextWarning = 1
 
-  constructor(private readonly stream: StreamLog) {}
+  constructor(
+    private readonly context: RunContext,
+    private readonly log: Logger,
+  ) {}
 
   write(side: Side, bytes: Buffer): boolean {
-    return this.stream.write(side, bytes)
+    if (this.isOpen) return this.context.stream.write(side, bytes)
+    this.countLate(bytes.length)
+    return printOwn(side, this.context.mask(bytes))
   }
 
   writable(): Promise<void> {
-    return this.stream.writable()
+    return this.context.stream.writable()
+  }
+
+  private countLate(bytes: number): void {
+    this.lateWrites++
+    this.lateBytes += bytes
+    if (this.lateWrites < this.nextWarning) return
+    this.nextWarning *= 10
+    this.log.warn(
+      { attempt: this.context.key, writes: this.lateWrites, bytes: this.lateBytes },
+      "a handler prints after its attempt has ended; that goes to the worker's own output and is in no log of the run",
+    )
   }
 }

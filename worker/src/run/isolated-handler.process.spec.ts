@@ -37,7 +37,7 @@ describe('an isolated handler', () => {
     writeFileSync(module, MODULE)
     const options = { runsDir: join(folder.path, 'runs'), guard, reaper: new Reaper(silentLog), cgroups: undefined, log: silentLog, env: process.env }
     const handlers = new Map(['report', 'failing', 'blocked', 'heeding', 'crashing', 'missing'].map((name) => [name, { module }]))
-    runner = new HandlerRunner(handlers, new IsolatedHandlers(new ShellRunner(options), built('run/handler-process.js')))
+    runner = new HandlerRunner(handlers, silentLog, new IsolatedHandlers(new ShellRunner(options), built('run/handler-process.js')))
   })
   afterAll(() => {
     guard.close()

@@ -1,9 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Side } from '../log/stream-log.js'
 
-/** Where the output of the code that runs now belongs. `isOpen` is false once its attempt has ended: later output goes to the worker's own. */
+/** Where the output of the code that runs now belongs. */
 export interface OutputSink {
-  readonly isOpen: boolean
   write(side: Side, bytes: Buffer): boolean
   writable(): Promise<void>
 }
@@ -43,12 +42,18 @@ export function installOutputCapture(): () => void {
   }
 }
 
+/** Prints on the worker's own output, whosever code runs. */
+export function printOwn(side: Side, bytes: Buffer): boolean {
+  const stream = process[side]
+  return originals === undefined ? stream.write(bytes) : originals[side].call(stream, bytes)
+}
+
 function capturing(stream: NodeJS.WriteStream, side: Side, original: Write): Write {
   return (chunk: Uint8Array | string, encodingOrCallback?: BufferEncoding | WriteCallback, callback?: WriteCallback): boolean => {
     const sink = current.getStore()
     const encoding = typeof encodingOrCallback === 'string' ? encodingOrCallback : undefined
     const done = typeof encodingOrCallback === 'function' ? encodingOrCallback : callback
-    if (sink?.isOpen !== true) return original.call(stream, chunk, encoding, done)
+    if (sink === undefined) return original.call(stream, chunk, encoding, done)
     const hasRoom = sink.write(side, toBuffer(chunk, encoding))
     if (done !== undefined) process.nextTick(done)
     // Code that heeds the return value (pipe, async iteration) waits for `drain`; a drain too many harms nobody.

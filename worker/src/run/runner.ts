@@ -11,6 +11,8 @@ export interface RunContext {
   /** The attempt's key string. */
   readonly key: string
   readonly stream: StreamLog
+  /** Replaces the secrets in what does not go through the stream. */
+  mask(bytes: Buffer): Buffer
   /** To be called once, when the work begins. */
   onStarted: () => void
   onProgress: (percent: number | null, message: string | null) => void

@@ -6,6 +6,8 @@ import type { AttemptEnd } from '@jobtrail/shared/protocol/worker'
 import type { StreamTotals } from '@jobtrail/shared/log/chunk'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import pino, { type Logger } from 'pino'
+import { TextMasker } from '../log/masker.js'
+import { SecretPatterns } from '../log/secret-patterns.js'
 import type { Side, StreamLog } from '../log/stream-log.js'
 import type { RunContext } from '../run/runner.js'
 
@@ -90,10 +92,12 @@ export class MemoryStream implements StreamLog {
 /** A run context that notes what it is told. */
 export function sampleContext(assignment: Assignment): RunContext & { stream: MemoryStream; events: string[] } {
   const events: string[] = []
+  const masker = new TextMasker(SecretPatterns.of(Object.values(assignment.secrets)))
   return {
     assignment,
     key: attemptKeyString(assignment),
     stream: new MemoryStream(),
+    mask: (bytes) => masker.bytes(bytes),
     events,
     onStarted: () => events.push('started'),
     onProgress: (percent, message) => events.push(`${percent} ${message}`),
