@@ -1,10 +1,11 @@
-import { spawn } from 'node:child_process'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WORKER_MAIN } from '@jobtrail/deploy/paths'
 import { genesisDigest } from '@jobtrail/shared/log/codec'
 import { setImmediate } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { waitFor, withTimeout } from '@jobtrail/deploy/wait'
 import { WorkerPage, type WorkerView } from '@jobtrail/shared/api/cluster'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -55,9 +56,13 @@ test('a copy of a spool folder that is in use is turned away, and the run of its
   const { instanceId } = await createAndRun(api, talker())
   await waitFor(async () => (await logPage(api, instanceId)).total > 3, { timeoutMs: 30_000, what: 'some lines' })
   const copy = join(dir, 'copy')
-  await cp(cluster().worker(0).spoolDir, copy, { recursive: true, filter: (path) => !path.endsWith('worker.lock') && !path.includes('/runs') })
+  // Whole, with what says which process the run is; but for the lock, which would keep a worker on the same machine out. `cp -a` takes pipes, too.
+  await promisify(execFile)('cp', ['-a', cluster().worker(0).spoolDir, copy])
+  await rm(join(copy, 'worker.lock'))
+  expect(await readFile(join(copy, 'runs', `${instanceId}_0_1`, 'group'), 'utf8')).toMatch(/^\d+ /)
   const second = await workerEnd(copy, await cluster().createWorkerToken())
   expect(second.code).toBe(3)
+  expect(second.log).toContain('this spool folder was copied or moved')
   expect(second.log).toContain('is in use by a worker that is alive')
   expect(second.log).toContain('the servers refuse this worker')
   const sealed = await waitForSealed(api, instanceId)
