@@ -84,3 +84,10 @@ it('each collection is opened by one feature, which owns it', () => {
   expect(owners.size).toBeGreaterThan(10)
   expect([...owners].filter(([, of]) => of.size > 1)).toEqual([])
 })
+
+it('only engine/domain/task-key.ts knows which task a run embeds', () => {
+  const lines = sources
+    .filter(({ path }) => path !== 'engine/domain/task-key.ts')
+    .flatMap(({ path, text }) => text.split('\n').map((line) => `${path}: ${line.trim()}`))
+  expect(lines.filter((line) => /\btask(: | [=!]==? )\d/.test(line))).toEqual([])
+})

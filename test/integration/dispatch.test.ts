@@ -406,6 +406,32 @@ describe('a worker made by hand', () => {
     worker.disconnect()
   })
 
+  test('whose attempt at another task ends, or is lost, changes nothing of the one task of a run', async () => {
+    const api = await cluster().api()
+    const worker = await protocolWorker()
+    await worker.connect(url())
+    const key = await attemptOf(worker)
+    const attempts = (await cluster().database()).collection<{ _id: { instance: string; task: number; attempt: number } }>('attempts')
+    const { _id, ...first } = (await attempts.findOne({ '_id.instance': key.instanceId })) ?? expect.fail('the attempt is not stored')
+    // In the order of their numbers, as a server of a later version would store them.
+    const [ended, lost] = [1, 2].map((task) => ({ ...keyOf(key), task }))
+    if (ended === undefined || lost === undefined) throw new Error('two tasks are wanted')
+    await attempts.insertMany([ended, lost].map(({ task }) => ({ _id: { ..._id, task }, ...first })))
+    expect(await worker.finished(ended, new ChunkBuilder(ended).closedTotals, { status: 'FAILED', exitCode: 1 })).toBe('ok')
+    // It is lost, and what follows from that done, before this is answered.
+    await worker.connect(url(), [key])
+    const running = await getInstance(api, key.instanceId)
+    expect(running).toMatchObject({ status: 'RUNNING', attempt: 1, finishedAt: null })
+    expect(running.attempts.map(({ task, status }) => [task, status])).toEqual([
+      [0, 'DISPATCHED'],
+      [1, 'FAILED'],
+      [2, 'LOST'],
+    ])
+    expect(await worker.finished(key, new ChunkBuilder(key).closedTotals)).toBe('ok')
+    expect(await waitForEnd(api, key.instanceId)).toMatchObject({ status: 'SUCCEEDED', attempt: 1 })
+    worker.disconnect()
+  })
+
   const WORKER_LOST = /^The worker by-hand-.*; the attempt may have started$/
   /** Changes what is stored of an attempt. */
   async function alter({ instanceId }: AttemptKey, times: { leaseExpiresAt?: Date; dispatchedAt?: Date }): Promise<void> {

@@ -29,9 +29,8 @@ import { RunningAttempts } from './running-attempts.js'
 import { Slots } from './slots.js'
 import { DELIVER_TIMEOUT_MS } from './stop-times.js'
 
-/** Where a worker can be, and where it goes from there. */
-export const WORKER_TRANSITIONS = { RUNNING: ['DRAINING'], DRAINING: ['DRAINED'], DRAINED: [] } as const
-export type WorkerState = keyof typeof WORKER_TRANSITIONS
+/** In this order, and never back. */
+export type WorkerState = 'RUNNING' | 'DRAINING' | 'DRAINED'
 
 /** As many as the list in hello holds. */
 const MAX_SPOOLED = 20_000

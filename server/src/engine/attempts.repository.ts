@@ -1,12 +1,22 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import type { ClientSession, Collection, Filter } from 'mongodb'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { ATTEMPT_STATUSES, LEASED_ATTEMPT_STATUSES } from '@jobtrail/shared/domain/statuses'
+import { type ClientSession, type Collection, type Filter, MaxKey } from 'mongodb'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { ATTEMPT_MOVES, ATTEMPT_STATUSES, LEASED_ATTEMPT_STATUSES } from '@jobtrail/shared/domain/statuses'
 import { ensureCollection } from '../platform/ensure-collection.js'
 import { duplicatesOf, Mongo, storedBeside } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
 import { type Change, updateAlike } from '../platform/update-alike.js'
-import { type AttemptDocument, type AttemptEnding, type AttemptId, attemptId, HAS_LOG, LOG_VOLUME_INDEX, type WorkerProcess } from './attempt-document.js'
+import {
+  type AttemptDocument,
+  type AttemptEnding,
+  type AttemptId,
+  attemptId,
+  attemptKeyOf,
+  HAS_LOG,
+  LOG_VOLUME_INDEX,
+  type WorkerProcess,
+} from './attempt-document.js'
+import { from, to } from './move.js'
 
 const ATTEMPTS_LOOKED_AT = 50
 const leased = { $in: [...LEASED_ATTEMPT_STATUSES] }
@@ -77,18 +87,18 @@ export class AttemptsRepository implements OnModuleInit {
     return this.collection.find({ _id: { $in: ids } }).toArray()
   }
 
-  /** The instances of those whose lease a worker holds. */
+  /** By {@link attemptKeyString}, those whose lease a worker holds. */
   async leasedAmong(ids: AttemptId[]): Promise<Set<string>> {
     const found = await this.collection.find({ _id: { $in: ids }, status: leased }, { projection: { _id: 1 } }).toArray()
-    return new Set(found.map(({ _id }) => _id.instance))
+    return new Set(found.map(({ _id }) => attemptKeyString(attemptKeyOf(_id))))
   }
 
-  /** All attempts of an instance, in order. A range on the compound key: field order matters. */
+  /** All attempts of an instance, in order: of one task after the other. A range on the compound key: field order matters. */
   findByInstance(instanceId: string): Promise<AttemptDocument[]> {
-    const low = { instance: instanceId, task: 0, attempt: 0 }
-    const high = { instance: instanceId, task: 2 ** 31, attempt: 2 ** 31 }
+    const low = { instance: instanceId }
+    const high = { instance: instanceId, task: new MaxKey() }
     return this.reads
-      .find({ _id: { $gte: low, $lte: high } })
+      .find({ _id: { $gte: low, $lt: high } } as unknown as Filter<AttemptDocument>)
       .sort({ _id: 1 })
       .limit(10_000)
       .toArray()
@@ -99,10 +109,10 @@ export class AttemptsRepository implements OnModuleInit {
     await this.collection.deleteMany({ _id: { $in: keys.map(attemptId) } }, { session })
   }
 
-  /** Those of the instances that have an attempt which the worker was given, among the last attempts of each. By keys: it costs the same however many attempts are stored. */
-  async givenTo(workerId: string, instances: readonly { _id: string; attempt: number }[]): Promise<Set<string>> {
-    const ids = instances.flatMap(({ _id: instanceId, attempt: latest }) =>
-      Array.from({ length: Math.min(latest, ATTEMPTS_LOOKED_AT) }, (_, i) => attemptId({ instanceId, task: 0, attempt: latest - i })),
+  /** Instances of which the worker was given one of these attempts or of the last ones before. By keys: it costs the same however many attempts are stored. */
+  async givenTo(workerId: string, latest: readonly AttemptKey[]): Promise<Set<string>> {
+    const ids = latest.flatMap((key) =>
+      Array.from({ length: Math.min(key.attempt, ATTEMPTS_LOOKED_AT) }, (_, i) => attemptId({ ...key, attempt: key.attempt - i })),
     )
     if (ids.length === 0) return new Set()
     const found = await this.reads.find({ _id: { $in: ids }, workerId }, { projection: { _id: 1 } }).toArray()
@@ -129,7 +139,11 @@ export class AttemptsRepository implements OnModuleInit {
   /** Starts of attempts that are still this worker's; the number that matched. */
   async markRunning(starts: { id: AttemptId; process: WorkerProcess; startedAt: Date }[]): Promise<number> {
     const { matchedCount } = await this.bulk(
-      starts.map(({ id, process, startedAt }) => ({ id, filter: heldBy(process), update: { $set: { status: 'RUNNING', startedAt } } })),
+      starts.map(({ id, process, startedAt }) => ({
+        id,
+        filter: { ...heldBy(process), ...from(ATTEMPT_MOVES.start) },
+        update: { $set: { ...to(ATTEMPT_MOVES.start, 'RUNNING'), startedAt } },
+      })),
     )
     return matchedCount
   }
@@ -137,7 +151,11 @@ export class AttemptsRepository implements OnModuleInit {
   /** Ends of attempts that are still this worker's; the number that matched. */
   async finish(ends: { id: AttemptId; process: WorkerProcess; ending: AttemptEnding }[]): Promise<number> {
     const { matchedCount } = await this.bulk(
-      ends.map(({ id, process, ending }) => ({ id, filter: heldBy(process), update: { $set: { ...ending, leaseExpiresAt: null } } })),
+      ends.map(({ id, process, ending }) => ({
+        id,
+        filter: { ...heldBy(process), ...from(ATTEMPT_MOVES.end) },
+        update: { $set: { ...ending, ...to(ATTEMPT_MOVES.end, ending.status), leaseExpiresAt: null } },
+      })),
     )
     return matchedCount
   }
@@ -162,8 +180,8 @@ export class AttemptsRepository implements OnModuleInit {
       ...(mayHaveStarted ? { mayHaveStarted: true } : {}),
     }
     return this.collection.findOneAndUpdate(
-      { _id: id, workerId, status: leased, ...(leaseBefore === undefined ? {} : { leaseExpiresAt: { $lt: leaseBefore } }) },
-      [{ $set: { status: 'LOST', finishedAt: at, leaseExpiresAt: null, error: { $literal: error }, ...start } }],
+      { _id: id, workerId, ...from(ATTEMPT_MOVES.lose), ...(leaseBefore === undefined ? {} : { leaseExpiresAt: { $lt: leaseBefore } }) },
+      [{ $set: { ...to(ATTEMPT_MOVES.lose, 'LOST'), finishedAt: at, leaseExpiresAt: null, error: { $literal: error }, ...start } }],
       { returnDocument: 'after' },
     )
   }
@@ -175,12 +193,8 @@ export class AttemptsRepository implements OnModuleInit {
     })
   }
 
-  async requestCancel(instanceId: string, attempt: number, at: Date): Promise<AttemptDocument | null> {
-    return this.collection.findOneAndUpdate(
-      { _id: { instance: instanceId, task: 0, attempt }, status: leased },
-      { $set: { cancelRequestedAt: at } },
-      { returnDocument: 'after' },
-    )
+  requestCancel(key: AttemptKey, at: Date): Promise<AttemptDocument | null> {
+    return this.collection.findOneAndUpdate({ _id: attemptId(key), status: leased }, { $set: { cancelRequestedAt: at } }, { returnDocument: 'after' })
   }
 
   async setProgress(updates: { id: AttemptId; progress: NonNullable<AttemptDocument['progress']> }[], process: WorkerProcess): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import type { InstanceDocument, QueueableInstance } from './instance-document.js'
+import type { InstanceDocument, QueueableTask } from './instance-document.js'
 import type { InstancesService } from './instances.service.js'
 import type { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
@@ -27,7 +27,7 @@ function setUp({
   const registry = new WorkerRegistry()
   const worker = connectedWorker(slots)
   registry.add(worker)
-  const [sent, takenBack, queued, stored]: [string[], string[], QueueableInstance[], InstanceDocument[]] = [[], [], [], []]
+  const [sent, takenBack, queued, stored]: [string[], string[], QueueableTask[], InstanceDocument[]] = [[], [], [], []]
   let isWaitingNoted = false
   const dispatcher = { isClear: () => isClear, noteWaiting: () => void (isWaitingNoted = true) } as unknown as Dispatcher
   const claims = {
@@ -44,7 +44,7 @@ function setUp({
       return candidates.map(async () => hand)
     },
   } as unknown as RunLanes
-  const instances = { enqueue: async (list: QueueableInstance[]) => queued.push(...list) > 0 } as unknown as InstancesService
+  const instances = { enqueue: async (list: QueueableTask[]) => queued.push(...list) > 0 } as unknown as InstancesService
   const clock = { now: () => NOW } as Clock
   const births = new Births(instances, dispatcher, registry, claims, lanes, clock, new Shutdown(logger), logger)
   const store = (documents: InstanceDocument[], duplicates: number[] = [], mayStart = documents) =>

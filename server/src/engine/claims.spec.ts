@@ -6,7 +6,6 @@ import type { Config } from '../config/config.js'
 import { type AttemptDocument, attemptKeyOf, type AttemptId } from './attempt-document.js'
 import type { AttemptsRepository } from './attempts.repository.js'
 import type { InstanceDocument } from './instance-document.js'
-import type { InstancesRepository } from './instances.repository.js'
 import type { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { connectedWorker } from '../workers/testing/connected-worker.js'
@@ -14,10 +13,13 @@ import { WorkerRegistry } from '../workers/worker-registry.js'
 import type { AttemptQueue } from './attempt-queue.js'
 import { type Candidate, Claims } from './claims.js'
 import { LimitedRuns } from './limited-runs.js'
-import type { PermitsRepository, PermitWish } from './permits.repository.js'
+import type { PermitWish } from './domain/plan-permits.js'
+import { type TaskKey, taskKeyString } from './domain/task-key.js'
+import type { PermitsRepository } from './permits.repository.js'
 import { Placement } from './placement.js'
 import type { Handed, RunLanes } from './run-lanes.js'
 import type { Settlement } from './settlement.js'
+import type { TasksRepository } from './tasks.repository.js'
 
 const RUNS = 40
 const BAD = 17
@@ -37,8 +39,8 @@ function setUp(maxConcurrent: number) {
   const attempts = new Set<string>()
   const permits = new Set<string>()
   const sent: string[] = []
-  const instancesRepository = {
-    findMany: async (ids: string[]) => ids.flatMap((id) => ({ ...(instances.get(id) as InstanceDocument) })),
+  const tasks = {
+    find: async (keys: TaskKey[]) => new Map(keys.map((key) => [taskKeyString(key), { ...(instances.get(key.instanceId) as InstanceDocument) }])),
     findNextLimited: async (_job: string, _route: string, _now: Date, limit: number) =>
       [...instances.values()].filter(({ status }) => status === 'WAITING').slice(0, limit),
     hold: async () => undefined,
@@ -55,7 +57,7 @@ function setUp(maxConcurrent: number) {
         if (instance?.status === 'RUNNING') Object.assign(instance, { status: 'WAITING', attempt: attempt - 1 })
       }
     },
-  } as unknown as InstancesRepository
+  } as unknown as TasksRepository
   const attemptsRepository = {
     insertMany: async (documents: AttemptDocument[]) => {
       const duplicates = new Set(documents.flatMap(({ _id }, i) => (attempts.has(textOf(_id)) ? [i] : [])))
@@ -68,9 +70,11 @@ function setUp(maxConcurrent: number) {
   } as unknown as AttemptsRepository
   const permitsRepository = {
     acquire: async (_job: string, wishes: PermitWish[]) => {
-      const had = wishes.filter(({ instanceId }) => permits.has(instanceId) || permits.size < maxConcurrent)
+      const had = wishes.filter(({ key: { instanceId } }) => permits.has(instanceId) || permits.size < maxConcurrent)
       let granted = 0
-      for (const { instanceId } of had) {
+      for (const {
+        key: { instanceId },
+      } of had) {
         if (!permits.has(instanceId) && permits.size >= maxConcurrent) break
         permits.add(instanceId)
         granted++
@@ -92,11 +96,11 @@ function setUp(maxConcurrent: number) {
   const queue = { postpone: async (_job: Job, _token: string, keys: AttemptKey[]) => void later.push(...keys) } as unknown as AttemptQueue
   const logger = new Logger('fatal', 'spec')
   const clock = { now: () => 0, date: () => new Date(0) } as unknown as Clock
-  const claims = new Claims({ leaseMs: 10_000 } as Config, instancesRepository, attemptsRepository, permitsRepository, clock, logger)
-  const limited = new LimitedRuns(instancesRepository, permitsRepository, claims, lanes, clock, logger)
+  const claims = new Claims({ leaseMs: 10_000 } as Config, tasks, attemptsRepository, permitsRepository, clock, logger)
+  const limited = new LimitedRuns(tasks, permitsRepository, claims, lanes, clock, logger)
   const worker = connectedWorker(RUNS)
   const settlement = { useFreePermits: async () => undefined } as unknown as Settlement
-  const placement = new Placement(instancesRepository, claims, lanes, limited, settlement, queue, new WorkerRegistry(), logger)
+  const placement = new Placement(tasks, claims, lanes, limited, settlement, queue, new WorkerRegistry(), logger)
   const job = { id: 'job', moveToCompleted: async () => undefined } as unknown as Job<unknown, string>
   const placeAll = () => {
     const placements = Array.from({ length: RUNS }, (_, n) => ({ key: keyOf(n), worker }))

@@ -3,40 +3,44 @@ import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attem
 import { CONFIG, type Config } from '../config/config.js'
 import { type AttemptDocument, attemptId } from './attempt-document.js'
 import { AttemptsRepository } from './attempts.repository.js'
+import { taskKeyString } from './domain/task-key.js'
 import type { InstanceDocument } from './instance-document.js'
-import { InstancesRepository } from './instances.repository.js'
 import { Clock } from '../platform/clock.js'
 import { isItemError } from '../platform/item-error.js'
 import { Logger } from '../platform/logging.js'
 import { PermitsRepository } from './permits.repository.js'
 import type { ConnectedWorker } from './ports/workers.js'
+import { TasksRepository } from './tasks.repository.js'
 
 /** An attempt to place, and the slot that was reserved for it. */
 export type Reserved = { key: AttemptKey; worker: ConnectedWorker }
-/** The same, with the instance as it was read a moment ago. `claimedAt`: when its attempt was made, monotonic. */
+/** The same, with its instance as it was read a moment ago. `claimedAt`: when its attempt was made, monotonic. */
 export type Candidate = Reserved & { instance: InstanceDocument; claimedAt?: number }
 
-/** Makes attempts and moves their instances to RUNNING. The attempt's unique key is the fence between servers. */
+/** Makes attempts and moves their tasks to RUNNING. The attempt's unique key is the fence between servers. */
 @Injectable()
 export class Claims {
   constructor(
     @Inject(CONFIG) private readonly config: Config,
-    private readonly instances: InstancesRepository,
+    private readonly tasks: TasksRepository,
     private readonly attempts: AttemptsRepository,
     private readonly permits: PermitsRepository,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
 
-  /** The candidates whose attempt this server has made, with their instances RUNNING. After an error that one of them causes it may be called again with the others. */
+  /** The candidates whose attempt this server has made, with their tasks RUNNING. After an error that one of them causes it may be called again with the others. */
   async claim(candidates: readonly Candidate[]): Promise<Candidate[]> {
     if (candidates.length === 0) return []
     const made = await this.makeAttempts(candidates)
     const claims = made.map(({ key }) => key)
-    if ((await this.claimInstances(claims)) === claims.length) return made
+    if ((await this.claimTasks(claims)) === claims.length) return made
     // Some were cancelled meanwhile: their attempts were never given to anyone.
-    const latest = new Map((await this.instances.findMany(claims.map(({ instanceId }) => instanceId))).map((instance) => [instance._id, instance]))
-    const isClaimed = ({ key }: Candidate): boolean => latest.get(key.instanceId)?.status === 'RUNNING' && latest.get(key.instanceId)?.attempt === key.attempt
+    const latest = await this.tasks.find(claims)
+    const isClaimed = ({ key }: Candidate): boolean => {
+      const task = latest.get(taskKeyString(key))
+      return task?.status === 'RUNNING' && task.attempt === key.attempt
+    }
     await this.attempts.deleteUnsent(made.filter((each) => !isClaimed(each)).map(({ key }) => attemptId(key)))
     return made.filter(isClaimed)
   }
@@ -65,11 +69,11 @@ export class Claims {
     }
   }
 
-  private async claimInstances(claims: AttemptKey[]): Promise<number> {
+  private async claimTasks(claims: AttemptKey[]): Promise<number> {
     try {
-      return await this.instances.claim(claims)
+      return await this.tasks.claim(claims)
     } catch (error) {
-      // Attempts that are left would keep the others from being made: their instances would wait until the leases ran out.
+      // Attempts that are left would keep the others from being made: their tasks would wait until the leases ran out.
       if (isItemError(error)) await this.undo(claims)
       throw error
     }
@@ -77,7 +81,7 @@ export class Claims {
 
   private async undo(claims: AttemptKey[]): Promise<void> {
     // In this order: between the two another server, which saw it WAITING before, could else make the attempt anew and take this RUNNING for its own.
-    await this.instances.unclaim(claims, this.clock.date())
+    await this.tasks.unclaim(claims, this.clock.date())
     await this.attempts.deleteUnsent(claims.map(attemptId))
   }
 

@@ -13,6 +13,7 @@ import { Metrics } from '../platform/metrics.js'
 import { correctSpan, correctStart } from './domain/worker-clock.js'
 import { AttemptLogs, type LogOwner, type OwnedAttempt } from './ports/attempt-logs.js'
 import { Settlement } from './settlement.js'
+import { TasksRepository } from './tasks.repository.js'
 
 /** Who reports, what to add to its times to have the cluster's, and, as far as this server knows, when it was given the attempt and whose run that is. */
 export type Reporter = { process: WorkerProcess; clockOffset: number; givenAt: number | undefined; owner?: LogOwner | undefined }
@@ -29,6 +30,7 @@ export class Completion {
   constructor(
     private readonly attempts: AttemptsRepository,
     private readonly instances: InstancesRepository,
+    private readonly tasks: TasksRepository,
     private readonly logs: AttemptLogs,
     private readonly settlement: Settlement,
     private readonly clock: Clock,
@@ -84,7 +86,7 @@ export class Completion {
       return known === undefined || (document !== undefined && isHeldBy(item.process, document) && document.status !== 'LOST') ? 'ok' : 'fenced'
     })
     const ok = items.filter((_, i) => verdicts[i] === 'ok')
-    await this.instances.markStarted(ok.map(({ key, startedAt }) => ({ instanceId: key.instanceId, attempt: key.attempt, startedAt: new Date(startedAt) })))
+    await this.tasks.markStarted(ok.map(({ key, startedAt }) => ({ key, startedAt: new Date(startedAt) })))
     return verdicts
   }
 
@@ -96,7 +98,7 @@ export class Completion {
       process: reporter.process,
     }))
     const endings = items.map(({ end, process }) => ({ id: attemptId(end), process, ending: ending(end) }))
-    // Attempts first: what follows from them for their instances is found by the sweep if this server dies in between.
+    // Attempts first: what follows from them for their tasks is found by the sweep if this server dies in between.
     const matched = await this.attempts.finish(endings)
     const known = matched === items.length ? undefined : await this.byKey(items.map(({ end }) => end))
     const verdicts = items.map(({ end, process }): Verdict => {

@@ -1,6 +1,5 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { Interval } from '@nestjs/schedule'
-import { InstancesRepository } from './instances.repository.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { mapBounded } from '../platform/map-bounded.js'
@@ -15,6 +14,7 @@ import { WorkerSlots } from './ports/workers.js'
 import { RouteConsumer } from './route-consumer.js'
 import { StaleJobs } from './stale-jobs.js'
 import { SweepLock } from './sweep-lock.js'
+import { TasksRepository } from './tasks.repository.js'
 
 const POLL_MS = 500
 const LEARN_ROUTES_MS = 5_000
@@ -38,7 +38,7 @@ export class Dispatcher implements OnApplicationBootstrap {
     private readonly placement: Placement,
     private readonly staleJobs: StaleJobs,
     private readonly sweepLock: SweepLock,
-    private readonly instances: InstancesRepository,
+    private readonly tasks: TasksRepository,
     private readonly signals: SignalBus,
     private readonly redis: RedisConnections,
     private readonly clock: Clock,
@@ -67,13 +67,13 @@ export class Dispatcher implements OnApplicationBootstrap {
     }
   }
 
-  /** Routes with waiting instances that this server heard no signal of; those that nothing waits on and nobody here serves are forgotten. */
+  /** Routes with waiting tasks that this server heard no signal of; those that nothing waits on and nobody here serves are forgotten. */
   @Interval(LEARN_ROUTES_MS)
   async learnRoutes(): Promise<void> {
     if (this.isStopped || this.isLearning) return
     this.isLearning = true
     try {
-      const routes = await this.instances.waitingRoutes()
+      const routes = await this.tasks.waitingRoutes()
       const isWaiting = new Set(routes)
       for (const route of this.routes) if (!isWaiting.has(route) && !this.consumers.has(route)) this.routes.delete(route)
       for (const route of routes) this.use(route, 0)
@@ -92,7 +92,7 @@ export class Dispatcher implements OnApplicationBootstrap {
       return
     }
     const measured = routes.slice(0, MEASURED_ROUTES)
-    const depths = await mapBounded(measured, MEASURED_AT_A_TIME, (route) => this.instances.countWaiting(route))
+    const depths = await mapBounded(measured, MEASURED_AT_A_TIME, (route) => this.tasks.countWaiting(route))
     this.metrics.setQueueDepths(measured.map((route, i) => ({ route, depth: depths[i] ?? 0 })))
   }
 

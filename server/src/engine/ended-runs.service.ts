@@ -1,13 +1,15 @@
 import { Injectable } from '@nestjs/common'
 import type { ClientSession } from 'mongodb'
+import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { Logger } from '../platform/logging.js'
 import { AttemptQueue } from './attempt-queue.js'
 import { AttemptsRepository } from './attempts.repository.js'
 import { idAt } from './domain/instance-id.js'
-import type { RunEnd } from './instance-document.js'
+import { nextAttemptOf, type RunEnd, taskOf } from './instance-document.js'
 import { InstancesRepository } from './instances.repository.js'
 import type { OwnedAttempt } from './ports/attempt-logs.js'
 import { type Revisit, RevisitsRepository } from './revisits.repository.js'
+import { TasksRepository } from './tasks.repository.js'
 
 /** Sorts after every ID. */
 const LAST_ID = 'g'
@@ -17,6 +19,7 @@ const LAST_ID = 'g'
 export class EndedRuns {
   constructor(
     private readonly instances: InstancesRepository,
+    private readonly tasks: TasksRepository,
     private readonly attempts: AttemptsRepository,
     private readonly revisits: RevisitsRepository,
     private readonly queue: AttemptQueue,
@@ -37,14 +40,15 @@ export class EndedRuns {
     const ids = runs.map(({ _id }) => _id)
     const gone = endedBefore === undefined ? await this.instances.deleteFinished(ids, session) : await this.instances.deleteEnded(ids, endedBefore, session)
     const isGone = new Set(gone)
-    const keys = runs.filter(({ _id }) => isGone.has(_id)).flatMap((run) => [...attemptKeysOf(run), unclaimedOf(run)])
+    // The next one too: a server may have made it and not lived to claim it.
+    const keys = runs.filter(({ _id }) => isGone.has(_id)).flatMap((run) => [...attemptKeysOf(run), ownedBy(run, nextAttemptOf(run))])
     await this.attempts.delete(keys, session)
     return { ids: gone, keys }
   }
 
   /** Removes what Redis knows of the routes of these runs: hints without content, and stale, so nothing depends on it. */
   async forgetQueues(runs: readonly RunEnd[]): Promise<void> {
-    for (const route of await this.instances.routesOf(runs.map(({ _id }) => _id))) {
+    for (const route of await this.tasks.routesOf(runs.map(taskOf))) {
       await this.queue.forget(route).catch((err: unknown) => this.logger.debug('A queue of a removed namespace is left in Redis', { route, err }))
     }
   }
@@ -80,8 +84,6 @@ export class EndedRuns {
 }
 
 /** Its attempts are numbered from 1: this costs no look-up, let alone one by range for each run. */
-export const attemptKeysOf = (run: RunEnd): OwnedAttempt[] => Array.from({ length: run.attempt }, (_, i) => attemptOf(run, i + 1))
-/** One that a server made and did not live to claim. */
-const unclaimedOf = (run: RunEnd): OwnedAttempt => attemptOf(run, run.attempt + 1)
+export const attemptKeysOf = (run: RunEnd): OwnedAttempt[] => Array.from({ length: run.attempt }, (_, i) => ownedBy(run, { ...taskOf(run), attempt: i + 1 }))
 
-const attemptOf = ({ _id, namespace, jobId }: RunEnd, attempt: number): OwnedAttempt => ({ instanceId: _id, task: 0, attempt, namespace, jobId })
+const ownedBy = ({ namespace, jobId }: RunEnd, key: AttemptKey): OwnedAttempt => ({ ...key, namespace, jobId })

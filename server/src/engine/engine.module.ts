@@ -21,11 +21,13 @@ import { Settlement } from './settlement.js'
 import { StaleJobs } from './stale-jobs.js'
 import { SweepLock } from './sweep-lock.js'
 import { Sweeper } from './sweeper.js'
+import { TasksRepository } from './tasks.repository.js'
 
 /** Keeps, queues, places and settles runs. Knows neither HTTP nor sockets, and no other feature: what it needs of them it says in `ports/`, and `PortsModule` connects. */
 @Module({
   providers: [
     InstancesRepository,
+    TasksRepository,
     AttemptsRepository,
     PermitsRepository,
     RevisitsRepository,

@@ -2,28 +2,16 @@ import type { InstanceCause } from '@jobtrail/shared/api/instances'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import type { CollectionPlan } from '../platform/ensure-collection.js'
+import { embeddedTask, type TaskKey } from './domain/task-key.js'
 
-/** One run of a job, as stored. `_id` is a UUIDv7: its order is that of creation. */
-export type InstanceDocument = {
-  _id: string
-  namespace: string
-  jobId: string
-  jobName: string
-  revision: number
-  route: string
-  priority: number
-  maxConcurrent: number
-  params: Record<string, unknown>
-  /** The JSON text of params that are not exact as an object; `params` is empty then. */
-  paramsText?: string
-  cause: InstanceCause
+/**
+ * What changes while a task is queued, placed, retried and settled. A plain instance holds it in its own document, under these names: its one task costs no document and no write of
+ * its own, and what becomes of the task becomes of the instance.
+ */
+type TaskState = {
   status: InstanceStatus
-  /** Absent for runs by API, so that the unique index leaves them out. */
-  scheduledFor?: Date
-  idempotencyKey?: string
-  /** Absent in instances of a former version: then any request with the key is taken for the same. */
-  requestDigest?: string
-  createdAt: Date
+  /** Where it may be placed. */
+  route: string
   dueAt: Date
   startedAt: Date | null
   finishedAt: Date | null
@@ -46,8 +34,35 @@ export type InstanceDocument = {
   resultText?: string
 }
 
-/** The attempt that comes next of one that waits. */
-export const nextAttemptOf = ({ _id, attempt }: Pick<InstanceDocument, '_id' | 'attempt'>): AttemptKey => ({ instanceId: _id, task: 0, attempt: attempt + 1 })
+/** One run of a job, as stored. `_id` is a UUIDv7: its order is that of creation. */
+export type InstanceDocument = TaskState & {
+  _id: string
+  namespace: string
+  jobId: string
+  jobName: string
+  revision: number
+  priority: number
+  maxConcurrent: number
+  params: Record<string, unknown>
+  /** The JSON text of params that are not exact as an object; `params` is empty then. */
+  paramsText?: string
+  cause: InstanceCause
+  /** Absent for runs by API, so that the unique index leaves them out. */
+  scheduledFor?: Date
+  idempotencyKey?: string
+  /** Absent in instances of a former version: then any request with the key is taken for the same. */
+  requestDigest?: string
+  createdAt: Date
+}
+
+type WithTask = Pick<InstanceDocument, '_id' | 'attempt'>
+
+/** The task whose state this document holds. */
+export const taskOf = ({ _id }: Pick<InstanceDocument, '_id'>): TaskKey => embeddedTask(_id)
+/** Of a task without an attempt it has the number 0, which no attempt has. */
+export const latestAttemptOf = (document: WithTask): AttemptKey => ({ ...taskOf(document), attempt: document.attempt })
+/** The attempt that comes next of a task that waits. */
+export const nextAttemptOf = (document: WithTask): AttemptKey => ({ ...taskOf(document), attempt: document.attempt + 1 })
 
 /** Where a page of instances ends. */
 export type InstancePlace = Pick<InstanceDocument, 'namespace' | '_id'>
@@ -58,14 +73,14 @@ export type StripDocument = Pick<InstanceDocument, '_id' | 'status' | 'createdAt
 /** What retention asks of a run. */
 export type RunEnd = Pick<InstanceDocument, '_id' | 'namespace' | 'jobId' | 'status' | 'finishedAt' | 'attempt'>
 
-/** What the queue asks of one that waits. */
-export type QueueableInstance = Pick<InstanceDocument, '_id' | 'route' | 'priority' | 'attempt' | 'createdAt' | 'dueAt' | 'queuedAs'>
+/** What the queue asks of a task that waits. */
+export type QueueableTask = Pick<InstanceDocument, '_id' | 'route' | 'priority' | 'attempt' | 'createdAt' | 'dueAt' | 'queuedAs'>
 
-/** What the sweeps ask of one that has not ended. */
-export type UnfinishedInstance = QueueableInstance & Pick<InstanceDocument, 'namespace' | 'queued' | 'heldAt'>
+/** What the sweeps ask of a task that has not ended. */
+export type UnfinishedTask = QueueableTask & Pick<InstanceDocument, 'namespace' | 'queued' | 'heldAt'>
 
-/** What becomes of an instance when its attempt `attempt` has ended. */
-export type Settlement = { instanceId: string; attempt: number } & (
+/** What becomes of a task when this attempt at it has ended. */
+export type Settlement = { key: AttemptKey } & (
   | { kind: 'final'; status: InstanceStatus; startedAt: Date | null; finishedAt: Date; error: string | null; result: unknown; resultText?: string | undefined }
   | { kind: 'retry'; dueAt: Date; queued: boolean; retriesUsed: number; unstartedLosses: number; error: string | null }
 )

@@ -2,15 +2,17 @@ import { Injectable } from '@nestjs/common'
 import type { Filter } from 'mongodb'
 import type { AttemptDocument } from './attempt-document.js'
 import { AttemptsRepository } from './attempts.repository.js'
-import type { InstanceDocument, StripDocument } from './instance-document.js'
+import { type InstanceDocument, latestAttemptOf, type StripDocument } from './instance-document.js'
 import { InstancesRepository } from './instances.repository.js'
 import type { LogOwner } from './ports/attempt-logs.js'
+import { TasksRepository } from './tasks.repository.js'
 
 /** What people may look at of instances and attempts. For callers who have checked rights before. */
 @Injectable()
 export class InstanceReads {
   constructor(
     private readonly instances: InstancesRepository,
+    private readonly tasks: TasksRepository,
     private readonly attempts: AttemptsRepository,
   ) {}
 
@@ -35,7 +37,7 @@ export class InstanceReads {
 
   /** Those of the instances that have an attempt which the worker was given. */
   givenTo(workerId: string, instances: readonly InstanceDocument[]): Promise<Set<string>> {
-    return this.attempts.givenTo(workerId, instances)
+    return this.attempts.givenTo(workerId, instances.map(latestAttemptOf))
   }
 
   /** What a worker runs now, with the instances. */
@@ -55,6 +57,6 @@ export class InstanceReads {
 
   /** The place of a waiting instance in the queue of its route, from 1; counted up to a bound. */
   position(instance: InstanceDocument): Promise<number> {
-    return this.instances.position(instance)
+    return this.tasks.position(instance)
   }
 }

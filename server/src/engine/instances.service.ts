@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import { STRIP_LENGTH } from '@jobtrail/shared/api/instances'
-import { canRetryInstance, INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { AttemptQueue, QUEUE_AHEAD_MS, type QueuedAttempt } from './attempt-queue.js'
 import { sharedJobs } from './domain/queued-attempts.js'
 import { routeName } from './domain/route.js'
@@ -16,9 +16,10 @@ import { AttemptsRepository } from './attempts.repository.js'
 import { InstanceIds } from './domain/instance-id.js'
 import { isMissed } from './domain/missed.js'
 import type { NewInstance } from './domain/new-instance.js'
-import { type InstanceDocument, nextAttemptOf, type QueueableInstance } from './instance-document.js'
+import { type InstanceDocument, latestAttemptOf, nextAttemptOf, type QueueableTask } from './instance-document.js'
 import { type FirstInstance, InstancesRepository } from './instances.repository.js'
 import { RevisitsRepository } from './revisits.repository.js'
+import { TasksRepository } from './tasks.repository.js'
 
 /** What other features may know of an instance. */
 export type InstanceRef = { id: string; namespace: string; jobId: string; status: InstanceStatus; attempt: number }
@@ -48,6 +49,7 @@ export class InstancesService {
 
   constructor(
     private readonly repository: InstancesRepository,
+    private readonly tasks: TasksRepository,
     private readonly attempts: AttemptsRepository,
     private readonly revisits: RevisitsRepository,
     private readonly queue: AttemptQueue,
@@ -111,7 +113,7 @@ export class InstancesService {
   async cancel(id: string): Promise<boolean> {
     const at = this.clock.date()
     // Once more: it may have gone back to WAITING between the two.
-    const isCancelled = (await this.repository.cancelWaiting(id, at)) || (await this.cancelRunning(id, at)) || (await this.repository.cancelWaiting(id, at))
+    const isCancelled = (await this.tasks.cancelWaiting(id, at)) || (await this.cancelRunning(id, at)) || (await this.tasks.cancelWaiting(id, at))
     if (isCancelled) this.signals.send('log', id, { instanceId: id })
     return isCancelled
   }
@@ -119,7 +121,7 @@ export class InstancesService {
   /** Cancels what waits of a job; what runs goes on. */
   async cancelWaitingOf(jobId: string, error: string): Promise<void> {
     for (;;) {
-      const ids = await this.repository.cancelSomeWaiting({ jobId }, this.clock.date(), error)
+      const ids = await this.tasks.cancelSomeWaiting({ jobId }, this.clock.date(), error)
       if (ids.length === 0) return
       for (const instanceId of ids) this.signals.send('log', instanceId, { instanceId })
     }
@@ -128,45 +130,45 @@ export class InstancesService {
   /** Ends what is left in a namespace that was removed, some at a time: true when nothing waits or runs there any more. */
   async endSomeOf(namespace: string, error: string): Promise<boolean> {
     const at = this.clock.date()
-    const cancelled = await this.repository.cancelSomeWaiting({ namespace }, at, error)
+    const cancelled = await this.tasks.cancelSomeWaiting({ namespace }, at, error)
     for (const instanceId of cancelled) this.signals.send('log', instanceId, { instanceId })
-    const running = await this.repository.findRunning(namespace, END_AT_A_TIME)
+    const running = await this.tasks.findRunning(namespace, END_AT_A_TIME)
     for (const { id, isCancelled } of running) if (!isCancelled) await this.cancelRunning(id, at)
     return cancelled.length === 0 && running.length === 0
   }
 
   /** Whether the job has an instance that waits or runs. */
   hasUnfinished(jobId: string): Promise<boolean> {
-    return this.repository.hasUnfinished(jobId)
+    return this.tasks.hasUnfinished(jobId)
   }
 
   /** Another attempt of an instance that ended without success; false when it is not as it was any more. */
-  async retry({ _id: id, namespace, attempt }: Pick<InstanceDocument, '_id' | 'namespace' | 'attempt'>): Promise<boolean> {
+  async retry(instance: Pick<InstanceDocument, '_id' | 'namespace' | 'attempt'>): Promise<boolean> {
+    const { _id: id, namespace } = instance
     // Retention may have come by already. First, so that no crash can lose it.
     await this.revisits.note(namespace, [id], this.clock.date())
-    const retried = await this.repository.retryFinal(id, attempt, INSTANCE_STATUSES.filter(canRetryInstance), this.clock.date())
+    const retried = await this.tasks.retryFinal(latestAttemptOf(instance), this.clock.date())
     if (retried === null) return false
     await this.enqueue([retried])
     this.signals.send('log', id, { instanceId: id })
     return true
   }
 
-  /** Gives instances to BullMQ; false when that failed, which is logged, not thrown: the sweep does it again. `areNew`: none was given to it before. */
-  async enqueue(instances: readonly QueueableInstance[], { areNew } = { areNew: false }): Promise<boolean> {
+  /** Gives tasks to BullMQ; false when that failed, which is logged, not thrown: the sweep does it again. `areNew`: none was given to it before. */
+  async enqueue(tasks: readonly QueueableTask[], { areNew } = { areNew: false }): Promise<boolean> {
     try {
-      await this.queue.add(instances.map(queuedAttempt), areNew)
+      await this.queue.add(tasks.map(queuedAttempt), areNew)
       return true
     } catch (err) {
-      this.logger.warn('Instances are stored but not queued yet; the sweep will do it', { count: instances.length, err })
+      this.logger.warn('Tasks are stored but not queued yet; the sweep will do it', { count: tasks.length, err })
       return false
     }
   }
 
   private async cancelRunning(id: string, at: Date): Promise<boolean> {
-    if (!(await this.repository.requestCancel(id, at))) return false
-    const instance = await this.repository.findById(id)
-    if (instance === null) return false
-    const attempt = await this.attempts.requestCancel(id, instance.attempt, at)
+    const latest = await this.tasks.requestCancel(id, at)
+    if (latest === null) return false
+    const attempt = await this.attempts.requestCancel(latest, at)
     // Without a leased attempt it is between two states: the sweep or the retry that follows sees cancelRequestedAt.
     if (attempt !== null) this.signals.send('cancel', id, { workerId: attempt.workerId, attempts: [attemptKeyOf(attempt._id)] })
     return true
@@ -209,14 +211,14 @@ export class InstancesService {
   }
 }
 
-/** As the queue knows the next attempt of one that waits. */
-export const queuedAttempt = (instance: QueueableInstance): QueuedAttempt => ({
-  key: nextAttemptOf(instance),
-  route: instance.route,
-  priority: instance.priority,
-  dueAt: instance.dueAt.getTime(),
-  queuedAs: instance.queuedAs,
-  isMissed: isMissed(instance),
+/** As the queue knows the next attempt of a task that waits. */
+export const queuedAttempt = (task: QueueableTask): QueuedAttempt => ({
+  key: nextAttemptOf(task),
+  route: task.route,
+  priority: task.priority,
+  dueAt: task.dueAt.getTime(),
+  queuedAs: task.queuedAs,
+  isMissed: isMissed(task),
 })
 
 /** Notes which BullMQ jobs those share that are queued at once. */

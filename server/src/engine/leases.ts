@@ -4,6 +4,7 @@ import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { CONFIG, type Config } from '../config/config.js'
 import { announcedTotals, type AttemptDocument, attemptId, attemptKeyOf } from './attempt-document.js'
 import { AttemptsRepository } from './attempts.repository.js'
+import { isEmbedded } from './domain/task-key.js'
 import { InstancesRepository } from './instances.repository.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
@@ -141,7 +142,7 @@ export class Leases {
     const instances = await this.instances.progressOf(attempts.map(({ _id }) => _id.instance))
     const isClaimed = ({ _id }: AttemptDocument): boolean => {
       const instance = instances.get(_id.instance)
-      return instance !== undefined && !(isFinalInstance(instance.status) && instance.attempt < _id.attempt)
+      return instance !== undefined && !(isEmbedded(_id) && isFinalInstance(instance.status) && instance.attempt < _id.attempt)
     }
     const orphans = attempts.filter((attempt) => !isClaimed(attempt))
     if (orphans.length > 0) await this.attempts.deleteUnsent(orphans.map(({ _id }) => _id))

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
+import { taskKeyString } from './domain/task-key.js'
 import { type InstanceDocument, nextAttemptOf } from './instance-document.js'
-import { InstancesRepository } from './instances.repository.js'
 import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
 import { isItemError } from '../platform/item-error.js'
@@ -8,7 +8,9 @@ import { Logger } from '../platform/logging.js'
 import { writeApart } from '../platform/write-apart.js'
 import { type Candidate, Claims } from './claims.js'
 import { type Handed, RunLanes } from './run-lanes.js'
+import type { PermitWish } from './domain/plan-permits.js'
 import { PermitsRepository } from './permits.repository.js'
+import { TasksRepository } from './tasks.repository.js'
 
 /** What became of a ticket: `held` when its own instance still waits; `handed` when its slot was given an attempt, of whichever instance was first. */
 export type TicketResult = { held: InstanceDocument | undefined; handed: { candidate: Candidate; answer: Promise<Handed> } | undefined }
@@ -26,7 +28,7 @@ export class LimitedRuns {
   private readonly batchers = new Map<string, Batcher<Candidate, TicketResult>>()
 
   constructor(
-    private readonly instances: InstancesRepository,
+    private readonly tasks: TasksRepository,
     private readonly permits: PermitsRepository,
     private readonly claims: Claims,
     private readonly lanes: RunLanes,
@@ -57,17 +59,18 @@ export class LimitedRuns {
     // From here on slots are taken, so nothing may reject.
     const answers = await this.lanes.hand(placed.map(([, candidate]) => candidate))
     const handed = new Map(placed.map(([ticket, candidate], i) => [ticket, { candidate, answer: answers[i] ?? Promise.resolve('taken' as const) }]))
-    const isPlaced = new Set(placed.map(([, { instance }]) => instance._id))
-    await this.hold(tickets.filter(({ instance }) => !isPlaced.has(instance._id)))
-    return tickets.map((ticket) => ({ held: isPlaced.has(ticket.instance._id) ? undefined : ticket.instance, handed: handed.get(ticket) }))
+    const placedTasks = new Set(placed.map(([, { key }]) => taskKeyString(key)))
+    const isPlaced = ({ key }: Candidate): boolean => placedTasks.has(taskKeyString(key))
+    await this.hold(tickets.filter((ticket) => !isPlaced(ticket)))
+    return tickets.map((ticket) => ({ held: isPlaced(ticket) ? undefined : ticket.instance, handed: handed.get(ticket) }))
   }
 
   private async hold(tickets: readonly Candidate[]): Promise<void> {
-    const ids = tickets.map(({ instance }) => instance._id)
+    const keys = tickets.map(({ key }) => key)
     try {
-      if (ids.length > 0) await this.instances.hold(ids, this.clock.date())
+      if (keys.length > 0) await this.tasks.hold(keys, this.clock.date())
     } catch (err) {
-      this.logger.warn('Instances that wait for a permit are not marked so; the sweep will queue them again', { instances: ids, err })
+      this.logger.warn('Tasks that wait for a permit are not marked so; the sweep will queue them again', { tasks: keys.map(taskKeyString), err })
     }
   }
 
@@ -92,16 +95,19 @@ export class LimitedRuns {
   /** True when another look may find more. */
   private async placeSome(jobId: string, route: string, free: readonly Candidate[], tried: Set<string>, placed: Map<Candidate, Candidate>): Promise<boolean> {
     const now = this.clock.date()
-    const found = await this.instances.findNextLimited(jobId, route, now, free.length + tried.size)
-    const next = found.filter(({ _id }) => !tried.has(_id)).slice(0, free.length)
+    const found = await this.tasks.findNextLimited(jobId, route, now, free.length + tried.size)
+    const next = found
+      .map((instance) => ({ key: nextAttemptOf(instance), instance }))
+      .filter(({ key }) => !tried.has(taskKeyString(key)))
+      .slice(0, free.length)
     if (next.length === 0) return false
     const granted = await this.permits.acquire(jobId, next.map(wishOf), now)
     const byTicket = new Map<Candidate, Candidate>()
     free.slice(0, granted).forEach((ticket, i) => {
-      const instance = next[i]
-      if (instance !== undefined) byTicket.set(ticket, { key: nextAttemptOf(instance), worker: ticket.worker, instance })
+      const first = next[i]
+      if (first !== undefined) byTicket.set(ticket, { ...first, worker: ticket.worker })
     })
-    for (const { instance } of byTicket.values()) tried.add(instance._id)
+    for (const { key } of byTicket.values()) tried.add(taskKeyString(key))
     const made = new Set<Candidate>()
     let bad: Candidate[] = []
     try {
@@ -131,10 +137,10 @@ export class LimitedRuns {
   /** A permit of one that another server placed at the same time is that attempt's; of one that was cancelled it is nobody's. */
   private async releaseUnclaimed(candidates: readonly Candidate[]): Promise<void> {
     if (candidates.length === 0) return
-    const found = await this.instances.findMany(candidates.map(({ instance }) => instance._id))
-    const ended = found.filter(({ status }) => status === 'CANCELLED')
-    await this.permits.release(ended.map(({ _id, attempt }) => ({ instanceId: _id, attempt: attempt + 1 })))
+    const found = await this.tasks.find(candidates.map(({ key }) => key))
+    const ended = [...found.values()].filter(({ status }) => status === 'CANCELLED')
+    await this.permits.release(ended.map(nextAttemptOf))
   }
 }
 
-const wishOf = (instance: InstanceDocument) => ({ instanceId: instance._id, attempt: instance.attempt + 1, maxConcurrent: instance.maxConcurrent })
+const wishOf = ({ key, instance }: Pick<Candidate, 'key' | 'instance'>): PermitWish => ({ key, maxConcurrent: instance.maxConcurrent })

@@ -3,7 +3,6 @@ import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import type { Job } from 'bullmq'
 import { describe, expect, it, vi } from 'vitest'
 import type { InstanceDocument } from './instance-document.js'
-import type { InstancesRepository } from './instances.repository.js'
 import { Logger } from '../platform/logging.js'
 import { connectedWorker } from '../workers/testing/connected-worker.js'
 import { WorkerRegistry } from '../workers/worker-registry.js'
@@ -12,7 +11,9 @@ import type { Candidate, Claims } from './claims.js'
 import type { LimitedRuns } from './limited-runs.js'
 import { Placement } from './placement.js'
 import type { Handed, RunLanes } from './run-lanes.js'
+import { taskKeyString } from './domain/task-key.js'
 import type { Settlement } from './settlement.js'
+import type { TasksRepository } from './tasks.repository.js'
 
 const waitingInstance = ({ instanceId, attempt }: AttemptKey) =>
   ({ _id: instanceId, status: 'WAITING', attempt: attempt - 1, maxConcurrent: 0 }) as InstanceDocument
@@ -29,9 +30,10 @@ function setUp({ isDatabaseAway = false, waiting = [] as readonly AttemptKey[], 
     postpone: (_job: Job, _token: string, attempts: readonly AttemptKey[]) => void fates.push(['postponed', attempts]),
   } as unknown as AttemptQueue
   const job = { id: 'job', moveToCompleted: () => void fates.push(['completed']) } as unknown as Job<unknown, string>
-  const instances = {
-    findMany: () => (isDatabaseAway ? Promise.reject(new Error('away')) : Promise.resolve(waiting.map(waitingInstance))),
-  } as unknown as InstancesRepository
+  const tasks = {
+    find: () =>
+      isDatabaseAway ? Promise.reject(new Error('away')) : Promise.resolve(new Map(waiting.map((key) => [taskKeyString(key), waitingInstance(key)]))),
+  } as unknown as TasksRepository
   const claims = { claim: (candidates: Candidate[]) => Promise.resolve(candidates) } as unknown as Claims
   const lanes = {
     hand: async (placed: Candidate[]) => {
@@ -39,7 +41,7 @@ function setUp({ isDatabaseAway = false, waiting = [] as readonly AttemptKey[], 
       return placed.map(answer)
     },
   } as unknown as RunLanes
-  const placement = new Placement(instances, claims, lanes, {} as LimitedRuns, {} as Settlement, queue, registry, new Logger('fatal', 'spec'))
+  const placement = new Placement(tasks, claims, lanes, {} as LimitedRuns, {} as Settlement, queue, registry, new Logger('fatal', 'spec'))
   const place = (keys: readonly AttemptKey[], rest: readonly AttemptKey[]): Promise<{ isStale: boolean }> => {
     for (const _ of keys) worker.reserve()
     return placement.place({ route: 'default/default//', job, token: 'token', placements: keys.map((key) => ({ key, worker })), rest })
@@ -89,6 +91,13 @@ describe('a BullMQ job', () => {
     const { fates, place } = setUp({ waiting: [key], answer: () => Promise.resolve('refused') })
     await place([key], [])
     await vi.waitFor(() => expect(fates).toEqual([['completed'], ['added for later', [key]]]))
+  })
+
+  it('places nothing for another task of an instance than the one that waits', async () => {
+    const key = newKey()
+    const { worker, fates, place } = setUp({ waiting: [key] })
+    expect(await place([{ ...key, task: 1 }], [])).toEqual({ isStale: true })
+    expect([fates, worker.freeSlots]).toEqual([[['completed']], 2])
   })
 
   it('is stale when none of its attempts waits any more', async () => {

@@ -2,15 +2,16 @@ import { Injectable } from '@nestjs/common'
 import type { Job } from 'bullmq'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import type { InstanceDocument } from './instance-document.js'
-import { InstancesRepository } from './instances.repository.js'
 import { Batcher } from '../platform/batcher.js'
 import { Logger } from '../platform/logging.js'
 import { AttemptQueue } from './attempt-queue.js'
 import { type Candidate, Claims, type Reserved } from './claims.js'
+import { taskKeyString } from './domain/task-key.js'
 import { LimitedRuns } from './limited-runs.js'
 import { WorkerSlots } from './ports/workers.js'
 import { type Handed, RunLanes } from './run-lanes.js'
 import { Settlement } from './settlement.js'
+import { TasksRepository } from './tasks.repository.js'
 
 /** A BullMQ job taken from a route. `rest`: those of its attempts for which no slot was free. */
 export type Fetched = { route: string; job: Job<unknown, string>; token: string; placements: readonly Reserved[]; rest: readonly AttemptKey[] }
@@ -28,7 +29,7 @@ const STALE: Outcome = { kind: 'stale' }
 const LATER_MS = 1_000
 
 /**
- * Places attempts: makes the attempt, moves the instance to RUNNING, gives it to the worker. From the moment the attempt exists its life is in MongoDB: whatever happens to
+ * Places attempts: makes the attempt, moves the task to RUNNING, gives it to the worker. From the moment the attempt exists its life is in MongoDB: whatever happens to
  * this server, a heartbeat, a `hello` or the end of the lease decides what became of it. So the BullMQ job ends then, whether or not the worker answers.
  */
 @Injectable()
@@ -36,7 +37,7 @@ export class Placement {
   private readonly batches = new Batcher<Reserved, FirstLook>({ write: (items) => this.placeBatch(items), maxItems: 500, maxInFlight: 2 })
 
   constructor(
-    private readonly instances: InstancesRepository,
+    private readonly tasks: TasksRepository,
     private readonly claims: Claims,
     private readonly lanes: RunLanes,
     private readonly limited: LimitedRuns,
@@ -61,7 +62,7 @@ export class Placement {
       const held = new Map(placed.flatMap((outcome) => (outcome.held === undefined ? [] : [[outcome.held.jobId, outcome.held]])))
       for (const instance of held.values()) await this.settlement.useFreePermits(instance)
     } catch (err) {
-      // Redis is away or was emptied: the job stalls and comes again, or is gone; the sweep finds an instance that still waits.
+      // Redis is away or was emptied: the job stalls and comes again, or is gone; the sweep finds a task that still waits.
       this.logger.debug('Could not end a BullMQ job', { bullJob: fetched.job.id, err })
     }
     void this.queueRefused(
@@ -115,11 +116,11 @@ export class Placement {
   }
 
   private async placeBatch(items: Reserved[]): Promise<FirstLook[]> {
-    const found = new Map((await this.instances.findMany(items.map(({ key }) => key.instanceId))).map((instance) => [instance._id, instance]))
+    const found = await this.tasks.find(items.map(({ key }) => key))
     const looks = new Map<Reserved, FirstLook>()
     const candidates: { item: Reserved; candidate: Candidate }[] = []
     for (const item of items) {
-      const instance = found.get(item.key.instanceId)
+      const instance = found.get(taskKeyString(item.key))
       if (instance === undefined || instance.status !== 'WAITING' || instance.attempt !== item.key.attempt - 1) continue
       const candidate = { ...item, instance }
       if (instance.maxConcurrent > 0) looks.set(item, { kind: 'limited', candidate })

@@ -2,8 +2,7 @@ import { Injectable } from '@nestjs/common'
 import type { RetryPolicy } from '@jobtrail/shared/api/jobs'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { type AttemptStatus, type InstanceStatus, instanceStatusAfter, isRetriedByPolicy } from '@jobtrail/shared/domain/statuses'
-import type { InstanceDocument, Settlement as InstanceSettlement } from './instance-document.js'
-import { InstancesRepository } from './instances.repository.js'
+import type { InstanceDocument, Settlement as TaskSettlement } from './instance-document.js'
 import { InstancesService } from './instances.service.js'
 import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
@@ -11,10 +10,12 @@ import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
 import { QUEUE_AHEAD_MS } from './attempt-queue.js'
 import { backoffMs, MAX_UNSTARTED_LOSSES, unstartedBackoffMs } from './domain/retry.js'
+import { taskKeyString } from './domain/task-key.js'
 import { PermitsRepository } from './permits.repository.js'
 import { RunDefinitions } from './ports/run-definitions.js'
+import { TasksRepository } from './tasks.repository.js'
 
-/** An attempt that has ended, and what its instance takes from it. `isLeftRunning`: something of it still runs. */
+/** An attempt that has ended, and what its task takes from it. `isLeftRunning`: something of it still runs. */
 export type Ended = {
   key: AttemptKey
   status: AttemptStatus
@@ -32,13 +33,13 @@ export type Ended = {
 /** Batches of settlements whose retries and permits are seen to at a time. */
 const MAX_FOLLOWING = 200
 
-/** Decides what follows for an instance when its attempt has ended: final, or another attempt by the job's retry policy. Idempotent. */
+/** Decides what follows for a task when an attempt at it has ended: final, or another attempt by the job's retry policy. Idempotent. */
 @Injectable()
 export class Settlement {
   private readonly following = new Set<Promise<void>>()
 
   constructor(
-    private readonly repository: InstancesRepository,
+    private readonly tasks: TasksRepository,
     private readonly instances: InstancesService,
     private readonly definitions: RunDefinitions,
     private readonly permits: PermitsRepository,
@@ -49,21 +50,17 @@ export class Settlement {
 
   async settle(ended: Ended[]): Promise<void> {
     const retriable = ended.filter(({ status }) => isRetriedByPolicy(status))
-    const documents = new Map(
-      (retriable.length === 0 ? [] : await this.repository.findMany(retriable.map(({ key }) => key.instanceId))).map((each) => [each._id, each]),
-    )
-    const settlements = await Promise.all(ended.map((each) => this.decide(each, documents.get(each.key.instanceId))))
-    // A later attempt's start is only the instance's when the first never started.
-    const late = ended.flatMap(({ key, startedAt }) =>
-      key.attempt > 1 && startedAt !== null ? [{ instanceId: key.instanceId, attempt: key.attempt, startedAt }] : [],
-    )
-    await this.repository.markStarted(late)
-    await this.repository.settle(settlements)
+    const documents = retriable.length === 0 ? new Map<string, InstanceDocument>() : await this.tasks.find(retriable.map(({ key }) => key))
+    const settlements = await Promise.all(ended.map((each) => this.decide(each, documents.get(taskKeyString(each.key)))))
+    // A later attempt's start is only the task's when the first never started.
+    const late = ended.flatMap(({ key, startedAt }) => (key.attempt > 1 && startedAt !== null ? [{ key, startedAt }] : []))
+    await this.tasks.markStarted(late)
+    await this.tasks.settle(settlements)
     this.follow(settlements, documents)
     for (const { key } of ended) this.signals.send('log', key.instanceId, { instanceId: key.instanceId })
   }
 
-  /** Resolves when nothing is under way that follows from settled instances. */
+  /** Resolves when nothing is under way that follows from settled tasks. */
   async idle(): Promise<void> {
     await Promise.all(this.following)
   }
@@ -71,7 +68,7 @@ export class Settlement {
   /** Queues those that may go on now that so many permits of their jobs are free. */
   async permitsReleased(freed: readonly { jobId: string }[]): Promise<void> {
     for (const [jobId, ended] of groupBy(freed, ({ jobId: id }) => id)) {
-      const held = await this.repository.findHeld(jobId, ended.length)
+      const held = await this.tasks.findHeld(jobId, ended.length)
       if (held.length > 0) await this.instances.enqueue(held)
     }
   }
@@ -79,20 +76,19 @@ export class Settlement {
   /** The same for one that is held since a moment ago: whoever gave a permit back meanwhile may have looked for held ones too early. */
   async useFreePermits({ jobId, maxConcurrent }: Pick<InstanceDocument, 'jobId' | 'maxConcurrent'>, which?: { route: string }): Promise<void> {
     const free = maxConcurrent - (await this.permits.countTaken(jobId))
-    const held = free > 0 ? await this.repository.findHeld(jobId, free, which) : []
+    const held = free > 0 ? await this.tasks.findHeld(jobId, free, which) : []
     if (held.length > 0) await this.instances.enqueue(held)
   }
 
-  private async decide(ended: Ended, instance: InstanceDocument | undefined): Promise<InstanceSettlement> {
+  private async decide(ended: Ended, instance: InstanceDocument | undefined): Promise<TaskSettlement> {
     const { key, startedAt, finishedAt, error, result, resultText } = ended
-    const common = { instanceId: key.instanceId, attempt: key.attempt }
-    const final = (status: InstanceStatus): InstanceSettlement => ({ ...common, kind: 'final', status, startedAt, finishedAt, error, result, resultText })
+    const final = (status: InstanceStatus): TaskSettlement => ({ key, kind: 'final', status, startedAt, finishedAt, error, result, resultText })
     if (instance === undefined) return final(instanceStatusAfter(ended.status))
     if (instance.cancelRequestedAt !== null) return final('CANCELLED')
     const now = this.clock.now()
     if (ended.status === 'LOST' && startedAt === null && ended.mayHaveStarted !== true && instance.unstartedLosses < MAX_UNSTARTED_LOSSES) {
       const unstartedLosses = instance.unstartedLosses + 1
-      return { ...common, kind: 'retry', ...dueIn(unstartedBackoffMs(unstartedLosses), now), retriesUsed: instance.retriesUsed, unstartedLosses, error }
+      return { key, kind: 'retry', ...dueIn(unstartedBackoffMs(unstartedLosses), now), retriesUsed: instance.retriesUsed, unstartedLosses, error }
     }
     // Beside processes that could not be ended none may run; what no worker could start needs none.
     if (ended.isLeftRunning || ended.isFinal === true) return final(instanceStatusAfter(ended.status))
@@ -100,7 +96,7 @@ export class Settlement {
     if (policy === undefined) return final(instanceStatusAfter(ended.status))
     if (instance.retriesUsed >= policy.maxRetries) return final(instanceStatusAfter(ended.status))
     const retriesUsed = instance.retriesUsed + 1
-    return { ...common, kind: 'retry', ...dueIn(backoffMs(policy, retriesUsed), now), retriesUsed, unstartedLosses: instance.unstartedLosses, error }
+    return { key, kind: 'retry', ...dueIn(backoffMs(policy, retriesUsed), now), retriesUsed, unstartedLosses: instance.unstartedLosses, error }
   }
 
   /** Undefined where the revision is gone: no retry could be handed out either, and the ends beside it must not wait for it. */
@@ -112,7 +108,7 @@ export class Settlement {
   }
 
   /** Beside the answer to the worker: a Redis that hangs must not hold up the ends of other runs. */
-  private follow(settlements: readonly InstanceSettlement[], documents: ReadonlyMap<string, InstanceDocument>): void {
+  private follow(settlements: readonly TaskSettlement[], documents: ReadonlyMap<string, InstanceDocument>): void {
     if (this.following.size >= MAX_FOLLOWING) {
       this.logger.warn('Too much is waiting for Redis: the sweep will queue retries and release permits', { settlements: settlements.length })
       return
@@ -124,22 +120,21 @@ export class Settlement {
   }
 
   /** Never rejects. */
-  private async queueRetries(settlements: readonly InstanceSettlement[], documents: ReadonlyMap<string, InstanceDocument>): Promise<void> {
+  private async queueRetries(settlements: readonly TaskSettlement[], documents: ReadonlyMap<string, InstanceDocument>): Promise<void> {
     const retries = settlements.flatMap((each) => {
-      const instance = documents.get(each.instanceId)
-      return each.kind === 'retry' && each.queued && instance !== undefined ? [{ ...instance, attempt: each.attempt, dueAt: each.dueAt }] : []
+      const instance = documents.get(taskKeyString(each.key))
+      return each.kind === 'retry' && each.queued && instance !== undefined ? [{ ...instance, attempt: each.key.attempt, dueAt: each.dueAt }] : []
     })
     if (retries.length > 0) await this.instances.enqueue(retries)
   }
 
   /** Of what has ended, and of what waits for another attempt: another run may go on meanwhile. Never rejects. */
-  private async releasePermits(settlements: readonly InstanceSettlement[], documents: ReadonlyMap<string, InstanceDocument>): Promise<void> {
-    const attempts = new Map(settlements.map(({ instanceId, attempt }) => [instanceId, attempt]))
-    const mayHold = settlements.filter(({ kind, instanceId }) => kind === 'final' || (documents.get(instanceId)?.maxConcurrent ?? 0) > 0)
+  private async releasePermits(settlements: readonly TaskSettlement[], documents: ReadonlyMap<string, InstanceDocument>): Promise<void> {
+    const mayHold = settlements.filter(({ kind, key }) => kind === 'final' || (documents.get(taskKeyString(key))?.maxConcurrent ?? 0) > 0).map(({ key }) => key)
     try {
-      const limited = await this.permits.heldBy(mayHold.map(({ instanceId }) => instanceId))
+      const limited = await this.permits.heldBy(mayHold)
       if (limited.length === 0) return
-      await this.permits.release(limited.map(({ _id }) => ({ instanceId: _id, attempt: attempts.get(_id) ?? 0 })))
+      await this.permits.release(limited.map(({ key }) => key))
       await this.permitsReleased(limited)
     } catch (err) {
       this.logger.warn('Permits are not released yet; the sweep will do it', { err })

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { InstancesRepository } from './instances.repository.js'
 import { Logger } from '../platform/logging.js'
 import { AttemptQueue } from './attempt-queue.js'
+import { taskKeyString } from './domain/task-key.js'
+import { TasksRepository } from './tasks.repository.js'
 
 const PAGE = 1_000
 /** What is left is found again by the next stale job that comes. */
@@ -14,7 +15,7 @@ const LOOKED_UP_AT_ONCE = 5_000
 export class StaleJobs {
   constructor(
     private readonly queue: AttemptQueue,
-    private readonly instances: InstancesRepository,
+    private readonly tasks: TasksRepository,
     private readonly logger: Logger,
   ) {}
 
@@ -38,12 +39,12 @@ export class StaleJobs {
   }
 
   private async waitingAmong(attempts: readonly AttemptKey[]): Promise<(key: AttemptKey) => boolean> {
-    const ids = [...new Set(attempts.map(({ instanceId }) => instanceId))]
+    const tasks = [...new Map(attempts.map((key) => [taskKeyString(key), key])).values()]
     const waiting = new Map<string, number>()
-    for (let from = 0; from < ids.length; from += LOOKED_UP_AT_ONCE) {
-      const found = await this.instances.findWaiting(ids.slice(from, from + LOOKED_UP_AT_ONCE))
-      for (const [id, attempt] of found) waiting.set(id, attempt)
+    for (let from = 0; from < tasks.length; from += LOOKED_UP_AT_ONCE) {
+      const found = await this.tasks.findWaiting(tasks.slice(from, from + LOOKED_UP_AT_ONCE))
+      for (const [task, attempt] of found) waiting.set(task, attempt)
     }
-    return ({ instanceId, attempt }) => waiting.get(instanceId) === attempt - 1
+    return (key) => waiting.get(taskKeyString(key)) === key.attempt - 1
   }
 }

@@ -1,10 +1,11 @@
 import { MongoNetworkError } from 'mongodb'
 import { afterEach, expect, test, vi } from 'vitest'
 import { parseConfig } from '../config/config.js'
-import type { AttemptDocument, AttemptId } from './attempt-document.js'
+import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptDocument, type AttemptId, attemptKeyOf } from './attempt-document.js'
 import type { AttemptsRepository } from './attempts.repository.js'
-import type { InstancePlace, UnfinishedInstance } from './instance-document.js'
-import type { InstancesRepository } from './instances.repository.js'
+import { taskKeyString } from './domain/task-key.js'
+import { type InstancePlace, taskOf, type UnfinishedTask } from './instance-document.js'
 import type { InstancesService } from './instances.service.js'
 import type { Clock } from '../platform/clock.js'
 import type { Logger } from '../platform/logging.js'
@@ -17,13 +18,14 @@ import type { PermitsRepository } from './permits.repository.js'
 import { Settlement } from './settlement.js'
 import type { SweepLock } from './sweep-lock.js'
 import { Sweeper } from './sweeper.js'
+import type { TasksRepository } from './tasks.repository.js'
 
 /** The slow parts of a sweep are done in each fifth only. */
 const SLOW_EVERY = 5
 
 afterEach(() => void vi.useRealTimers())
 
-type Unfinished = UnfinishedInstance & { status: 'WAITING' | 'RUNNING' }
+type Unfinished = UnfinishedTask & { status: 'WAITING' | 'RUNNING' }
 
 const unfinished = (n: number, status: Unfinished['status']): Unfinished => {
   const [_id, at] = [String(n).padStart(6, '0'), new Date(0)]
@@ -48,19 +50,20 @@ function setUp({ instances = [], ended = [], unmade = [], conclude = async () =>
     findUnqueued: async () => [],
     findUnfinished: async (status: string, after: InstancePlace | undefined, limit: number) =>
       instances.filter((each) => each.status === status && each._id > (after?._id ?? '')).slice(0, limit),
-    findWaiting: async () => new Map(instances.map(({ _id, attempt }) => [_id, attempt])),
+    findWaiting: async () => new Map(instances.map((each) => [taskKeyString(taskOf(each)), each.attempt])),
     countUnfinished: async () => ({}),
     nextJobWithHeld: async () => undefined,
     ...repository,
-  } as unknown as InstancesRepository
+  } as unknown as TasksRepository
   const service = {
-    enqueue: async (items: UnfinishedInstance[]) => {
+    enqueue: async (items: UnfinishedTask[]) => {
       queued.push(...items)
       return true
     },
   } as unknown as InstancesService
   const attempts = {
-    leasedAmong: async (ids: AttemptId[]) => new Set(ids.map(({ instance }) => instance).filter((id) => !ended.includes(id) && !unmade.includes(id))),
+    leasedAmong: async (ids: AttemptId[]) =>
+      new Set(ids.filter(({ instance }) => !ended.includes(instance) && !unmade.includes(instance)).map((id) => attemptKeyString(attemptKeyOf(id)))),
     findMany: async (ids: AttemptId[]) => ids.filter(({ instance }) => ended.includes(instance)).map((_id) => ({ _id, status: 'SUCCEEDED' })),
   } as unknown as AttemptsRepository
   const permits = { findOld: async () => [], countTaken: async () => 0 } as unknown as PermitsRepository
@@ -176,7 +179,7 @@ test('a run that is RUNNING without an attempt waits again', async () => {
   await sweeper.sweep()
   vi.advanceTimersByTime(10_000)
   for (let sweeps = 0; sweeps < SLOW_EVERY; sweeps++) await sweeper.sweep()
-  expect(unclaimed).toEqual([{ instanceId: unfinished(1, 'RUNNING')._id, attempt: 1 }])
+  expect(unclaimed).toEqual([{ instanceId: unfinished(1, 'RUNNING')._id, task: 0, attempt: 1 }])
 })
 
 test.each([true, false])(

@@ -2,10 +2,12 @@ import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { Interval } from '@nestjs/schedule'
 import { isFinalAttempt, isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { CONFIG, type Config } from '../config/config.js'
-import { attemptId } from './attempt-document.js'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptId, attemptKeyOf } from './attempt-document.js'
 import { AttemptsRepository } from './attempts.repository.js'
-import { type InstancePlace, nextAttemptOf, type UnfinishedInstance } from './instance-document.js'
-import { InstancesRepository } from './instances.repository.js'
+import { holderOf } from './domain/plan-permits.js'
+import { taskKeyString } from './domain/task-key.js'
+import { type InstancePlace, latestAttemptOf, nextAttemptOf, taskOf, type UnfinishedTask } from './instance-document.js'
 import { InstancesService, queuedAttempt } from './instances.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
@@ -18,23 +20,24 @@ import { Leases } from './leases.js'
 import { type PermitDocument, PermitsRepository } from './permits.repository.js'
 import { Settlement } from './settlement.js'
 import { SweepLock } from './sweep-lock.js'
+import { TasksRepository } from './tasks.repository.js'
 
 const SWEEP_MS = 1_000
 /** What is rarely needed is done in each such round only. */
 const SLOW_EVERY = 5
 const PAGE = 1_000
-/** Pages that a round looks through for overdue instances: most of them may wait for a later time. The next round goes on. */
+/** Pages that a round looks through for overdue tasks: most of them may wait for a later time. The next round goes on. */
 const OVERDUE_PAGES = 10
-/** Leases have to be looked at also while very many instances are queued again. */
+/** Leases have to be looked at also while very many tasks are queued again. */
 const RECOVER_MS = 5_000
-/** An instance that is due for this long and still waits may have been lost by BullMQ. */
+/** A task that is due for this long and still waits may have been lost by BullMQ. */
 const OVERDUE_MS = 5_000
 /** A claim or a settlement by another server may be under way for this long. */
 const SETTLE_GRACE_MS = 10_000
 /** Acquiring a permit and making the attempt take far less, also while MongoDB is slow. */
 const PERMIT_GRACE_MS = 60_000
 const JOBS_LOOKED_AT = 200
-/** Of a job with held instances: each revision may have a route of its own. */
+/** Of a job with held tasks: each revision may have a route of its own. */
 const ROUTES_LOOKED_AT = 50
 /** How long a round looks for what is RUNNING and has ended. */
 const STUCK_MS = 500
@@ -50,7 +53,7 @@ export class Sweeper implements OnApplicationBootstrap {
   private isRunning = false
   private isStopped = false
   private round = 0
-  /** How far the walk over the WAITING instances has come. */
+  /** How far the walk over the WAITING tasks has come. */
   private waitingAfter: InstancePlace | undefined
   private runningAfter: InstancePlace | undefined
   private permitsAfter = NO_PERMIT
@@ -59,14 +62,14 @@ export class Sweeper implements OnApplicationBootstrap {
   /** Redis was emptied, or this server has just started: all that waits is compared with what is queued. */
   private isRecovering = true
   private healthySince: number | undefined
-  /** RUNNING instances that looked stuck at the last look. */
+  /** RUNNING tasks that looked stuck at the last look, by {@link taskKeyString}. */
   private readonly suspects = new Map<string, number>()
-  /** When the present round over all RUNNING instances began. */
+  /** When the present round over all RUNNING tasks began. */
   private roundStartedAt = performance.now()
 
   constructor(
     @Inject(CONFIG) private readonly config: Config,
-    private readonly repository: InstancesRepository,
+    private readonly tasks: TasksRepository,
     private readonly instances: InstancesService,
     private readonly attempts: AttemptsRepository,
     private readonly leases: Leases,
@@ -127,9 +130,9 @@ export class Sweeper implements OnApplicationBootstrap {
     const mayQueue = isElected && this.redis.isReady
     for (let isMore = true; isMore && !this.isStopped;) {
       // Asked in any case, because leases go by whether MongoDB answers.
-      const due = await this.repository.findUnqueued(new Date(this.clock.now() + QUEUE_AHEAD_MS), mayQueue ? PAGE : 1)
+      const due = await this.tasks.findUnqueued(new Date(this.clock.now() + QUEUE_AHEAD_MS), mayQueue ? PAGE : 1)
       if (due.length === 0 || !mayQueue || !(await this.instances.enqueue(due))) return
-      await this.repository.markQueued(due.map(({ _id }) => _id))
+      await this.tasks.markQueued(due.map(taskOf))
       isMore = due.length === PAGE
     }
   }
@@ -139,7 +142,7 @@ export class Sweeper implements OnApplicationBootstrap {
     if (!this.redis.isReady) return
     const epoch = await this.redis.readEpoch()
     if (this.redisEpoch !== undefined && epoch !== this.redisEpoch) {
-      this.logger.warn('Redis was restarted or emptied: queueing all waiting instances again')
+      this.logger.warn('Redis was restarted or emptied: queueing all waiting tasks again')
       this.waitingAfter = undefined
       this.isRecovering = true
     }
@@ -163,7 +166,7 @@ export class Sweeper implements OnApplicationBootstrap {
 
   /** One page of the walk over all that waits: queues what is due by `aheadMs` from now and in no BullMQ job. False when that failed. */
   private async requeuePage(aheadMs: number): Promise<boolean> {
-    const page = await this.repository.findUnfinished('WAITING', this.waitingAfter, PAGE)
+    const page = await this.tasks.findUnfinished('WAITING', this.waitingAfter, PAGE)
     const until = this.clock.now() + aheadMs
     // What is held is queued when a permit is free.
     const due = page.filter(({ queued, heldAt, dueAt }) => queued && heldAt === null && dueAt.getTime() <= until)
@@ -172,23 +175,23 @@ export class Sweeper implements OnApplicationBootstrap {
     return true
   }
 
-  private async queueAbsent(due: readonly UnfinishedInstance[]): Promise<boolean> {
-    const attempts = due.map((instance) => ({ ...queuedAttempt(instance), instance }))
-    const absent = (await this.queue.absent(attempts)).map(({ instance }) => instance)
+  private async queueAbsent(due: readonly UnfinishedTask[]): Promise<boolean> {
+    const attempts = due.map((task) => ({ ...queuedAttempt(task), task }))
+    const absent = (await this.queue.absent(attempts)).map(({ task }) => task)
     if (absent.length === 0) return true
     // Looked at once more: a BullMQ job ends after its attempts were placed.
-    const waiting = await this.repository.findWaiting(absent.map(({ _id }) => _id))
-    const lost = absent.filter(({ _id, attempt }) => waiting.get(_id) === attempt)
+    const waiting = await this.tasks.findWaiting(absent.map(taskOf))
+    const lost = absent.filter((task) => waiting.get(taskKeyString(taskOf(task))) === task.attempt)
     if (lost.length === 0) return true
-    // An attempt that was made, not claimed (its server died), and lost: its key is taken, so that its instance would WAIT for ever.
-    const next = await this.attempts.findMany(lost.map((instance) => attemptId(nextAttemptOf(instance))))
+    // An attempt that was made, not claimed (its server died), and lost: its key is taken, so that its task would WAIT for ever.
+    const next = await this.attempts.findMany(lost.map((task) => attemptId(nextAttemptOf(task))))
     await this.settleEach(
       next.filter(({ status }) => isFinalAttempt(status)),
-      (attempt) => attempt._id.instance,
+      ({ _id }) => attemptKeyString(attemptKeyOf(_id)),
       (attempt) => this.leases.conclude(attempt),
     )
-    const isMade = new Set(next.map(({ _id }) => _id.instance))
-    return this.instances.enqueue(lost.filter(({ _id }) => !isMade.has(_id)))
+    const isMade = new Set(next.map(({ _id }) => attemptKeyString(attemptKeyOf(_id))))
+    return this.instances.enqueue(lost.filter((task) => !isMade.has(attemptKeyString(nextAttemptOf(task)))))
   }
 
   /** After a time in which MongoDB was away no heartbeat could be stored: workers first get the time to send one. */
@@ -200,7 +203,7 @@ export class Sweeper implements OnApplicationBootstrap {
   }
 
   /**
-   * RUNNING instances whose attempt has ended (a server died before it settled them) or was never made. By many pages a round, so that one is found within a minute also while
+   * RUNNING tasks whose attempt has ended (a server died before it settled them) or was never made. By many pages a round, so that one is found within a minute also while
    * 100,000 run.
    */
   private async settleStuck(): Promise<void> {
@@ -210,45 +213,45 @@ export class Sweeper implements OnApplicationBootstrap {
     }
     if (this.runningAfter !== undefined) return
     // A whole round came by without these: they are not RUNNING any more.
-    for (const [id, since] of this.suspects) if (since < this.roundStartedAt - SETTLE_GRACE_MS) this.suspects.delete(id)
+    for (const [task, since] of this.suspects) if (since < this.roundStartedAt - SETTLE_GRACE_MS) this.suspects.delete(task)
     this.roundStartedAt = performance.now()
   }
 
   private async settleStuckPage(): Promise<void> {
-    const page = await this.repository.findUnfinished('RUNNING', this.runningAfter, PAGE)
+    const page = await this.tasks.findUnfinished('RUNNING', this.runningAfter, PAGE)
     this.runningAfter = page.length < PAGE ? undefined : page.at(-1)
-    const isLeased = await this.attempts.leasedAmong(page.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt })))
+    const isLeased = await this.attempts.leasedAmong(page.map((task) => attemptId(latestAttemptOf(task))))
     const now = performance.now()
-    const stuck: UnfinishedInstance[] = []
-    for (const instance of page) {
-      if (isLeased.has(instance._id)) {
-        this.suspects.delete(instance._id)
-        continue
-      }
-      const since = this.suspects.get(instance._id)
-      if (since === undefined) this.suspects.set(instance._id, now)
-      else if (now - since >= SETTLE_GRACE_MS) stuck.push(instance)
+    const stuck: UnfinishedTask[] = []
+    for (const task of page) {
+      const latest = latestAttemptOf(task)
+      const suspect = taskKeyString(latest)
+      const since = this.suspects.get(suspect)
+      if (isLeased.has(attemptKeyString(latest))) this.suspects.delete(suspect)
+      else if (since === undefined) this.suspects.set(suspect, now)
+      else if (now - since >= SETTLE_GRACE_MS) stuck.push(task)
     }
     if (stuck.length > 0) await this.settleAll(stuck)
   }
 
-  private async settleAll(stuck: readonly UnfinishedInstance[]): Promise<void> {
-    const found = await this.attempts.findMany(stuck.map(({ _id, attempt }) => attemptId({ instanceId: _id, task: 0, attempt })))
-    const attempts = new Map(found.map((attempt) => [attempt._id.instance, attempt]))
-    const settle = async (instance: UnfinishedInstance): Promise<void> => {
-      const attempt = attempts.get(instance._id)
-      this.suspects.delete(instance._id)
-      this.logger.warn('Settling an instance that was left behind', { instanceId: instance._id })
-      if (attempt === undefined) await this.repository.unclaim([{ instanceId: instance._id, attempt: instance.attempt }], this.clock.date())
+  private async settleAll(stuck: readonly UnfinishedTask[]): Promise<void> {
+    const keys = stuck.map(latestAttemptOf)
+    const found = await this.attempts.findMany(keys.map(attemptId))
+    const attempts = new Map(found.map((attempt) => [attemptKeyString(attemptKeyOf(attempt._id)), attempt]))
+    const settle = async (key: AttemptKey): Promise<void> => {
+      const attempt = attempts.get(attemptKeyString(key))
+      this.suspects.delete(taskKeyString(key))
+      this.logger.warn('Settling a task that was left behind', { attempt: attemptKeyString(key) })
+      if (attempt === undefined) await this.tasks.unclaim([key], this.clock.date())
       else if (isFinalAttempt(attempt.status)) await this.leases.conclude(attempt)
     }
-    await this.settleEach(stuck, ({ _id }) => _id, settle)
+    await this.settleEach(keys, attemptKeyString, settle)
   }
 
   /** One that cannot be settled must not keep the walk at its page for ever. */
-  private settleEach<T>(items: readonly T[], idOf: (item: T) => string, settle: (item: T) => Promise<unknown>): Promise<void> {
+  private settleEach<T>(items: readonly T[], attemptOf: (item: T) => string, settle: (item: T) => Promise<unknown>): Promise<void> {
     return eachAlone(items, 1, settle, (item, err) =>
-      this.logger.error('An instance could not be settled; a later round tries again', { instanceId: idOf(item), err }),
+      this.logger.error('A task could not be settled; a later round tries again', { attempt: attemptOf(item), err }),
     )
   }
 
@@ -258,21 +261,21 @@ export class Sweeper implements OnApplicationBootstrap {
     const old = await this.permits.findOld(new Date(now - SETTLE_GRACE_MS), this.permitsAfter, PAGE)
     this.permitsAfter = old.length < PAGE ? NO_PERMIT : (old.at(-1)?._id ?? NO_PERMIT)
     if (old.length === 0) return
-    const instances = new Map((await this.repository.findMany(old.map(({ instanceId }) => instanceId))).map((instance) => [instance._id, instance]))
-    const isLeftBehind = ({ instanceId, since }: PermitDocument): boolean => {
-      const status = instances.get(instanceId)?.status
-      return status === undefined || isFinalInstance(status) || (status === 'WAITING' && since.getTime() < now - PERMIT_GRACE_MS)
+    const holders = await this.tasks.find(old.map(holderOf))
+    const isLeftBehind = (permit: PermitDocument): boolean => {
+      const status = holders.get(taskKeyString(holderOf(permit)))?.status
+      return status === undefined || isFinalInstance(status) || (status === 'WAITING' && permit.since.getTime() < now - PERMIT_GRACE_MS)
     }
     const left = old.filter(isLeftBehind)
     await this.permits.takeBack(left)
     await this.settlement.permitsReleased(left.map(({ _id }) => ({ jobId: _id.job })))
   }
 
-  /** Held instances of jobs with a free permit: whoever released that died before it queued the next one. */
+  /** Held tasks of jobs with a free permit: whoever released that died before it queued the next one. */
   private async useFreePermits(): Promise<void> {
     if (!this.redis.isReady) return
     for (let count = 0; count < JOBS_LOOKED_AT; count++) {
-      const jobId = await this.repository.nextJobWithHeld(this.heldAfter)
+      const jobId = await this.tasks.nextJobWithHeld(this.heldAfter)
       this.heldAfter = jobId ?? ''
       if (jobId === undefined) return
       await this.useFreePermitsOf(jobId)
@@ -283,7 +286,7 @@ export class Sweeper implements OnApplicationBootstrap {
   private async useFreePermitsOf(jobId: string): Promise<void> {
     const routes: string[] = []
     while (routes.length < ROUTES_LOOKED_AT) {
-      const [first] = await this.repository.findHeld(jobId, 1, { route: { $nin: routes } })
+      const [first] = await this.tasks.findHeld(jobId, 1, { route: { $nin: routes } })
       if (first === undefined) return
       await this.settlement.useFreePermits(first, { route: first.route })
       routes.push(first.route)
@@ -291,7 +294,7 @@ export class Sweeper implements OnApplicationBootstrap {
   }
 
   private async measure(): Promise<void> {
-    const counts = await this.repository.countUnfinished()
+    const counts = await this.tasks.countUnfinished()
     for (const status of ['WAITING', 'RUNNING']) this.metrics.instancesByStatus.set({ status }, counts[status] ?? 0)
   }
 }

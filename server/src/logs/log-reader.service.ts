@@ -3,6 +3,7 @@ import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attem
 import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
 import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { Principal } from '../rights/principal.js'
+import { isEmbedded } from '../engine/domain/task-key.js'
 import { type InstanceRef, InstancesService } from '../engine/instances.service.js'
 import { giveTurn } from '../platform/turns.js'
 import { emptyTotals } from './domain/stream-totals.js'
@@ -51,7 +52,7 @@ export class LogReader {
     if (instance === undefined) throw new NotFoundError('instance', instanceId)
     principal.require(instance.namespace, 'viewer', 'instance', instanceId)
     const latest = Math.max(1, instance.attempt)
-    if (task !== 0) throw new NotFoundError('task', `${task} of instance ${instanceId}`)
+    if (!isEmbedded({ task })) throw new NotFoundError('task', `${task} of instance ${instanceId}`)
     if (attempt !== undefined && attempt > latest) throw new NotFoundError('attempt', `${attempt} of instance ${instanceId}`)
     const { namespace, jobId } = instance
     return { instance, key: { instanceId: instance.id, task, attempt: attempt ?? latest, namespace, jobId } }

@@ -1,34 +1,38 @@
 import { describe, expect, test } from 'vitest'
 import {
+  ATTEMPT_MOVES,
   ATTEMPT_STATUSES,
-  ATTEMPT_TRANSITIONS,
   canRetryInstance,
   INSTANCE_STATUSES,
-  INSTANCE_TRANSITIONS,
   instanceStatusAfter,
   isFinalAttempt,
   isFinalInstance,
   isLeasedAttempt,
   isRetriedByPolicy,
+  TASK_MOVES,
 } from './statuses.js'
 
 describe('states', () => {
   test('a final attempt never changes, and every other can end in every way', () => {
     for (const status of ATTEMPT_STATUSES) {
       expect(isFinalAttempt(status)).toBe(!isLeasedAttempt(status))
-      if (isFinalAttempt(status)) expect(ATTEMPT_TRANSITIONS[status]).toEqual([])
-      else for (const end of ATTEMPT_STATUSES.filter(isFinalAttempt)) expect(ATTEMPT_TRANSITIONS[status]).toContain(end)
+      const next = new Set(Object.values(ATTEMPT_MOVES).flatMap(({ from, to }) => (from.includes(status) ? to : [])))
+      expect([...next].filter(isFinalAttempt)).toEqual(isFinalAttempt(status) ? [] : ATTEMPT_STATUSES.filter(isFinalAttempt))
     }
   })
 
-  test('what an instance becomes after an attempt is a move that it may make from RUNNING', () => {
+  test('what a task becomes after an attempt is what settling it may lead to', () => {
     for (const status of ATTEMPT_STATUSES) {
       const next = instanceStatusAfter(status)
       if (isFinalAttempt(status)) {
-        expect(INSTANCE_TRANSITIONS.RUNNING).toContain(next)
+        expect(TASK_MOVES.settle.to).toContain(next)
         expect(isFinalInstance(next)).toBe(true)
       } else expect(next).toBe('RUNNING')
     }
+  })
+
+  test('only a user brings a task back that has ended', () => {
+    for (const [name, { from }] of Object.entries(TASK_MOVES)) expect(from.some(isFinalInstance)).toBe(name === 'retry')
   })
 
   test('success is for ever; whatever else ended can be retried by a user', () => {

@@ -1,35 +1,42 @@
-/** States of instances, attempts and log streams, their allowed transitions, and every question asked about them. */
+/** States of tasks, instances, attempts and log streams, every move between them, and every question asked about them. */
+
+/** Something that happens: from which statuses it may, and to which it leads. */
+export type Move<S extends string> = { readonly from: readonly S[]; readonly to: readonly S[] }
 
 export const INSTANCE_STATUSES = ['WAITING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const
 export type InstanceStatus = (typeof INSTANCE_STATUSES)[number]
 
-/** WAITING again from a final state is a retry, by policy (from RUNNING) or asked for by a user (from a failure). */
-export const INSTANCE_TRANSITIONS: Readonly<Record<InstanceStatus, readonly InstanceStatus[]>> = {
-  WAITING: ['RUNNING', 'CANCELLED'],
-  RUNNING: ['WAITING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'],
-  SUCCEEDED: [],
-  FAILED: ['WAITING'],
-  CANCELLED: ['WAITING'],
-  TIMED_OUT: ['WAITING'],
-}
-
+/** DISPATCHED: given to a worker, not yet reported as started. LOST: its lease ran out or its worker no longer knows it. */
 export const ATTEMPT_STATUSES = ['DISPATCHED', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT', 'LOST'] as const
 export type AttemptStatus = (typeof ATTEMPT_STATUSES)[number]
-
-/** DISPATCHED: given to a worker, not yet reported as started. LOST: its lease ran out or its worker no longer knows it. */
-export const ATTEMPT_TRANSITIONS: Readonly<Record<AttemptStatus, readonly AttemptStatus[]>> = {
-  DISPATCHED: ['RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT', 'LOST'],
-  RUNNING: ['SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT', 'LOST'],
-  SUCCEEDED: [],
-  FAILED: [],
-  CANCELLED: [],
-  TIMED_OUT: [],
-  LOST: [],
-}
 
 /** How an instance ends, and how a worker may report the end of an attempt. */
 export const FINISHED_STATUSES = ['SUCCEEDED', 'FAILED', 'CANCELLED', 'TIMED_OUT'] as const satisfies readonly InstanceStatus[]
 export type FinishedStatus = (typeof FINISHED_STATUSES)[number]
+
+/** Attempt statuses in which a worker holds a lease. */
+export const LEASED_ATTEMPT_STATUSES: readonly AttemptStatus[] = ['DISPATCHED', 'RUNNING']
+
+/** All that happens to a task. What becomes of the one task of a plain instance becomes of the instance. */
+export const TASK_MOVES: Readonly<Record<'claim' | 'unclaim' | 'settle' | 'cancel' | 'retry', Move<InstanceStatus>>> = {
+  /** An attempt at it was made. */
+  claim: { from: ['WAITING'], to: ['RUNNING'] },
+  /** That attempt was given to no worker. CANCELLED: a user asked for it meanwhile. */
+  unclaim: { from: ['RUNNING'], to: ['WAITING', 'CANCELLED'] },
+  /** An attempt has ended; WAITING for another one. From WAITING: the server that made the attempt died before it had claimed the task. */
+  settle: { from: ['WAITING', 'RUNNING'], to: ['WAITING', ...FINISHED_STATUSES] },
+  /** It is not to be attempted any more. */
+  cancel: { from: ['WAITING'], to: ['CANCELLED'] },
+  /** A user asks for another attempt. */
+  retry: { from: ['FAILED', 'CANCELLED', 'TIMED_OUT'], to: ['WAITING'] },
+}
+
+/** All that happens to an attempt once it was made. */
+export const ATTEMPT_MOVES: Readonly<Record<'start' | 'end' | 'lose', Move<AttemptStatus>>> = {
+  start: { from: LEASED_ATTEMPT_STATUSES, to: ['RUNNING'] },
+  end: { from: LEASED_ATTEMPT_STATUSES, to: FINISHED_STATUSES },
+  lose: { from: LEASED_ATTEMPT_STATUSES, to: ['LOST'] },
+}
 
 /**
  * sealed: whole, everything that the process wrote is stored and checked. partial: everything that was captured is stored and checked, but something is known to be
@@ -51,14 +58,11 @@ export const isClosedLog = (state: LogState): boolean => LOG_TRANSITIONS[state].
 /** All that was captured is stored and checked, whether or not that is all that was written. */
 export const isCheckedLog = (state: LogState): boolean => state === 'sealed' || state === 'partial'
 
-/** Attempt statuses in which a worker holds a lease. */
-export const LEASED_ATTEMPT_STATUSES: readonly AttemptStatus[] = ['DISPATCHED', 'RUNNING']
-
 export const isFinalInstance = (status: InstanceStatus): boolean => status !== 'WAITING' && status !== 'RUNNING'
 export const isLeasedAttempt = (status: AttemptStatus): boolean => LEASED_ATTEMPT_STATUSES.includes(status)
 export const isFinalAttempt = (status: AttemptStatus): boolean => !isLeasedAttempt(status)
 /** A user may ask for another attempt of an instance that ended without success. */
-export const canRetryInstance = (status: InstanceStatus): boolean => INSTANCE_TRANSITIONS[status].includes('WAITING') && isFinalInstance(status)
+export const canRetryInstance = (status: InstanceStatus): boolean => TASK_MOVES.retry.from.includes(status)
 /** CANCELLED was asked for by a user, so the retry policy does not apply to it. */
 export const isRetriedByPolicy = (status: AttemptStatus): boolean => status === 'FAILED' || status === 'TIMED_OUT' || status === 'LOST'
 
