@@ -21,8 +21,8 @@ const SWEEP_QUERY_MS = 5_000
 type TaskChange = { key: TaskKey } & Omit<Change<InstanceDocument>, 'id'>
 
 /**
- * The states of tasks, and the only place that changes them. They are embedded in the documents of instances; a key of any other task finds nothing and changes nothing. What has
- * several tasks keeps them in a collection of its own, with these methods in front of both: see docs/architecture.md.
+ * The states of tasks, and the only place that changes them. Each is embedded in the document of its instance. A key of any other task finds nothing and changes nothing; where such
+ * tasks are to live is in docs/architecture.md.
  */
 @Injectable()
 export class TasksRepository {
