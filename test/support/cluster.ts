@@ -1,6 +1,7 @@
 import { cp, mkdtemp, mkdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { ApiClient } from '@jobtrail/deploy/api-client'
 import { type Balancer, type BalancerKind, startBalancer } from '@jobtrail/deploy/balancer'
 import { type ReplicaSet, startReplicaSet } from '@jobtrail/deploy/mongod'
@@ -43,6 +44,9 @@ export interface ClusterOptions {
 
 /** The password of `admin` in each test cluster. */
 export const ADMIN_PASSWORD = 'test-admin-password'
+
+/** Makes passwords cheap to check in a server that loads it. */
+const QUICK_PASSWORDS = pathToFileURL(join(REPO_ROOT, 'test/support/quick-passwords.mjs')).href
 
 /** What each test cluster seals jobs' secrets with. */
 export const TEST_SECRET_KEYS = `test:${Buffer.alloc(32, 'test').toString('base64')}`
@@ -159,6 +163,7 @@ export class Cluster {
         JOBTRAIL_KEY_PREFIX: this.keyPrefix,
         JOBTRAIL_HOST: '127.0.0.1',
         JOBTRAIL_SECRET_KEYS: TEST_SECRET_KEYS,
+        NODE_OPTIONS: `--import=${QUICK_PASSWORDS}`,
         ...(typeof serverEnv === 'function' ? serverEnv(index) : serverEnv),
       },
     })
