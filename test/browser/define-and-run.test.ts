@@ -12,12 +12,14 @@ import { Gate } from '../support/gate.js'
 
 const HANDLERS = fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))
 const cluster = useCluster({ servers: 2, workers: 1, workerArgs: ['--handlers', HANDLERS] })
-const browser = useBrowser()
+const browser = useBrowser({ keepsPages: true })
 
 it('a job with a cron trigger is defined in the form and run, and its log arrives as it is written', async () => {
   const gate = new Gate(join(cluster().dir, 'gate'))
   const name = uniqueName('nightly')
-  const script = `echo "hello $JOBTRAIL_PARAM_WHO"\n${gate.shell(1)}\necho "to stderr" >&2\n${gate.shell(2)}\necho "the end"`
+  const typed = 'echo "hello $JOBTRAIL_PARAM_WHO"\n'
+  const pasted = `${gate.shell(1)}\necho "to stderr" >&2\n${gate.shell(2)}\necho "the end"`
+  const script = typed + pasted
   const page = await openPage(browser())
   const errors = watchErrors(page)
   await signIn(page, cluster().url)
@@ -33,7 +35,8 @@ it('a job with a cron trigger is defined in the form and run, and its log arrive
   await page.getByText('Cron', { exact: true }).click()
   await page.getByLabel('Cron expression').fill('30 4 * * *')
   await page.getByText('At 04:30', { exact: false }).first().waitFor()
-  await typeInto('Script', script)
+  await typeInto('Script', typed)
+  await page.keyboard.insertText(pasted)
   const fires = page.getByRole('table').getByRole('row').filter({ hasText: ' 04:30' })
   await fires.nth(9).waitFor()
   expect(await fires.count()).toBe(10)

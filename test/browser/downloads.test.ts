@@ -10,7 +10,7 @@ import { commandJob, createAndRun, rawLog, waitForSealed } from '../support/fact
 const LINES = 30_000
 
 const cluster = useCluster({ servers: 2, workers: 1 })
-const browser = useBrowser()
+const browser = useBrowser({ keepsPages: true })
 let instanceId: string
 
 beforeAll(async () => {

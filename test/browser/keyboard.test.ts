@@ -8,7 +8,7 @@ import { commandJob, createJob, runJob, uniqueName, waitForEnd } from '../suppor
 const MAX_STOPS = 60
 
 const cluster = useCluster({ servers: 2, workers: 1 })
-const browser = useBrowser()
+const browser = useBrowser({ keepsPages: true })
 
 /** What has the focus: its name as a screen reader says it, nearly, and whether one can see that it has it. */
 function focused(page: Page): Promise<{ name: string; isVisible: boolean; tag: string }> {

@@ -8,7 +8,7 @@ import { useCluster } from '../support/cluster.js'
 import { createAndRun, shellJob, waitForSealed } from '../support/factories.js'
 
 const cluster = useCluster({ servers: 2, workers: 1 })
-const browser = useBrowser()
+const browser = useBrowser({ keepsPages: true })
 
 type Texts = { [key: string]: string | Texts }
 

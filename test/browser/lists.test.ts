@@ -8,7 +8,8 @@ import type { Page } from 'playwright-core'
 import { expect, it } from 'vitest'
 import { openPage, useBrowser, watchErrors } from '../support/browser.js'
 import { useCluster } from '../support/cluster.js'
-import { createAndRun, createJob, runJob, shellJob, uniqueName, waitForEnd, waitForInstance } from '../support/factories.js'
+import { createAndRun, createJob, runJob, shellJob, uniqueName, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
+import { copyAsOld } from '../support/old-runs.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
 
 const MANY = 400
@@ -18,7 +19,7 @@ const MOST_LIVE = 250
 const PHONE = { width: 390, height: 844 }
 
 const cluster = useCluster({ servers: 2, workers: 2 })
-const browser = useBrowser()
+const browser = useBrowser({ keepsPages: true })
 
 const open = async (path: string): Promise<Page> => {
   const page = await openPage(browser(), { token: (await cluster().api()).token ?? '' })
@@ -79,9 +80,9 @@ it('the Workers page says of a worker that was turned away why', async () => {
 it('new runs wait to be shown while somebody is at a row, and older ones have pages of their own', async () => {
   const api = await cluster().api()
   const { id, name } = await createJob(api, shellJob('true'))
-  const body = { runs: Array.from({ length: MANY }, (_unused, index) => ({ params: { index } })) }
-  const { instanceIds } = await api.post(`/api/jobs/${id}/runs/bulk`, body, RunsCreated)
-  await Promise.all([instanceIds[0], instanceIds.at(-1)].map((instanceId) => waitForEnd(api, instanceId ?? '')))
+  const newest = await runJob(api, id)
+  await waitForSealed(api, newest)
+  const instanceIds = [newest, ...(await copyAsOld(await cluster().database(), newest, MANY - 1, { namespace: 'default', madeAgo: 1 }))]
   const page = await open(`/instances?job=${id}`)
   await rowsOf(page).nth(49).waitFor()
   const first = (await rowsOf(page).first().getAttribute('data-row-key')) ?? ''

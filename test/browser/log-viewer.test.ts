@@ -12,7 +12,7 @@ import { Gate } from '../support/gate.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
 
 const cluster = useCluster({ servers: 1, workers: 1, balancer: 'none' })
-const browser = useBrowser()
+const browser = useBrowser({ keepsPages: true })
 let api: ApiClient
 
 beforeAll(async () => {

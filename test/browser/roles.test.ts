@@ -12,10 +12,11 @@ const PASSWORD = 'a-long-enough-password'
 const CHANGING = /run now|run again|new |import|save|create|cancel run|retry|delete|remove|drain|restore|revoke|enable|disable|edit|clone/i
 
 const cluster = useCluster({ servers: 2, workers: 1 })
-const browser = useBrowser()
+const browser = useBrowser({ keepsPages: true })
 let jobId: string
 let endedId: string
 let runningId: string
+const tokens = { viewer: '', operator: '' }
 
 beforeAll(async () => {
   const api = await cluster().api()
@@ -25,12 +26,14 @@ beforeAll(async () => {
   jobId = ended.job.id
   endedId = ended.instanceId
   runningId = running.instanceId
-  for (const role of ['viewer', 'operator']) await api.post('/api/users', { username: `the-${role}`, password: PASSWORD, grants: { default: role } })
+  for (const role of ['viewer', 'operator'] as const) {
+    await api.post('/api/users', { username: `the-${role}`, password: PASSWORD, grants: { default: role } })
+    tokens[role] = (await ApiClient.login(cluster().url, `the-${role}`, PASSWORD)).token ?? ''
+  }
 })
 
 async function pageOf(role: 'viewer' | 'operator'): Promise<{ page: Page; changes: string[]; errors: string[] }> {
-  const { token = '' } = await ApiClient.login(cluster().url, `the-${role}`, PASSWORD)
-  const page = await openPage(browser(), { token })
+  const page = await openPage(browser(), { token: tokens[role] })
   const changes: string[] = []
   page.on('request', (request) => {
     if (request.url().includes('/api/') && request.method() !== 'GET') changes.push(`${request.method()} ${request.url()}`)

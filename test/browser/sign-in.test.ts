@@ -7,7 +7,7 @@ import { signIn } from '../support/console-pages.js'
 import { uniqueName } from '../support/factories.js'
 
 const cluster = useCluster({ servers: 2, workers: 1 })
-const browser = useBrowser()
+const browser = useBrowser({ keepsPages: true })
 
 it('lets in who has the password, says what is wrong to who has not, and leads to the page that was asked for', async () => {
   const page = await openPage(browser())

@@ -10,6 +10,8 @@ import { afterAll, afterEach, beforeAll } from 'vitest'
 const NAMES = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 const LAUNCH_TIMEOUT_MS = 60_000
 const ACTION_TIMEOUT_MS = 20_000
+const LEAVE_TIMEOUT_MS = 5_000
+const DESKTOP = { width: 1280, height: 800 }
 /** A name of this machine that browsers do not take for it: over plain HTTP a page from there is no secure context, as from any other machine. */
 export const OTHER_MACHINE = 'jobtrail.test'
 /** Without a sandbox, as tests in containers run as root; and without calls to the browser's maker. */
@@ -60,16 +62,24 @@ export async function launchBrowser(options: { hasScrollBars?: boolean } = {}): 
   })
 }
 
+/** Pages that tests before have left, by what they look like to their user. */
+const leftPages = new WeakMap<Browser, Map<string, Page[]>>()
+const optionsOf = new WeakMap<BrowserContext, PageOptions>()
+const keyOf = ({ token, language, isDark, isStill, viewport }: PageOptions): string => JSON.stringify([token, language, isDark, isStill, viewport])
+
 /** A page in a context of its own: nothing is shared with other pages but the servers. */
 export async function openPage(browser: Browser, options: PageOptions = {}): Promise<Page> {
+  const left = leftPages.get(browser)?.get(keyOf(options))?.pop()
+  if (left !== undefined) return left
   const context = await browser.newContext({
-    viewport: options.viewport ?? { width: 1280, height: 800 },
+    viewport: options.viewport ?? DESKTOP,
     reducedMotion: options.isStill === true ? 'reduce' : 'no-preference',
     colorScheme: options.isDark === true ? 'dark' : 'light',
     locale: options.language === 'zh' ? 'zh-CN' : 'en-GB',
     timezoneId: 'Europe/Berlin',
     permissions: ['clipboard-read', 'clipboard-write'],
   })
+  optionsOf.set(context, options)
   context.setDefaultTimeout(ACTION_TIMEOUT_MS)
   if (options.token !== undefined) {
     await context.addInitScript((token) => localStorage.setItem('jobtrail.session', token), options.token)
@@ -89,7 +99,8 @@ export function watchErrors(page: Page): string[] {
 
 /**
  * A browser for the tests of a file; the pages of a failed test are kept as pictures, and all of them are closed after each test.
- * With `keepsPages` they stay for the next one: a page that has loaded the console once loads it again in half the time.
+ * With `keepsPages` they are emptied and given to the next test that asks for such a page: one that has loaded the console once loads it again in half the time.
+ * Not for tests that give a page functions or scripts of their own, which stay.
  */
 export function useBrowser({ keepsPages = false } = {}): () => Browser {
   let browser: Browser | undefined
@@ -98,8 +109,19 @@ export function useBrowser({ keepsPages = false } = {}): () => Browser {
   }, 12 * 60_000)
   afterEach(async ({ task }) => {
     const contexts: BrowserContext[] = browser?.contexts() ?? []
-    if (task.result?.state === 'fail') await keepPictures(contexts, task.name)
-    if (!keepsPages) await Promise.all(contexts.map((context) => context.close()))
+    const hasFailed = task.result?.state === 'fail'
+    if (hasFailed) await keepPictures(contexts, task.name)
+    const left = new Map<string, Page[]>()
+    await Promise.all(
+      contexts.map(async (context) => {
+        const [page, ...others] = context.pages()
+        const options = optionsOf.get(context)
+        const isLeft = keepsPages && !hasFailed && page !== undefined && others.length === 0 && options !== undefined && (await leave(page, options))
+        if (!isLeft) return context.close()
+        left.set(keyOf(options), [...(left.get(keyOf(options)) ?? []), page])
+      }),
+    )
+    if (browser !== undefined) leftPages.set(browser, left)
   })
   afterAll(async () => {
     await browser?.close()
@@ -107,6 +129,24 @@ export function useBrowser({ keepsPages = false } = {}): () => Browser {
   return () => {
     if (browser === undefined) throw new Error('the browser is there only while tests run')
     return browser
+  }
+}
+
+/** Leaves the console for something of the same server that does nothing, with nothing stored. False: the page is of no more use. */
+async function leave(page: Page, { viewport = DESKTOP }: PageOptions): Promise<boolean> {
+  try {
+    await page.unrouteAll({ behavior: 'ignoreErrors' })
+    await page.goto(new URL('/health/live', page.url()).href, { timeout: LEAVE_TIMEOUT_MS })
+    await page.evaluate(() => {
+      localStorage.clear()
+      sessionStorage.clear()
+    })
+    await page.context().clearCookies()
+    await page.setViewportSize(viewport)
+    return true
+  } catch {
+    // Of a server that is gone, or it never was anywhere.
+    return false
   }
 }
 
