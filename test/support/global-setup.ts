@@ -1,10 +1,11 @@
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type ReplicaSet, startReplicaSet } from '@jobtrail/deploy/mongod'
 import { killChildrenOnSignals } from '@jobtrail/deploy/process'
 import { type Redis, startRedis } from '@jobtrail/deploy/redis'
 import type { TestProject } from 'vitest/node'
+import { memoryFolder } from './memory-folder.js'
 
 /** Lets tests make commands slow or fail: see fail-point.ts. */
 const FAIL_POINTS = ['--setParameter', 'enableTestCommands=1']
@@ -24,7 +25,7 @@ declare module 'vitest' {
 /** Starts one MongoDB and one Redis for all files, unless the environment names running ones. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   killChildrenOnSignals()
-  const dir = await mkdtemp(join(tmpdir(), 'jobtrail-test-'))
+  const dir = await mkdtemp(join(memoryFolder(), 'jobtrail-test-'))
   let replicaSet: ReplicaSet | undefined
   let redis: Redis | undefined
   const teardown = async (): Promise<void> => {
@@ -44,6 +45,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
       redisUrl = redis.url
     }
     project.provide('services', { mongodbUri, redisUrl })
+    // Also when a signal ends us: it may be memory. The processes have been killed just before, by their own hook.
+    process.once('exit', () => rmSync(dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }))
     return teardown
   } catch (error) {
     await teardown()
