@@ -1,11 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How long to wait, for what (it names the error), and how often to look. */
+/** How long to wait, for what (it names the error), and how often to look: when left out, less often the longer it takes. */
 export interface WaitOptions {
   timeoutMs: number
   what: string
   intervalMs?: number
 }
+
+const FIRST_INTERVAL_MS = 50
+const LAST_INTERVAL_MS = 250
+/** A look costs whoever is asked: what takes ten seconds need not be known within a twentieth of one. */
+const INTERVAL_OF_ELAPSED = 0.1
+
+const growingInterval = (elapsedMs: number): number => Math.min(LAST_INTERVAL_MS, Math.max(FIRST_INTERVAL_MS, elapsedMs * INTERVAL_OF_ELAPSED))
 
 /** A condition that did not come true in time; `cause` is what the last look threw, if it did. */
 export class WaitTimeoutError extends Error {
@@ -42,8 +49,9 @@ export async function withTimeout<T>(promise: Promise<T>, timeoutMs: number, wha
  * the cause of the time-out.
  */
 export async function waitFor<T>(probe: () => T | Promise<T>, options: WaitOptions): Promise<Truthy<T>> {
-  const { timeoutMs, what, intervalMs = 50 } = options
-  const deadline = performance.now() + timeoutMs
+  const { timeoutMs, what, intervalMs } = options
+  const startedAt = performance.now()
+  const deadline = startedAt + timeoutMs
   let lastError: unknown
   let lastValue: T | undefined
   do {
@@ -57,7 +65,8 @@ export async function waitFor<T>(probe: () => T | Promise<T>, options: WaitOptio
       if (error instanceof WaitAbortedError) throw error
       lastError = error
     }
-    await sleep(Math.min(intervalMs, Math.max(0, deadline - performance.now())))
+    const pauseMs = intervalMs ?? growingInterval(performance.now() - startedAt)
+    await sleep(Math.min(pauseMs, Math.max(0, deadline - performance.now())))
   } while (performance.now() < deadline)
   const seen = lastError instanceof Error ? lastError.message : `last value: ${String(lastValue)}`
   throw new WaitTimeoutError(`waited ${timeoutMs} ms for ${what} (${seen})`, { cause: lastError })

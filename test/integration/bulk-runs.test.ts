@@ -47,6 +47,7 @@ async function waitForSuccess(ids: string[]): Promise<void> {
   await waitFor(async () => (await stored(ids)).every(({ status }) => status === 'SUCCEEDED'), {
     timeoutMs: 60_000,
     what: `${ids.length} runs that succeed`,
+    intervalMs: 200,
   })
 }
 

@@ -134,6 +134,7 @@ describe('reads that hang', () => {
       await waitFor(async () => (await instances.findOne({ _id: started }))?.status === 'SUCCEEDED' || undefined, {
         timeoutMs: 60_000,
         what: 'the run has ended',
+        intervalMs: 50,
       })
       // Of all that was asked before, only what was refused has been answered.
       expect([...new Set(outcomes)]).toEqual([429])

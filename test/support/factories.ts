@@ -62,7 +62,7 @@ export function waitForInstance(
       const instance = await getInstance(api, instanceId)
       return condition(instance) ? instance : undefined
     },
-    { timeoutMs, what: `instance ${instanceId}: ${what}`, intervalMs: 50 },
+    { timeoutMs, what: `instance ${instanceId}: ${what}` },
   )
 }
 
