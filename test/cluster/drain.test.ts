@@ -17,7 +17,7 @@ import { numberedLinesCommand, writtenSides } from '../support/numbered-lines.js
 const PRINTERS = 8
 const LINES = 6_000
 const CREATORS = 2
-const CREATE_PAUSE_MS = 50
+const CREATE_PAUSE_MS = 150
 const RETRY_MS = 50
 /** What is promised: a server that is told to leave has left by then. */
 const LEAVE_WITHIN_MS = 10_000
