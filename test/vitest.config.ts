@@ -2,11 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig, defineProject } from 'vitest/config'
 
 /** They load the whole machine, or measure what a loaded one would spoil: each has it for itself. */
-const ALONE = [
-  'test/cluster/{chaos,fire-once}.test.ts',
-  'test/integration/start.test.ts',
-  'test/browser/{fast-log,live-over-lost-server,million-lines}.test.ts',
-]
+const ALONE = ['test/cluster/{chaos,fire-once}.test.ts', 'test/browser/{fast-log,million-lines}.test.ts']
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 // No retries: a test that fails now and then has found something.
