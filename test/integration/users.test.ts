@@ -215,13 +215,16 @@ describe('users', () => {
     const anonymous = new ApiClient(cluster().server(0).url)
     const login = (password: string, address: string): Promise<Response> =>
       anonymous.raw('POST', '/api/auth/login', { body: { username: user.username, password }, headers: { 'x-forwarded-for': address } })
-    const statuses: number[] = []
-    for (let round = 0; round < 12 && !statuses.includes(429); round++)
-      statuses.push(...(await Promise.all(Array.from({ length: 5 }, async (_, i) => (await login('wrong-password', `203.0.${round}.${i}`)).status))))
-    expect(new Set(statuses)).toEqual(new Set([401, 429]))
-    const refused = await login(PASSWORD, '198.51.100.1')
-    expect(refused.status).toBe(429)
-    expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(3)
+    const statuses = new Set<number>()
+    let right = await login(PASSWORD, '198.51.100.1')
+    for (let round = 0; round < 20 && right.status === 200; round++) {
+      for (const { status } of await Promise.all(Array.from({ length: 5 }, (_, i) => login('wrong-password', `203.0.${round}.${i}`)))) statuses.add(status)
+      right = await login(PASSWORD, `198.51.100.${round}`)
+    }
+    // Some may find too many being checked at once, which says 429 as well.
+    expect([...statuses].filter((status) => status !== 429)).toEqual([401])
+    expect(right.status).toBe(429)
+    expect(Number(right.headers.get('retry-after'))).toBeLessThanOrEqual(3)
     await waitFor(async () => (await login(PASSWORD, '198.51.100.1')).status === 200, {
       timeoutMs: 30_000,
       intervalMs: 300,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises'
-import { basename, join, relative } from 'node:path'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { runCommand } from '@jobtrail/deploy/command'
 import { CACHE_DIR, REPO_ROOT } from '@jobtrail/deploy/paths'
 
@@ -10,11 +10,13 @@ export const FORMER_COMMIT = '39422a7'
 /** The compiled programs of the former version, or why they cannot be had. */
 export type FormerBuild = { serverMain: string; workerMain: string } | { missing: string }
 
+const PACKAGES = ['shared', 'server', 'worker']
+const INSTALL_TIMEOUT_MS = 300_000
 const BUILD_TIMEOUT_MS = 300_000
 
 /** Builds the former version from the history of this repository, once; the result is kept in the cache. */
 export async function formerBuild(): Promise<FormerBuild> {
-  const dir = join(CACHE_DIR, `former-${FORMER_COMMIT}`)
+  const dir = join(CACHE_DIR, `former-${FORMER_COMMIT}-whole`)
   const found = { serverMain: join(dir, 'server/dist/main.js'), workerMain: join(dir, 'worker/dist/main.js') }
   if (existsSync(found.serverMain)) return found
   try {
@@ -43,16 +45,9 @@ async function build(dir: string): Promise<void> {
   } finally {
     await rm(archive, { force: true })
   }
-  // Its libraries are ours; only its own packages are its own. The links are relative: the clone may be moved.
-  const [ours, its] = [join(REPO_ROOT, 'node_modules'), join(dir, 'node_modules')]
-  const linkToOurs = (folder: string, name: string): Promise<void> => symlink(relative(folder, join(REPO_ROOT, name)), join(folder, basename(name)))
-  await mkdir(join(its, '@jobtrail'), { recursive: true })
-  for (const name of await readdir(ours)) if (name !== '@jobtrail' && name !== '.bin') await linkToOurs(its, join('node_modules', name))
-  for (const name of ['shared', 'server', 'worker', 'deploy']) {
-    await symlink(join('../..', name), join(its, '@jobtrail', name))
-    const own = join(name, 'node_modules')
-    if (existsSync(join(REPO_ROOT, own))) await linkToOurs(join(dir, name), own)
-  }
-  const tsc = join(ours, 'typescript/bin/tsc')
-  await runCommand(process.execPath, [tsc, '-b', ...['shared', 'server', 'worker'].map((name) => join(dir, name))], { timeoutMs: BUILD_TIMEOUT_MS })
+  // Its libraries are those that it was made with: ours may be others by now.
+  const npm = ['ci', '--prefix', dir, '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--include-workspace-root']
+  await runCommand('npm', [...npm, ...PACKAGES.flatMap((name) => ['--workspace', name])], { timeoutMs: INSTALL_TIMEOUT_MS })
+  const tsc = join(REPO_ROOT, 'node_modules/typescript/bin/tsc')
+  await runCommand(process.execPath, [tsc, '-b', ...PACKAGES.map((name) => join(dir, name))], { timeoutMs: BUILD_TIMEOUT_MS })
 }
