@@ -1,6 +1,6 @@
 import type { ApiClient } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
-import { LogSearchPage, LogVerification } from '@jobtrail/shared/api/logs'
+import { LogSearchPage, LogVerification } from '@jobtrail/api/logs'
 import type { Db, Filter } from 'mongodb'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'

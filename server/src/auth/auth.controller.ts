@@ -1,5 +1,5 @@
 import { Body, Controller, Get, Headers, HttpCode, Post, Req, Res } from '@nestjs/common'
-import { ChangePassword, Login, Me, Session } from '@jobtrail/shared/api/auth'
+import { ChangePassword, Login, Me, Session } from '@jobtrail/api/auth'
 import { Answers } from '../platform/http/openapi.js'
 import { requestIdOf } from '../platform/http/request-context.js'
 import { addressOf, type Reply, type Request } from '../platform/http/requests.js'

@@ -1,6 +1,6 @@
 import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common'
 import { Reflector } from '@nestjs/core'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 import { requestIdOf } from '../platform/http/request-context.js'
 import { addressOf, type Request } from '../platform/http/requests.js'
 import { AuthService } from './auth.service.js'

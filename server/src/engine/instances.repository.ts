@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import { type ClientSession, type Collection, type Filter, MongoServerError } from 'mongodb'
-import { FINISHED_STATUSES, INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
+import { FINISHED_STATUSES, INSTANCE_STATUSES } from '@jobtrail/protocol/domain/statuses'
 import { ensureCollection } from '../platform/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'

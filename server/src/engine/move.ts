@@ -1,4 +1,4 @@
-import type { Move } from '@jobtrail/shared/domain/statuses'
+import type { Move } from '@jobtrail/protocol/domain/statuses'
 
 /** What an update that makes this move asks of the present status. */
 export const from = <S extends string>(move: Move<S>): { status: S | { $in: readonly S[] } } => {

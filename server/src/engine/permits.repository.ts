@@ -2,7 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Collection, Filter } from 'mongodb'
 import { ensureCollection } from '../platform/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 import { holderOf, type PermitHolder, type PermitWish, planPermits } from './domain/plan-permits.js'
 import { isEmbedded, type TaskKey, taskKeyString } from './domain/task-key.js'
 

@@ -1,7 +1,7 @@
 import { MongoNetworkError } from 'mongodb'
 import { afterEach, expect, test, vi } from 'vitest'
 import { parseConfig } from '../config/config.js'
-import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import { type AttemptDocument, type AttemptId, attemptKeyOf } from './attempt-document.js'
 import type { AttemptsRepository } from './attempts.repository.js'
 import { taskKeyString } from './domain/task-key.js'

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import type { ClientSession } from 'mongodb'
-import { isCheckedLog, isClosedLog } from '@jobtrail/shared/domain/statuses'
+import { isCheckedLog, isClosedLog } from '@jobtrail/protocol/domain/statuses'
 import { Clock } from '../platform/clock.js'
 import { Metrics } from '../platform/metrics.js'
 import { mapBounded } from '../platform/map-bounded.js'

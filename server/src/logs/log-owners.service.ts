@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 import { InstanceReads } from '../engine/instance-reads.service.js'
 import type { LogOwner } from '../engine/ports/attempt-logs.js'
 import type { LogRef } from './log-ref.js'

@@ -1,6 +1,6 @@
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { ChunkHeader } from '@jobtrail/shared/log/chunk'
-import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import type { ChunkHeader } from '@jobtrail/protocol/log/chunk'
+import type { Chunk } from '@jobtrail/protocol/log/chunk-builder'
 import type { LogRef } from './log-ref.js'
 
 /** A chunk with the stream that it belongs to. */

@@ -1,4 +1,4 @@
-import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import { mapBounded } from '../platform/map-bounded.js'
 import type { LogRef } from './log-ref.js'
 import type { CheckedChunk, LogStore } from './log-store.js'

@@ -1,4 +1,4 @@
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 import { embeddedTask, type TaskKey, taskKeyString } from './task-key.js'
 
 /** The task that holds a permit. One that is embedded in its instance is not named: so former versions store it, and read it. */

@@ -1,4 +1,4 @@
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 
 /** The unit of dispatch: what is queued, placed, claimed, retried and settled. */
 export type TaskKey = Pick<AttemptKey, 'instanceId' | 'task'>

@@ -1,5 +1,5 @@
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { StreamTotals } from '@jobtrail/shared/log/chunk'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import type { StreamTotals } from '@jobtrail/protocol/log/chunk'
 
 /** Whose a log is: what is stored of a log says so, and needs no look at its run. */
 export type LogOwner = { namespace: string; jobId: string }

@@ -1,5 +1,5 @@
 import { Injectable, type OnApplicationBootstrap, type OnModuleInit } from '@nestjs/common'
-import { isCheckedLog } from '@jobtrail/shared/domain/statuses'
+import { isCheckedLog } from '@jobtrail/protocol/domain/statuses'
 import { Logger } from '../../platform/logging.js'
 import { mapBounded } from '../../platform/map-bounded.js'
 import { Shutdown } from '../../platform/shutdown.js'

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import type { FollowDenied, FollowEnd, FollowFailed } from '@jobtrail/shared/api/logs'
-import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
+import type { FollowDenied, FollowEnd, FollowFailed } from '@jobtrail/api/logs'
+import { AppError, NotFoundError } from '@jobtrail/protocol/domain/errors'
 import { type Denial, denialText } from '../../auth/live-rights.js'
 import { answerTo } from '../../platform/http/problem.filter.js'
 import { followDecision } from '../domain/follow-decision.js'

@@ -1,5 +1,5 @@
-import type { LogLineView } from '@jobtrail/shared/api/logs'
-import type { LogLines, LogState } from '@jobtrail/shared/protocol/console'
+import type { LogLineView } from '@jobtrail/api/logs'
+import type { LogLines, LogState } from '@jobtrail/api/console'
 import { linesFrom } from '../domain/block-lines.js'
 import { followDecision } from '../domain/follow-decision.js'
 import { resolveLine } from '../domain/page-window.js'

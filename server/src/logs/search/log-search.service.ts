@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
-import type { LogMatch, LogSearchPage, LogSearchQuery } from '@jobtrail/shared/api/logs'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import type { LogMatch, LogSearchPage, LogSearchQuery } from '@jobtrail/api/logs'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 import { Principal } from '../../rights/principal.js'
 import { UserGate } from '../../platform/user-gate.js'
 import { nextLine } from '../domain/page-window.js'

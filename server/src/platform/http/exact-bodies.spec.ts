@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ExactJson } from '@jobtrail/shared/json/exact-json'
+import { ExactJson } from '@jobtrail/api/exact-json'
 import { parseBody } from './exact-bodies.js'
 
 const parse = (text: string, type = 'application/json'): unknown => parseBody(Buffer.from(text), type)

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { HttpException } from '@nestjs/common'
-import { USER_MEMBERS } from '@jobtrail/shared/api/jobs'
-import { AppError } from '@jobtrail/shared/domain/errors'
-import { parseExact } from '@jobtrail/shared/json/exact-json'
+import { USER_MEMBERS } from '@jobtrail/api/jobs'
+import { AppError } from '@jobtrail/protocol/domain/errors'
+import { parseExact } from '@jobtrail/api/exact-json'
 
 const JSON_TYPE = /^\s*application\/json\s*(?:;|$)/i
 const CHARSET = /;\s*charset\s*=\s*"?([^\s;"]+)/i
