@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ChaosCluster, LEASE_MS } from '../cluster/cluster.js'
-import type { Build } from '../cluster/program.js'
+import type { Build, WorkerProgram } from '../cluster/program.js'
 import { type Draw, type FaultKind, hurting, revive, scaled, seconds } from './fault.js'
 import { formerMissing, runServer, runWorker } from './versions.js'
 
@@ -101,13 +101,11 @@ export const rollingFormer: FaultKind = {
       if (!(await claims.takeAll(servers, ALL_SERVERS_WITHIN_MS))) return
       try {
         say(`${worker.name} and all servers`)
-        // Whatever fails on the way, what comes after this fault is to run the present version again.
         await runWorker(worker, 'former')
-          .then(() => roll(cluster, 'former', draw))
-          .finally(() => roll(cluster, 'present', draw))
-          .finally(() => runWorker(worker, 'present'))
+        await roll(cluster, 'former', draw)
       } finally {
-        for (const server of servers) claims.release(server)
+        // Whatever failed on the way, what comes after this fault is to run the present version again.
+        await backToPresent(cluster, worker, draw).finally(() => servers.forEach((server) => claims.release(server)))
       }
     } finally {
       claims.release(worker)
@@ -121,4 +119,9 @@ async function roll(cluster: ChaosCluster, build: Build, draw: Draw): Promise<vo
     await runServer(cluster, server, build)
     await sleep(scaled(draw.size, 500, 3_000))
   }
+}
+
+async function backToPresent(cluster: ChaosCluster, worker: WorkerProgram, draw: Draw): Promise<void> {
+  await roll(cluster, 'present', draw)
+  await runWorker(worker, 'present')
 }

@@ -10,6 +10,7 @@ import { attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import { joinLines } from '@jobtrail/protocol/log/codec'
 import { LineFlag } from '@jobtrail/protocol/log/chunk'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { RefusedError } from '../errors.js'
 import { LogPipeline } from './pipeline.js'
 import { FakeServer } from './testing/fake-server.js'
 
@@ -117,6 +118,24 @@ describe('delivery', () => {
     expect(await pipeline.drained(10_000)).toBe(true)
     expect(textOf(key)).toBe(manyLines(0, 30_000).toString())
     expect(faults.length).toBeGreaterThan(0)
+  })
+
+  it('sets a log aside whose chunk no server takes a message with, and delivers the others', async () => {
+    const [bad, good] = [newKey(), newKey()]
+    const log = server.log.bind(server)
+    server.log = (message, bodies) =>
+      message.chunks.some(({ instanceId }) => instanceId === bad.instanceId)
+        ? Promise.reject(new RefusedError('log', 'VALIDATION_FAILED', 'chunks.0: cannot be read'))
+        : log(message, bodies)
+    const [odd, whole] = [bad, good].map((key) => pipeline.openStream(key, NO_LIMITS, undefined))
+    odd?.write('stdout', Buffer.from('odd\n'))
+    whole?.write('stdout', manyLines(0, 2_000))
+    pipeline.connected()
+    await Promise.all([odd?.end(1_000), whole?.end(1_000)])
+    expect(await pipeline.drained(10_000)).toBe(true)
+    expect(textOf(good)).toBe(manyLines(0, 2_000).toString())
+    expect(server.chunks(bad)).toEqual([])
+    expect(faults.some((fault) => fault.includes('never accepted'))).toBe(true)
   })
 
   it('sends after a reconnect only what is not stored', async () => {

@@ -1,6 +1,7 @@
 import { type ChunkResult, MAX_CHUNKS_PER_MESSAGE, MAX_LOG_MESSAGE_BYTES } from '@jobtrail/protocol/wire/worker'
 import type { Chunk } from '@jobtrail/protocol/log/chunk-builder'
 import { monotonicMs } from '../clock.js'
+import { RefusedError } from '../errors.js'
 import { backoffMs } from './backoff.js'
 import { BacklogReader, MEMORY_BUDGET_BYTES } from './backlog-reader.js'
 import { Fifo } from './fifo.js'
@@ -31,8 +32,8 @@ export interface SenderOptions {
 }
 /** A chunk that is refused alone, so many times, as such (not because the server can't just now) will never be taken. */
 const MAX_REFUSALS = 3
-const PERMANENT_CODES = new Set<unknown>(['VALIDATION_FAILED', 'PAYLOAD_TOO_LARGE'])
-const isPermanent = (error: unknown): boolean => error instanceof Error && 'code' in error && PERMANENT_CODES.has(error.code)
+const PERMANENT_CODES = new Set(['VALIDATION_FAILED', 'PAYLOAD_TOO_LARGE'])
+const isPermanent = (error: unknown): boolean => error instanceof RefusedError && PERMANENT_CODES.has(error.refusalCode)
 type Message = { chunks: QueuedChunk[]; bytes: number; isOver: boolean }
 
 /** Sends the chunks of all streams in turn, a window of messages at a time; what is not acknowledged is sent again, the same bytes. */
