@@ -1,5 +1,5 @@
 // What `npm start` does once everything is installed and built.
-import { scrubEnvironment, SERVER_ADDRESSES } from '@jobtrail/shared/process/scrub-secrets'
+import { scrubEnvironment, SERVER_ADDRESSES } from '@jobtrail/process/scrub-secrets'
 import { DataFolder } from './data-folder.js'
 import { USAGE, UsageError, type StartOptions, parseOptions } from './options.js'
 import { displayPath } from './paths.js'

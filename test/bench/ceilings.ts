@@ -1,6 +1,6 @@
 import { runCommand } from '@jobtrail/deploy/command'
-import type { ChunkHeader } from '@jobtrail/shared/log/chunk'
-import { unpackBody } from '@jobtrail/shared/log/codec'
+import type { ChunkHeader } from '@jobtrail/protocol/log/chunk'
+import { unpackBody } from '@jobtrail/protocol/log/codec'
 import type { Binary, Db, Document } from 'mongodb'
 import type { Bench } from './harness/bench.js'
 import { programPath } from './harness/program.js'

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { JobPage, JobView } from '@jobtrail/shared/api/jobs'
+import { JobPage, JobView } from '@jobtrail/api/jobs'
 import type { Locator } from 'playwright-core'
 import { expect, it } from 'vitest'
 import { openPage, OTHER_MACHINE, useBrowser, watchErrors } from '../support/browser.js'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Page } from 'playwright-core'
-import { LogPage } from '@jobtrail/shared/api/logs'
+import { LogPage } from '@jobtrail/api/logs'
 import { beforeAll, expect, it } from 'vitest'
 import { openPage, useBrowser } from '../support/browser.js'
 import { useCluster } from '../support/cluster.js'

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { WorkerPage } from '@jobtrail/shared/api/cluster'
-import type { JobView } from '@jobtrail/shared/api/jobs'
+import { WorkerPage } from '@jobtrail/api/cluster'
+import type { JobView } from '@jobtrail/api/jobs'
 import type { Page } from 'playwright-core'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { ATTACKS, elementsOfAttacks, type Harm, OVERRIDE, UNHARMED, watchHarm } from '../support/attacks.js'

@@ -1,4 +1,4 @@
-import { NamespaceView } from '@jobtrail/shared/api/auth'
+import { NamespaceView } from '@jobtrail/api/auth'
 import { waitFor } from '@jobtrail/deploy/wait'
 import { expect, test } from 'vitest'
 import { openPage, useBrowser, watchErrors } from '../support/browser.js'

@@ -1,5 +1,5 @@
 import { ApiClient } from '@jobtrail/deploy/api-client'
-import { InstancePage } from '@jobtrail/shared/api/instances'
+import { InstancePage } from '@jobtrail/api/instances'
 import type { Page } from 'playwright-core'
 import { beforeAll, expect, it } from 'vitest'
 import { openPage, useBrowser, watchErrors } from '../support/browser.js'

@@ -1,5 +1,5 @@
 import { ApiClient } from '@jobtrail/deploy/api-client'
-import { JobPage } from '@jobtrail/shared/api/jobs'
+import { JobPage } from '@jobtrail/api/jobs'
 import { expect, it } from 'vitest'
 import { openPage, useBrowser, watchErrors } from '../support/browser.js'
 import { ADMIN_PASSWORD, useCluster } from '../support/cluster.js'

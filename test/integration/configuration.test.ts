@@ -6,7 +6,7 @@ import { ApiClient } from '@jobtrail/deploy/api-client'
 import { REPO_ROOT } from '@jobtrail/deploy/paths'
 import { freePort } from '@jobtrail/deploy/ports'
 import { serverProcess, waitUntilReady } from '@jobtrail/deploy/programs'
-import { NamespacePage } from '@jobtrail/shared/api/auth'
+import { NamespacePage } from '@jobtrail/api/auth'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { testInfra } from '../support/infra.js'
 

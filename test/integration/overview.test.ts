@@ -1,6 +1,6 @@
 import { waitFor } from '@jobtrail/deploy/wait'
-import { WorkerPage } from '@jobtrail/shared/api/cluster'
-import { Overview, WorkerRuns } from '@jobtrail/shared/api/overview'
+import { WorkerPage } from '@jobtrail/api/cluster'
+import { Overview, WorkerRuns } from '@jobtrail/api/overview'
 import { describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import { DAY_MS, fillWithRuns } from '../support/old-runs.js'

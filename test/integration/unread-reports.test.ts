@@ -1,4 +1,4 @@
-import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
+import { ChunkBuilder } from '@jobtrail/protocol/log/chunk-builder'
 import { expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import { createJob, getInstance, runJob, shellJob, uniqueName } from '../support/factories.js'

@@ -11,9 +11,9 @@ import {
   UserView,
   WorkerTokenCreated,
   WorkerTokenPage,
-} from '@jobtrail/shared/api/auth'
-import { WorkerPage } from '@jobtrail/shared/api/cluster'
-import { JobPage } from '@jobtrail/shared/api/jobs'
+} from '@jobtrail/api/auth'
+import { WorkerPage } from '@jobtrail/api/cluster'
+import { JobPage } from '@jobtrail/api/jobs'
 import { describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import { createJob, shellJob, uniqueName, waitForInstance, createAndRun } from '../support/factories.js'

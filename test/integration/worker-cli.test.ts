@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { REPO_ROOT, WORKER_MAIN } from '@jobtrail/deploy/paths'
 import { waitFor, withTimeout } from '@jobtrail/deploy/wait'
-import { WorkerPage, type WorkerView } from '@jobtrail/shared/api/cluster'
+import { WorkerPage, type WorkerView } from '@jobtrail/api/cluster'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { ApiClient } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
-import { InstanceDetail } from '@jobtrail/shared/api/instances'
-import { type CreateJob, JobView, RunCreated } from '@jobtrail/shared/api/jobs'
-import { LogPage } from '@jobtrail/shared/api/logs'
-import { isCheckedLog, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { InstanceDetail } from '@jobtrail/api/instances'
+import { type CreateJob, JobView, RunCreated } from '@jobtrail/api/jobs'
+import { LogPage } from '@jobtrail/api/logs'
+import { isCheckedLog, isFinalInstance } from '@jobtrail/protocol/domain/statuses'
 
 /** A job as it is sent: whatever has a default may be left out. */
 export type JobInput = (typeof CreateJob)['_zod']['input']

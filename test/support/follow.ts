@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ApiClient, ApiError } from '@jobtrail/deploy/api-client'
-import { FollowEnd, LogLineView } from '@jobtrail/shared/api/logs'
+import { FollowEnd, LogLineView } from '@jobtrail/api/logs'
 
 const RECONNECT_MS = 200
 

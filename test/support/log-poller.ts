@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiClient, ApiError } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
-import { LogPage } from '@jobtrail/shared/api/logs'
+import { LogPage } from '@jobtrail/api/logs'
 import { isOutage } from './follow.js'
 import type { Side } from './numbered-lines.js'
 

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { waitFor } from '@jobtrail/deploy/wait'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { StreamTotals } from '@jobtrail/shared/log/chunk'
-import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
-import type { Assignment } from '@jobtrail/shared/protocol/assignment'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import type { StreamTotals } from '@jobtrail/protocol/log/chunk'
+import type { Chunk } from '@jobtrail/protocol/log/chunk-builder'
+import type { Assignment } from '@jobtrail/protocol/wire/assignment'
 import {
   AttemptReply,
   type AttemptEnd,
@@ -21,7 +21,7 @@ import {
   SealReply,
   Welcome,
   WORKER_NAMESPACE,
-} from '@jobtrail/shared/protocol/worker'
+} from '@jobtrail/protocol/wire/worker'
 import { io, type Socket } from 'socket.io-client'
 import type { z } from 'zod'
 

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { type Heartbeat, type HeartbeatReply, INVALID, MAX_PROBLEM_LENGTH, type Hello, PROTOCOL_VERSION, type Welcome } from '@jobtrail/shared/protocol/worker'
+import { type Heartbeat, type HeartbeatReply, INVALID, MAX_PROBLEM_LENGTH, type Hello, PROTOCOL_VERSION, type Welcome } from '@jobtrail/protocol/wire/worker'
 import type { Logger } from 'pino'
 import { type WorkerConfig, workerVersion } from './config.js'
 import { Connection } from './connection.js'

@@ -1,5 +1,5 @@
-import type { Assignment } from '@jobtrail/shared/protocol/assignment'
-import type { AttemptEnd } from '@jobtrail/shared/protocol/worker'
+import type { Assignment } from '@jobtrail/protocol/wire/assignment'
+import type { AttemptEnd } from '@jobtrail/protocol/wire/worker'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { Attempt } from './attempt.js'
 import { type Execution, type Outcome, type RunContext, unreadable } from './run/runner.js'

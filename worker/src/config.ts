@@ -3,7 +3,7 @@ import { availableParallelism, hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { packageVersion } from '@jobtrail/shared/process/package-version'
+import { packageVersion } from '@jobtrail/process/package-version'
 import { ConfigError, describeError } from './errors.js'
 
 const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/

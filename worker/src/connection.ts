@@ -1,5 +1,5 @@
-import type { Heartbeat, HeartbeatReply, Hello, Welcome } from '@jobtrail/shared/protocol/worker'
-import { ACK_TIMEOUT_MS } from '@jobtrail/shared/protocol/worker'
+import type { Heartbeat, HeartbeatReply, Hello, Welcome } from '@jobtrail/protocol/wire/worker'
+import { ACK_TIMEOUT_MS } from '@jobtrail/protocol/wire/worker'
 import type { Logger } from 'pino'
 import { Backoff } from './backoff.js'
 import { describeError, NotConnectedError, RefusedError } from './errors.js'

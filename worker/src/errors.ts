@@ -1,5 +1,5 @@
 import { format } from 'node:util'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 
 /** A setting that is wrong or missing: the message names it and says what would be right. The process ends with status 2. */
 export class ConfigError extends AppError {

@@ -1,4 +1,4 @@
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import { leaseClock } from './lease.js'
 
 /** As many as the lists in hello and heartbeat hold. */

@@ -4,7 +4,7 @@
 import './young-generation.js'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { scrubEnvironment } from '@jobtrail/shared/process/scrub-secrets'
+import { scrubEnvironment } from '@jobtrail/process/scrub-secrets'
 import { checkAll } from './check/check.js'
 import { printFindings } from './check/finding.js'
 import { type CommandLine, helpText, readCommandLine, workerVersion } from './config.js'

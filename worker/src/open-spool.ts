@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { type AttemptKey, parseAttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptKey, parseAttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 import { releaseReserve } from './disk-watch.js'
 import type { Reaper } from './guard/reaper.js'
 import { holdSpool, type SpoolHold } from './identity.js'

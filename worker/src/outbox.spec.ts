@@ -1,6 +1,6 @@
 import { appendFileSync, readFileSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Outbox, replayOutbox } from './outbox.js'
 import { sampleEnd, temporaryFolder } from './testing/samples.js'

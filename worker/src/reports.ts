@@ -1,5 +1,5 @@
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { type AttemptEnd, type AttemptReply, INVALID, MAX_BATCH, type Progress, type Started } from '@jobtrail/shared/protocol/worker'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
+import { type AttemptEnd, type AttemptReply, INVALID, MAX_BATCH, type Progress, type Started } from '@jobtrail/protocol/wire/worker'
 import type { Logger } from 'pino'
 import { BatchLane } from './batch-lane.js'
 import type { RequestSender } from './session.js'

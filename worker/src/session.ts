@@ -13,7 +13,7 @@ import {
   type WORKER_MESSAGES,
   WORKER_NAMESPACE,
   replyOf,
-} from '@jobtrail/shared/protocol/worker'
+} from '@jobtrail/protocol/wire/worker'
 import type { Logger } from 'pino'
 import { Manager, type Socket } from 'socket.io-client'
 import { z } from 'zod'

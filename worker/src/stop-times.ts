@@ -1,4 +1,4 @@
-import { MAX_KILL_GRACE_MS } from '@jobtrail/shared/api/jobs'
+import { MAX_KILL_GRACE_MS } from '@jobtrail/protocol/wire/job'
 
 /** How long the last deliveries and seals may take at a stop; what is left stays in the spool for the next start. */
 export const DELIVER_TIMEOUT_MS = 15_000

@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, keepPreviousData } from '@tanstack/react-query'
-import { AuditPage } from '@jobtrail/shared/api/auth'
+import { AuditPage } from '@jobtrail/api/auth'
 import { api } from './client'
 
 export type AuditFilter = { namespace?: string; actor?: string; action?: string; targetId?: string; from?: string; to?: string }

@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query'
-import { type ChangePassword, Me, Session } from '@jobtrail/shared/api/auth'
+import { type ChangePassword, Me, Session } from '@jobtrail/api/auth'
 import { api } from './client'
 import { sessionToken } from './session-token'
 

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
-import { USER_MEMBERS } from '@jobtrail/shared/api/jobs'
-import { parseExact, stringifyExact } from '@jobtrail/shared/json/exact-json'
+import { USER_MEMBERS } from '@jobtrail/api/jobs'
+import { parseExact, stringifyExact } from '@jobtrail/api/exact-json'
 import { ApiProblem, problemOf } from './problem'
 import { sessionToken } from './session-token'
 

@@ -1,5 +1,5 @@
 import { queryOptions } from '@tanstack/react-query'
-import { ServerPage, WorkerPage, WorkerView } from '@jobtrail/shared/api/cluster'
+import { ServerPage, WorkerPage, WorkerView } from '@jobtrail/api/cluster'
 import { api } from './client'
 
 const POLL_MS = 3_000

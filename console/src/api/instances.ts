@@ -1,6 +1,6 @@
 import { keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query'
-import { InstanceDetail, InstancePage, type InstanceQuery, RunStrips, STRIPS_LIMIT } from '@jobtrail/shared/api/instances'
-import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { InstanceDetail, InstancePage, type InstanceQuery, RunStrips, STRIPS_LIMIT } from '@jobtrail/api/instances'
+import { isFinalInstance } from '@jobtrail/protocol/domain/statuses'
 import { api } from './client'
 
 export type InstanceFilters = Pick<InstanceQuery, 'jobId' | 'status' | 'cause' | 'from' | 'to' | 'workerId' | 'text'>

@@ -1,17 +1,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query'
 import type { z } from 'zod'
-import { WorkerPage } from '@jobtrail/shared/api/cluster'
-import {
-  type ChangeJob,
-  type CreateJob,
-  JobPage,
-  type JobQuery,
-  JobRevisionPage,
-  JobRevisionView,
-  JobView,
-  RunCreated,
-  type RunJob,
-} from '@jobtrail/shared/api/jobs'
+import { WorkerPage } from '@jobtrail/api/cluster'
+import { type ChangeJob, type CreateJob, JobPage, type JobQuery, JobRevisionPage, JobRevisionView, JobView, RunCreated, type RunJob } from '@jobtrail/api/jobs'
 import { api } from './client'
 
 /** Filters of the list, all of them the server's. */

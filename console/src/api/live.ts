@@ -1,6 +1,6 @@
 import { io, type Socket } from 'socket.io-client'
-import { CONSOLE_NAMESPACE, type ConsoleToServer, LogFollow, LogState, type ServerToConsole } from '@jobtrail/shared/protocol/console'
-import type { LogLineView } from '@jobtrail/shared/api/logs'
+import { CONSOLE_NAMESPACE, type ConsoleToServer, LogFollow, LogState, type ServerToConsole } from '@jobtrail/api/console'
+import type { LogLineView } from '@jobtrail/api/logs'
 import type { z } from 'zod'
 import { sessionToken } from './session-token'
 

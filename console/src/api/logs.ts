@@ -1,4 +1,4 @@
-import { LogPage, type LogQuery, LogSearchPage, type LogSearchQuery, LogVerification, type RawQuery } from '@jobtrail/shared/api/logs'
+import { LogPage, type LogQuery, LogSearchPage, type LogSearchQuery, LogVerification, type RawQuery } from '@jobtrail/api/logs'
 import { api, fetchApi } from './client'
 
 /** Which attempt's log. */

@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query'
-import { type ChangeNamespace, type CreateNamespace, NamespacePage, NamespaceView } from '@jobtrail/shared/api/auth'
+import { type ChangeNamespace, type CreateNamespace, NamespacePage, NamespaceView } from '@jobtrail/api/auth'
 import { api } from './client'
 
 /** Those that the user has a role in. */

@@ -1,5 +1,5 @@
 import { keepPreviousData, queryOptions } from '@tanstack/react-query'
-import { Overview, WorkerRuns } from '@jobtrail/shared/api/overview'
+import { Overview, WorkerRuns } from '@jobtrail/api/overview'
 import { api } from './client'
 
 export const SPANS = { '1h': 3_600_000, '24h': 86_400_000, '7d': 604_800_000, '30d': 2_592_000_000 } as const

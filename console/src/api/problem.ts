@@ -1,7 +1,7 @@
 import i18next from 'i18next'
-import { USER_MEMBERS } from '@jobtrail/shared/api/jobs'
-import { parseExact } from '@jobtrail/shared/json/exact-json'
-import { Problem } from '@jobtrail/shared/api/common'
+import { USER_MEMBERS } from '@jobtrail/api/jobs'
+import { parseExact } from '@jobtrail/api/exact-json'
+import { Problem } from '@jobtrail/api/common'
 
 export type FieldProblem = { path: string; message: string }
 

@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query'
-import { ApiTokenCreated, ApiTokenPage, type CreateApiToken, type CreateWorkerToken, WorkerTokenCreated, WorkerTokenPage } from '@jobtrail/shared/api/auth'
+import { ApiTokenCreated, ApiTokenPage, type CreateApiToken, type CreateWorkerToken, WorkerTokenCreated, WorkerTokenPage } from '@jobtrail/api/auth'
 import { api } from './client'
 
 const LIMIT = 1_000

@@ -1,6 +1,6 @@
 import { keepPreviousData, queryOptions } from '@tanstack/react-query'
 import type { z } from 'zod'
-import { type Trigger, TriggerPreview } from '@jobtrail/shared/api/jobs'
+import { type Trigger, TriggerPreview } from '@jobtrail/api/jobs'
 import { api } from './client'
 
 /** The next fire times, by the arithmetic that fires the job. For valid triggers; null asks nothing. */

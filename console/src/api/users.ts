@@ -1,5 +1,5 @@
 import { queryOptions, useMutation, useQueryClient } from '@tanstack/react-query'
-import { type ChangeUser, type CreateUser, UserPage, UserView } from '@jobtrail/shared/api/auth'
+import { type ChangeUser, type CreateUser, UserPage, UserView } from '@jobtrail/api/auth'
 import { api } from './client'
 
 const KEY = ['users']

@@ -1,6 +1,6 @@
 import { useCallback, useEffect } from 'react'
 import { useLocation, useNavigate, useSearchParams } from 'react-router'
-import { ALL_NAMESPACES } from '@jobtrail/shared/api/auth'
+import { ALL_NAMESPACES } from '@jobtrail/api/auth'
 import { useSession } from './session'
 import { readStorage, writeStorage } from './stored'
 import { useTimeZone, useZoneOfUrl, ZONE_PARAM } from './time-zone'

@@ -1,7 +1,7 @@
 import { useMutation } from '@tanstack/react-query'
 import { App, Form, Input } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { ChangePassword } from '@jobtrail/shared/api/auth'
+import { ChangePassword } from '@jobtrail/api/auth'
 import { changePassword } from '../api/auth'
 import { Dialog } from '../ui/dialog'
 import { forgetErrors, FormProblem, parseForm, showFieldErrors } from '../ui/form-problem'

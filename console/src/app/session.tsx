@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useSyncExternalStore } from 'react'
 import { Navigate, useLocation } from 'react-router'
-import { ALL_NAMESPACES, type Grants, type Role, ROLES } from '@jobtrail/shared/api/auth'
+import { ALL_NAMESPACES, type Grants, type Role, ROLES } from '@jobtrail/api/auth'
 import { meQuery } from '../api/auth'
 import { sessionToken } from '../api/session-token'
 import { ErrorState, LoadingState } from '../ui/states'

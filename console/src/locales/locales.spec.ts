@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ERROR_CODES } from '@jobtrail/shared/domain/errors'
+import { ERROR_CODES } from '@jobtrail/protocol/domain/errors'
 import { describe, expect, it } from 'vitest'
 
 const HERE = import.meta.dirname

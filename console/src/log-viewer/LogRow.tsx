@@ -1,7 +1,7 @@
 import { CaretDownOutlined, CaretRightOutlined } from '@ant-design/icons'
 import { type CSSProperties, memo, type MouseEvent, useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
-import type { LogLineView } from '@jobtrail/shared/api/logs'
+import type { LogLineView } from '@jobtrail/api/logs'
 import { harmless, parseAnsi, readableOn, type Style } from './logic/ansi'
 import type { Group } from './logic/groups'
 import { jsonOf } from './logic/json-line'

@@ -1,4 +1,4 @@
-import { type LogLineView, LOG_SEARCH_LIMIT } from '@jobtrail/shared/api/logs'
+import { type LogLineView, LOG_SEARCH_LIMIT } from '@jobtrail/api/logs'
 import { isProblem } from '../api/problem'
 import { type LogKey, searchLog, type SearchTerms } from '../api/logs'
 import { Matches } from './logic/matches'

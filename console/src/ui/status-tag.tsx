@@ -11,7 +11,7 @@ import {
 import { Tag } from 'antd'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
-import type { AttemptStatus, InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import type { AttemptStatus, InstanceStatus } from '@jobtrail/protocol/domain/statuses'
 
 export type AnyStatus = InstanceStatus | AttemptStatus
 

@@ -1,4 +1,4 @@
-import { offsetAt } from '@jobtrail/shared/domain/time-zone'
+import { offsetAt } from '@jobtrail/api/time-zone'
 
 const DAY_MS = 86_400_000
 

@@ -1,5 +1,5 @@
 import { Controller, Get, Query } from '@nestjs/common'
-import { AuditPage, AuditQuery } from '@jobtrail/shared/api/auth'
+import { AuditPage, AuditQuery } from '@jobtrail/api/auth'
 import { CurrentPrincipal } from '../rights/current-principal.js'
 import { Principal } from '../rights/principal.js'
 import { Answers } from '../platform/http/openapi.js'

@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
-import type { AuditRecord } from '@jobtrail/shared/api/auth'
+import type { AuditRecord } from '@jobtrail/api/auth'
 import { deleteSome } from '../platform/delete-some.js'
 import { ensureCollection } from '../platform/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'

@@ -1,6 +1,6 @@
 import { Body, Controller, Get, Headers, HttpCode, Post, Req, Res } from '@nestjs/common'
 import type { Request, Response } from 'express'
-import { ChangePassword, Login, Me, Session } from '@jobtrail/shared/api/auth'
+import { ChangePassword, Login, Me, Session } from '@jobtrail/api/auth'
 import { Answers } from '../platform/http/openapi.js'
 import { requestIdOf } from '../platform/http/request-context.js'
 import { AuthService } from './auth.service.js'

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
-import type { ChangePassword, Login, Session } from '@jobtrail/shared/api/auth'
-import { AppError, ForbiddenError, ValidationError } from '@jobtrail/shared/domain/errors'
+import type { ChangePassword, Login, Session } from '@jobtrail/api/auth'
+import { AppError, ForbiddenError, ValidationError } from '@jobtrail/protocol/domain/errors'
 import { AuditService } from '../audit/audit.service.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { v7 as uuidv7 } from 'uuid'
-import { ALL_NAMESPACES } from '@jobtrail/shared/api/auth'
+import { ALL_NAMESPACES } from '@jobtrail/api/auth'
 import { AuditService } from '../audit/audit.service.js'
 import { CONFIG, type Config } from '../config/config.js'
 import { Clock } from '../platform/clock.js'

@@ -1,5 +1,5 @@
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common'
-import { ROLES, type Role } from '@jobtrail/shared/api/auth'
+import { ROLES, type Role } from '@jobtrail/api/auth'
 import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
 import { AuthService } from './auth.service.js'

@@ -1,6 +1,6 @@
 import { Controller, Get } from '@nestjs/common'
 import { ApiTags } from '@nestjs/swagger'
-import { ServerPage } from '@jobtrail/shared/api/cluster'
+import { ServerPage } from '@jobtrail/api/cluster'
 import { Answers } from '../platform/http/openapi.js'
 import { ServersService } from './servers.service.js'
 

@@ -2,7 +2,7 @@ import { BlockList } from 'node:net'
 import { hostname } from 'node:os'
 import { z } from 'zod'
 import { parseRedisAddress, REDIS_ADDRESS_FORM, type RedisAddress } from './redis-address.js'
-import { MAX_RETENTION_DAYS } from '@jobtrail/shared/api/auth'
+import { MAX_RETENTION_DAYS } from '@jobtrail/api/auth'
 import { parseAddresses } from './addresses.js'
 
 const milliseconds = (fallback: number, min: number, max: number, purpose: string) =>

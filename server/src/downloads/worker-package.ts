@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 
 const NAME = 'jobtrail-worker.tgz'
 /** The build leaves it beside the bundled server; a server that runs as compiled lies one folder above. */

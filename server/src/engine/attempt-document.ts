@@ -1,7 +1,7 @@
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { AttemptStatus } from '@jobtrail/shared/domain/statuses'
-import type { StreamTotals } from '@jobtrail/shared/log/chunk'
-import { genesisDigest } from '@jobtrail/shared/log/codec'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import type { AttemptStatus } from '@jobtrail/protocol/domain/statuses'
+import type { StreamTotals } from '@jobtrail/protocol/log/chunk'
+import { genesisDigest } from '@jobtrail/protocol/log/codec'
 
 /** Field order is part of the key: {@link attemptId} is the only place that makes one. */
 export type AttemptId = { instance: string; task: number; attempt: number }

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationShutdown } from '@nestjs/common'
 import { type Job, Queue, Worker } from 'bullmq'
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import type { InstanceDocument, QueueableInstance } from './instance-document.js'
 import type { InstancesService } from './instances.service.js'
 import type { Clock } from '../platform/clock.js'

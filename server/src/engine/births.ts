@@ -1,5 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import { type InstanceDocument, nextAttemptOf } from './instance-document.js'
 import { type Insert, InstancesService, type Stored } from './instances.service.js'
 import { Clock } from '../platform/clock.js'

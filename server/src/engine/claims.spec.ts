@@ -1,7 +1,7 @@
 import { MongoServerError } from 'mongodb'
 import type { Job } from 'bullmq'
 import { describe, expect, it } from 'vitest'
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import type { Config } from '../config/config.js'
 import { type AttemptDocument, attemptKeyOf, type AttemptId } from './attempt-document.js'
 import type { AttemptsRepository } from './attempts.repository.js'

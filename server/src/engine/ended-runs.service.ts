@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import type { ClientSession } from 'mongodb'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 import { Logger } from '../platform/logging.js'
 import { AttemptQueue } from './attempt-queue.js'
 import { AttemptsRepository } from './attempts.repository.js'

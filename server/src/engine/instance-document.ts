@@ -1,6 +1,6 @@
-import type { InstanceCause } from '@jobtrail/shared/api/instances'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import type { InstanceCause } from '@jobtrail/api/instances'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import { INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/protocol/domain/statuses'
 import type { CollectionPlan } from '../platform/ensure-collection.js'
 
 /** One run of a job, as stored. `_id` is a UUIDv7: its order is that of creation. */

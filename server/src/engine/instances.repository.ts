@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import { type ClientSession, type Collection, type Filter, MongoServerError } from 'mongodb'
-import { FINISHED_STATUSES, INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { FINISHED_STATUSES, INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/protocol/domain/statuses'
 import { groupBy } from '../platform/group-by.js'
 import { ensureCollection } from '../platform/ensure-collection.js'
 import { Metrics } from '../platform/metrics.js'

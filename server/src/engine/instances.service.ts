@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
-import { STRIP_LENGTH } from '@jobtrail/shared/api/instances'
-import { canRetryInstance, INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { STRIP_LENGTH } from '@jobtrail/api/instances'
+import { canRetryInstance, INSTANCE_STATUSES, type InstanceStatus, isFinalInstance } from '@jobtrail/protocol/domain/statuses'
 import { AttemptQueue, QUEUE_AHEAD_MS, type QueuedAttempt } from './attempt-queue.js'
 import { sharedJobs } from './domain/queued-attempts.js'
 import { routeName } from './domain/route.js'

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import { CONFIG, type Config } from '../config/config.js'
 import { announcedTotals, type AttemptDocument, attemptId, attemptKeyOf } from './attempt-document.js'
 import { AttemptsRepository } from './attempts.repository.js'

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import type { Job } from 'bullmq'
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import type { InstanceDocument } from './instance-document.js'
 import { InstancesRepository } from './instances.repository.js'
 import { Batcher } from '../platform/batcher.js'

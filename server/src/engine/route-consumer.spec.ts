@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import type { Job, Worker } from 'bullmq'
 import { describe, expect, it, vi } from 'vitest'
 import { Logger } from '../platform/logging.js'

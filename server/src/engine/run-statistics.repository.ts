@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import type { Filter } from 'mongodb'
-import { INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import { INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/protocol/domain/statuses'
 import { Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
 import { type AttemptDocument, HAS_LOG, LOG_VOLUME_INDEX } from './attempt-document.js'

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common'
-import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import type { InstanceStatus } from '@jobtrail/protocol/domain/statuses'
 import type { LogVolumes, NamespaceFilter, RunCounts, Span } from './domain/run-counts.js'
 import { RunStatisticsRepository } from './run-statistics.repository.js'
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 import { InstancesRepository } from './instances.repository.js'
 import { Logger } from '../platform/logging.js'
 import { AttemptQueue } from './attempt-queue.js'

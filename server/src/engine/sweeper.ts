@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import { Interval } from '@nestjs/schedule'
-import { isFinalAttempt, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { isFinalAttempt, isFinalInstance } from '@jobtrail/protocol/domain/statuses'
 import { CONFIG, type Config } from '../config/config.js'
 import { attemptId } from './attempt-document.js'
 import { AttemptsRepository } from './attempts.repository.js'

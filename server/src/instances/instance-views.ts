@@ -1,4 +1,4 @@
-import type { AttemptView, InstanceView, LogSummary, StripRun } from '@jobtrail/shared/api/instances'
+import type { AttemptView, InstanceView, LogSummary, StripRun } from '@jobtrail/api/instances'
 import type { AttemptDocument } from '../engine/attempt-document.js'
 import type { InstanceDocument, StripDocument } from '../engine/instance-document.js'
 

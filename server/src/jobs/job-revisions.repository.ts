@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection } from 'mongodb'
-import type { JobDefinition } from '@jobtrail/shared/api/jobs'
+import type { JobDefinition } from '@jobtrail/api/jobs'
 import { ensureCollection } from '../platform/ensure-collection.js'
 import { deleteSome } from '../platform/delete-some.js'
 import { Mongo } from '../platform/mongo.js'

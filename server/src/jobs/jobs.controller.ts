@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common'
 import { ApiTags } from '@nestjs/swagger'
 import { z } from 'zod'
-import { Id } from '@jobtrail/shared/api/common'
+import { Id } from '@jobtrail/api/common'
 import {
   ChangeJob,
   CreateJob,
@@ -13,7 +13,7 @@ import {
   JobRevisionView,
   JobsCreated,
   JobView,
-} from '@jobtrail/shared/api/jobs'
+} from '@jobtrail/api/jobs'
 import { CurrentPrincipal } from '../rights/current-principal.js'
 import { Principal } from '../rights/principal.js'
 import { Answers } from '../platform/http/openapi.js'

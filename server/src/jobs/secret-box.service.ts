@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common'
-import { ValidationError } from '@jobtrail/shared/domain/errors'
+import { ValidationError } from '@jobtrail/protocol/domain/errors'
 import { CONFIG, type Config } from '../config/config.js'
 import { keyIdOf, openSecret, sealSecret } from '../platform/sealed-secret.js'
 

@@ -1,6 +1,6 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common'
 import { ApiTags } from '@nestjs/swagger'
-import { PreviewTrigger, TriggerPreview } from '@jobtrail/shared/api/jobs'
+import { PreviewTrigger, TriggerPreview } from '@jobtrail/api/jobs'
 import { Answers } from '../platform/http/openapi.js'
 import { JobQueriesService } from './job-queries.service.js'
 

@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import type { Namespace, Socket } from 'socket.io'
 import type { z } from 'zod'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 import {
   CONSOLE_ACK_TIMEOUT_MS,
   CONSOLE_MESSAGES,
@@ -11,7 +11,7 @@ import {
   type LogFollowing,
   MAX_FOLLOWS,
   type ServerToConsole,
-} from '@jobtrail/shared/protocol/console'
+} from '@jobtrail/api/console'
 import { AuthService } from '../auth/auth.service.js'
 import { type Denial, denialText, LiveRights } from '../auth/live-rights.js'
 import { Principal } from '../rights/principal.js'

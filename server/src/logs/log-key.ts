@@ -1,4 +1,4 @@
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 
 /** `_id` in log_streams. The order of the fields is part of the key: only {@link streamId} builds it. */
 export type StreamId = { instance: string; task: number; attempt: number }

@@ -1,6 +1,6 @@
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { ChunkHeader } from '@jobtrail/shared/log/chunk'
-import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import type { ChunkHeader } from '@jobtrail/protocol/log/chunk'
+import type { Chunk } from '@jobtrail/protocol/log/chunk-builder'
 
 /** A chunk whose body was found to be what its header says; `marker`: the number of its first marker line. */
 export type CheckedChunk = Chunk & { marker?: number }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 import type { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'

@@ -1,5 +1,5 @@
 import { Injectable, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common'
-import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
+import { ChunkBuilder } from '@jobtrail/protocol/log/chunk-builder'
 import type { CheckedChunk, ChunkPosition, LogStore } from './log-store.js'
 import { OverlapGuard } from './overlap-guard.js'
 

@@ -1,4 +1,4 @@
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import { mapBounded } from '../platform/map-bounded.js'
 import type { CheckedChunk, LogStore } from './log-store.js'
 

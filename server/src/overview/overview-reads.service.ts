@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common'
-import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import type { InstanceStatus } from '@jobtrail/protocol/domain/statuses'
 import { NamespacesService } from '../auth/namespaces/namespaces.service.js'
 import type { LogVolumes, NamespaceFilter, RunCounts, Span } from '../engine/domain/run-counts.js'
 import { RunStatistics } from '../engine/run-statistics.service.js'

@@ -1,7 +1,7 @@
 import { Controller, Get, Param, Query } from '@nestjs/common'
 import { ApiTags } from '@nestjs/swagger'
 import { z } from 'zod'
-import { Overview, OverviewQuery, WorkerRuns } from '@jobtrail/shared/api/overview'
+import { Overview, OverviewQuery, WorkerRuns } from '@jobtrail/api/overview'
 import { CurrentPrincipal } from '../rights/current-principal.js'
 import { OwnBounds } from '../auth/read-gate.interceptor.js'
 import { Principal } from '../rights/principal.js'

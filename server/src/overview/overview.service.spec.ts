@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import type { Overview } from '@jobtrail/shared/api/overview'
+import type { Overview } from '@jobtrail/api/overview'
 import { Principal } from '../rights/principal.js'
 import type { NamespaceFilter } from '../engine/domain/run-counts.js'
 import type { Clock } from '../platform/clock.js'

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
-import type { Overview, OverviewBucket, OverviewJob, OverviewQuery } from '@jobtrail/shared/api/overview'
-import { ValidationError } from '@jobtrail/shared/domain/errors'
+import type { Overview, OverviewBucket, OverviewJob, OverviewQuery } from '@jobtrail/api/overview'
+import { ValidationError } from '@jobtrail/protocol/domain/errors'
 import type { Principal } from '../rights/principal.js'
 import { type JobCount, type LogVolumes, MAX_ATTEMPTS, MAX_RUNS, type NamespaceFilter, type RunCounts, type Span } from '../engine/domain/run-counts.js'
 import { Clock } from '../platform/clock.js'

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
-import type { WorkerRuns } from '@jobtrail/shared/api/overview'
-import { NotFoundError } from '@jobtrail/shared/domain/errors'
+import type { WorkerRuns } from '@jobtrail/api/overview'
+import { NotFoundError } from '@jobtrail/protocol/domain/errors'
 import { InstanceReads } from '../engine/instance-reads.service.js'
 import type { Principal } from '../rights/principal.js'
 import { WorkerDirectory } from '../workers/worker-directory.js'

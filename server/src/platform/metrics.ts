@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { FINISHED_STATUSES } from '@jobtrail/shared/domain/statuses'
+import { FINISHED_STATUSES } from '@jobtrail/protocol/domain/statuses'
 
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 

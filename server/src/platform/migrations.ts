@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
+import { INSTANCE_STATUSES } from '@jobtrail/protocol/domain/statuses'
 import type { Db } from 'mongodb'
 import { Logger } from './logging.js'
 import { isDuplicateKey } from './mongo.js'

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { z } from 'zod'
-import { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 import { CONFIG, type Config } from '../config/config.js'
 import { Logger } from './logging.js'
 import { RedisConnections } from './redis.js'

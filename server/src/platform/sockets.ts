@@ -1,7 +1,7 @@
 import type { Server as HttpServer } from 'node:http'
 import { Injectable } from '@nestjs/common'
 import { Server } from 'socket.io'
-import { MAX_FRAME_BYTES } from '@jobtrail/shared/protocol/worker'
+import { MAX_FRAME_BYTES } from '@jobtrail/protocol/wire/worker'
 
 /** The socket.io server. Features take their namespace from it. */
 @Injectable()

@@ -1,4 +1,4 @@
-import { ExactJson, type UserObject } from '@jobtrail/shared/json/exact-json'
+import { ExactJson, type UserObject } from '@jobtrail/api/exact-json'
 
 /**
  * Params as they are stored and sent to workers: as an object where that is exact, which the former version knows too, else as text beside an empty object.

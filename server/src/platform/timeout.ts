@@ -1,4 +1,4 @@
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 
 /** Rejects with an UNAVAILABLE error of `message` after `timeoutMs`; the work itself is not stopped, and its late failure is not reported. */
 export async function withTimeout<T>(work: Promise<T>, timeoutMs: number, message: string): Promise<T> {

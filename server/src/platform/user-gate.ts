@@ -1,4 +1,4 @@
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 
 export type GateOptions = {
   /** What passes the gate, in the plural: "searches". */

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common'
-import type { Retention } from '@jobtrail/shared/api/auth'
+import type { Retention } from '@jobtrail/api/auth'
 import { attemptKeysOf, EndedRuns } from '../engine/ended-runs.service.js'
 import type { RunEnd } from '../engine/instance-document.js'
 import { LogExpiry } from '../logs/log-expiry.service.js'

@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common'
 import { Interval } from '@nestjs/schedule'
-import type { Retention } from '@jobtrail/shared/api/auth'
+import type { Retention } from '@jobtrail/api/auth'
 import { NamespacesService } from '../auth/namespaces/namespaces.service.js'
 import { CONFIG, type Config } from '../config/config.js'
 import { EndedRuns } from '../engine/ended-runs.service.js'

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Grants } from '@jobtrail/shared/api/auth'
-import { ForbiddenError, NotFoundError } from '@jobtrail/shared/domain/errors'
+import type { Grants } from '@jobtrail/api/auth'
+import { ForbiddenError, NotFoundError } from '@jobtrail/protocol/domain/errors'
 import { Principal } from './principal.js'
 
 const withGrants = (grants: Grants): Principal => new Principal('user', 'id', 'ann', grants, null, null)

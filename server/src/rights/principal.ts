@@ -1,5 +1,5 @@
-import { ALL_NAMESPACES, type Grants, type Role, ROLES } from '@jobtrail/shared/api/auth'
-import { ForbiddenError, NotFoundError } from '@jobtrail/shared/domain/errors'
+import { ALL_NAMESPACES, type Grants, type Role, ROLES } from '@jobtrail/api/auth'
+import { ForbiddenError, NotFoundError } from '@jobtrail/protocol/domain/errors'
 
 /** Who makes a call, and what they may do. */
 export class Principal {

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { ACK_TIMEOUT_MS, replyOf, type SERVER_MESSAGES } from '@jobtrail/shared/protocol/worker'
+import { ACK_TIMEOUT_MS, replyOf, type SERVER_MESSAGES } from '@jobtrail/protocol/wire/worker'
 import type { WorkerSocket } from './worker-socket.js'
 
 type ServerEvent = keyof typeof SERVER_MESSAGES

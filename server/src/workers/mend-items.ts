@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { withNote } from '@jobtrail/shared/protocol/attempt-result'
-import { AttemptEnd, type ReportedEnd, Started } from '@jobtrail/shared/protocol/worker'
-import { FINISHED_STATUSES } from '@jobtrail/shared/domain/statuses'
-import { StreamTotals } from '@jobtrail/shared/log/chunk'
+import { withNote } from '@jobtrail/protocol/wire/attempt-result'
+import { AttemptEnd, type ReportedEnd, Started } from '@jobtrail/protocol/wire/worker'
+import { FINISHED_STATUSES } from '@jobtrail/protocol/domain/statuses'
+import { StreamTotals } from '@jobtrail/protocol/log/chunk'
 
 /** A time that cannot be read counts as now: no start and no end is believed to be in the future. */
 const MendedStart = Started.shape.attempts.element.extend({ startedAt: z.unknown().transform(() => Number.MAX_SAFE_INTEGER) })

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
-import { MAX_BATCH, WORKER_MESSAGES } from '@jobtrail/shared/protocol/worker'
-import { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { MAX_BATCH, WORKER_MESSAGES } from '@jobtrail/protocol/wire/worker'
+import { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 
 /** Faults of a message that its refusal, or the log, names. */
 export const MAX_NAMED = 10

@@ -1,4 +1,4 @@
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 import type { BadItem } from './read-message.js'
 
 /** The body of each chunk that could be read. Those of the others lie between them: where the size of a single one cannot be read either, it has what the rest leaves. */

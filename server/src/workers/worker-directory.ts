@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
-import type { WorkerPage, WorkerView } from '@jobtrail/shared/api/cluster'
-import { NotFoundError } from '@jobtrail/shared/domain/errors'
+import type { WorkerPage, WorkerView } from '@jobtrail/api/cluster'
+import { NotFoundError } from '@jobtrail/protocol/domain/errors'
 import { z } from 'zod'
 import { AuditService } from '../audit/audit.service.js'
 import type { Principal } from '../rights/principal.js'

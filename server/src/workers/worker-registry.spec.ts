@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 import { describe, expect, it, vi } from 'vitest'
 import { connectedWorker } from './testing/connected-worker.js'
 import type { WorkerConnection } from './worker-registry.js'

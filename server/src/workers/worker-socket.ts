@@ -1,4 +1,4 @@
 import type { Socket } from 'socket.io'
-import type { ServerToWorker, WorkerToServer } from '@jobtrail/shared/protocol/worker'
+import type { ServerToWorker, WorkerToServer } from '@jobtrail/protocol/wire/worker'
 
 export type WorkerSocket = Socket<WorkerToServer, ServerToWorker>

@@ -1,6 +1,6 @@
 import { Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common'
 import { ApiTags } from '@nestjs/swagger'
-import { WorkerId, WorkerPage, WorkerQuery, WorkerView } from '@jobtrail/shared/api/cluster'
+import { WorkerId, WorkerPage, WorkerQuery, WorkerView } from '@jobtrail/api/cluster'
 import { CurrentPrincipal } from '../rights/current-principal.js'
 import { Principal } from '../rights/principal.js'
 import { Answers } from '../platform/http/openapi.js'

@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import type { z } from 'zod'
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 import {
   type AttemptReply,
   type AttemptResult,
@@ -16,7 +16,7 @@ import {
   type SealReply,
   type WORKER_MESSAGES,
   WORKER_NAMESPACE,
-} from '@jobtrail/shared/protocol/worker'
+} from '@jobtrail/protocol/wire/worker'
 import { WorkerTokensService } from '../auth/tokens/worker-tokens.service.js'
 import { Completion } from '../engine/completion.js'
 import { Leases } from '../engine/leases.js'

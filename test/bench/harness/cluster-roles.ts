@@ -1,4 +1,4 @@
-import { WorkerPage } from '@jobtrail/shared/api/cluster'
+import { WorkerPage } from '@jobtrail/api/cluster'
 import type { Cluster } from '../../support/cluster.js'
 import type { ServerNode } from '../../support/nodes.js'
 

@@ -1,5 +1,5 @@
 import { waitFor } from '@jobtrail/deploy/wait'
-import { type CreateJob, JobView, RunsCreated } from '@jobtrail/shared/api/jobs'
+import { type CreateJob, JobView, RunsCreated } from '@jobtrail/api/jobs'
 import type { Db } from 'mongodb'
 import type { z } from 'zod'
 import type { Cluster } from '../../support/cluster.js'

@@ -1,4 +1,4 @@
-import { RunCreated, RunsCreated } from '@jobtrail/shared/api/jobs'
+import { RunCreated, RunsCreated } from '@jobtrail/api/jobs'
 import { Redis } from 'ioredis'
 import type { Cluster } from '../../support/cluster.js'
 import type { Bench } from '../harness/bench.js'

@@ -1,5 +1,5 @@
 import { waitFor } from '@jobtrail/deploy/wait'
-import { InstanceDetail } from '@jobtrail/shared/api/instances'
+import { InstanceDetail } from '@jobtrail/api/instances'
 import type { Page } from 'playwright-core'
 import type { Cluster } from '../../support/cluster.js'
 import type { Bench } from '../harness/bench.js'

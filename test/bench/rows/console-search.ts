@@ -1,4 +1,4 @@
-import { LogSearchPage } from '@jobtrail/shared/api/logs'
+import { LogSearchPage } from '@jobtrail/api/logs'
 import type { Page } from 'playwright-core'
 import { LogPanel } from '../../support/console-pages.js'
 import type { Cluster } from '../../support/cluster.js'

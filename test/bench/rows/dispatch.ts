@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { RunCreated } from '@jobtrail/shared/api/jobs'
+import { RunCreated } from '@jobtrail/api/jobs'
 import type { Db } from 'mongodb'
 import type { Bench } from '../harness/bench.js'
 import { machineMs } from '../harness/clock.js'

@@ -1,4 +1,4 @@
-import { LogLineView } from '@jobtrail/shared/api/logs'
+import { LogLineView } from '@jobtrail/api/logs'
 import type { Cluster } from '../../support/cluster.js'
 import type { Bench } from '../harness/bench.js'
 import { machineMs } from '../harness/clock.js'

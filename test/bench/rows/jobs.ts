@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { JobsCreated, MAX_JOBS_A_CALL } from '@jobtrail/shared/api/jobs'
+import { JobsCreated, MAX_JOBS_A_CALL } from '@jobtrail/api/jobs'
 import type { Cluster } from '../../support/cluster.js'
 import type { Bench } from '../harness/bench.js'
 import { type ClusterCpu, clusterCpu } from '../harness/cluster-cpu.js'

@@ -1,4 +1,4 @@
-import { RunCreated, RunsCreated } from '@jobtrail/shared/api/jobs'
+import { RunCreated, RunsCreated } from '@jobtrail/api/jobs'
 import type { Db } from 'mongodb'
 import { type BullmqCeiling, bullmqCeiling } from '../ceilings.js'
 import type { Cluster } from '../../support/cluster.js'

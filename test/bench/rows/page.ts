@@ -1,4 +1,4 @@
-import { LogPage } from '@jobtrail/shared/api/logs'
+import { LogPage } from '@jobtrail/api/logs'
 import { pageCeiling } from '../ceilings.js'
 import { rolesOf } from '../harness/cluster-roles.js'
 import { HttpClient } from '../harness/http-client.js'

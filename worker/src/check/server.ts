@@ -1,4 +1,4 @@
-import { Readiness } from '@jobtrail/shared/api/cluster'
+import { Readiness } from '@jobtrail/protocol/wire/health'
 import { describeError, RefusedError } from '../errors.js'
 import { parseJson } from '../read-file.js'
 import { tryToConnect } from '../session.js'

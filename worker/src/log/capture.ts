@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { LineFlag, type StreamTotals } from '@jobtrail/shared/log/chunk'
+import { LineFlag, type StreamTotals } from '@jobtrail/protocol/log/chunk'
 import { ForwardClock } from '../clock.js'
 import type { Chunker } from './chunker.js'
 import { LineSplitter } from './line-splitter.js'

@@ -1,8 +1,8 @@
-import type { LogLimits } from '@jobtrail/shared/api/jobs'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { CHUNK_FIRST_LINE_MS, CHUNK_MAX_AGE_MS, hasNewline, LineFlag, type StreamTotals } from '@jobtrail/shared/log/chunk'
-import { addLoss, type LogLoss, type LossReason } from '@jobtrail/shared/log/losses'
-import { type Chunk, ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
+import type { LogLimits } from '@jobtrail/protocol/wire/job'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import { CHUNK_FIRST_LINE_MS, CHUNK_MAX_AGE_MS, hasNewline, LineFlag, type StreamTotals } from '@jobtrail/protocol/log/chunk'
+import { addLoss, type LogLoss, type LossReason } from '@jobtrail/protocol/log/losses'
+import { type Chunk, ChunkBuilder } from '@jobtrail/protocol/log/chunk-builder'
 import { monotonicMs } from '../clock.js'
 import type { FlushClock, Flushable } from './flush-clock.js'
 

@@ -1,4 +1,4 @@
-import { CHUNK_MAX_AGE_MS, CHUNK_MIN_AGE_MS } from '@jobtrail/shared/log/chunk'
+import { CHUNK_MAX_AGE_MS, CHUNK_MIN_AGE_MS } from '@jobtrail/protocol/log/chunk'
 import { monotonicMs } from '../clock.js'
 
 /** Something with an open chunk that has to be closed by a time. */

@@ -1,4 +1,4 @@
-import { LineFlag, MAX_LINE_BYTES } from '@jobtrail/shared/log/chunk'
+import { LineFlag, MAX_LINE_BYTES } from '@jobtrail/protocol/log/chunk'
 
 const NEWLINE = 0x0a
 const EMPTY = Buffer.alloc(0)

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MAX_BATCH, type Resumed } from '@jobtrail/shared/protocol/worker'
+import { MAX_BATCH, type Resumed } from '@jobtrail/protocol/wire/worker'
 import { backoffMs } from './backoff.js'
 import type { StreamQueue } from './stream-queue.js'
 import type { LogTransport } from './transport.js'

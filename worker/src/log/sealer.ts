@@ -1,5 +1,5 @@
-import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
-import { MAX_BATCH } from '@jobtrail/shared/protocol/worker'
+import type { LineRange, StreamTotals } from '@jobtrail/protocol/log/chunk'
+import { MAX_BATCH } from '@jobtrail/protocol/wire/worker'
 import { monotonicMs } from '../clock.js'
 import { backoffMs } from './backoff.js'
 import type { StreamQueue } from './stream-queue.js'

@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { StreamTotals } from '@jobtrail/shared/log/chunk'
-import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import type { StreamTotals } from '@jobtrail/protocol/log/chunk'
+import type { Chunk } from '@jobtrail/protocol/log/chunk-builder'
 
 /** One of the files of a stream, which goes on in the next one from `segmentBytes` on, so that what is acknowledged can be dropped while the stream grows. */
 export interface Segment {

@@ -1,5 +1,5 @@
-import { type ChunkResult, MAX_CHUNKS_PER_MESSAGE, MAX_LOG_MESSAGE_BYTES } from '@jobtrail/shared/protocol/worker'
-import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
+import { type ChunkResult, MAX_CHUNKS_PER_MESSAGE, MAX_LOG_MESSAGE_BYTES } from '@jobtrail/protocol/wire/worker'
+import type { Chunk } from '@jobtrail/protocol/log/chunk-builder'
 import { monotonicMs } from '../clock.js'
 import { backoffMs } from './backoff.js'
 import { BacklogReader, MEMORY_BUDGET_BYTES } from './backlog-reader.js'

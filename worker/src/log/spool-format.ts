@@ -1,8 +1,8 @@
 import { crc32 } from 'node:zlib'
-import { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { ChunkHeader, StreamTotals } from '@jobtrail/shared/log/chunk'
-import type { Chunk } from '@jobtrail/shared/log/chunk-builder'
-import { isChecksumRight } from '@jobtrail/shared/log/codec'
+import { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import { ChunkHeader, StreamTotals } from '@jobtrail/protocol/log/chunk'
+import type { Chunk } from '@jobtrail/protocol/log/chunk-builder'
+import { isChecksumRight } from '@jobtrail/protocol/log/codec'
 import { z } from 'zod'
 
 /**

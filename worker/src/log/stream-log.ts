@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { StreamTotals } from '@jobtrail/shared/log/chunk'
+import type { StreamTotals } from '@jobtrail/protocol/log/chunk'
 
 export type Side = 'stdout' | 'stderr'
 

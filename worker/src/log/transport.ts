@@ -1,4 +1,4 @@
-import type { LogMessage, LogReply, Resume, Resumed, Seal, SealReply } from '@jobtrail/shared/protocol/worker'
+import type { LogMessage, LogReply, Resume, Resumed, Seal, SealReply } from '@jobtrail/protocol/wire/worker'
 
 /** What the log needs of the connection. Each call rejects when not connected, on time-out, or on a refusal (ok:false → an error with `code`). */
 export interface LogTransport {

@@ -1,5 +1,5 @@
 import { format } from 'node:util'
-import type { Assignment } from '@jobtrail/shared/protocol/assignment'
+import type { Assignment } from '@jobtrail/protocol/wire/assignment'
 import { describeError } from '../errors.js'
 import type { Side } from '../log/stream-log.js'
 import { failure, normalizeResult, type Outcome } from './runner.js'

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Assignment } from '@jobtrail/shared/protocol/assignment'
+import type { Assignment } from '@jobtrail/protocol/wire/assignment'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { GuardClient } from '../guard/guard-client.js'
 import { isAlive } from '../guard/processes.js'

@@ -1,7 +1,7 @@
-import { readUserValue } from '@jobtrail/shared/json/json-text'
-import { resultOf } from '@jobtrail/shared/protocol/attempt-result'
-import type { Assignment } from '@jobtrail/shared/protocol/assignment'
-import type { AttemptEnd } from '@jobtrail/shared/protocol/worker'
+import { readUserValue } from '@jobtrail/protocol/json/json-text'
+import { resultOf } from '@jobtrail/protocol/wire/attempt-result'
+import type { Assignment } from '@jobtrail/protocol/wire/assignment'
+import type { AttemptEnd } from '@jobtrail/protocol/wire/worker'
 import { describeError, systemCode } from '../errors.js'
 import type { StreamLog } from '../log/pipeline.js'
 

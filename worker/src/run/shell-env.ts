@@ -1,6 +1,6 @@
-import { paramVariables } from '@jobtrail/shared/domain/param-variables'
-import { membersOf } from '@jobtrail/shared/json/json-text'
-import type { Assignment } from '@jobtrail/shared/protocol/assignment'
+import { paramVariables } from '@jobtrail/protocol/domain/param-variables'
+import { membersOf } from '@jobtrail/protocol/json/json-text'
+import type { Assignment } from '@jobtrail/protocol/wire/assignment'
 import { ATTEMPT_MARKER } from '../guard/markers.js'
 import { NeverStartsError } from './runner.js'
 

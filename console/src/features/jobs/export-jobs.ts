@@ -1,5 +1,5 @@
-import type { JobView } from '@jobtrail/shared/api/jobs'
-import { stringifyExact } from '@jobtrail/shared/json/exact-json'
+import type { JobView } from '@jobtrail/api/jobs'
+import { stringifyExact } from '@jobtrail/api/exact-json'
 import { download } from './download'
 import { exportOf, needsJson } from './logic/transfer'
 

@@ -1,5 +1,5 @@
 import { useTranslation } from 'react-i18next'
-import type { Trigger } from '@jobtrail/shared/api/jobs'
+import type { Trigger } from '@jobtrail/api/jobs'
 import { useTime } from '../../app/time-zone'
 import { exactDuration } from './logic/exact-duration'
 import { useCronWords } from './cron-words'

@@ -1,7 +1,7 @@
 import { Card } from 'antd'
 import { useMemo } from 'react'
 import { useTranslation } from 'react-i18next'
-import type { Overview } from '@jobtrail/shared/api/overview'
+import type { Overview } from '@jobtrail/api/overview'
 import { LazyChart } from '../../ui/lazy-chart'
 import { formatBytes, formatCount } from '../../ui/numbers'
 import { STATUS_FILL } from '../../ui/status-tag'

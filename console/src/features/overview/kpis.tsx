@@ -2,7 +2,7 @@ import { Card, theme } from 'antd'
 import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
-import type { Overview } from '@jobtrail/shared/api/overview'
+import type { Overview } from '@jobtrail/api/overview'
 import { formatCount, formatPercent } from '../../ui/numbers'
 import { STATUS_FILL } from '../../ui/status-tag'
 

@@ -1,5 +1,5 @@
-import type { ServerView, WorkerView } from '@jobtrail/shared/api/cluster'
-import type { Overview } from '@jobtrail/shared/api/overview'
+import type { ServerView, WorkerView } from '@jobtrail/api/cluster'
+import type { Overview } from '@jobtrail/api/overview'
 
 export type LogHealth = { level: 'ok' | 'warning' | 'error'; text: 'keepsUp' | 'behind' | 'late' | 'gaps'; count: number; lagMs: number; spoolBytes: number }
 

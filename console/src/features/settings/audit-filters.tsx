@@ -1,6 +1,6 @@
 import { Button, Input, Segmented } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { ALL_NAMESPACES } from '@jobtrail/shared/api/auth'
+import { ALL_NAMESPACES } from '@jobtrail/api/auth'
 import { useSession } from '../../app/session'
 import { ZonedRangePicker } from '../../ui/zoned-picker'
 import { useUrlState } from '../../ui/use-url-state'

@@ -2,7 +2,7 @@ import { CloseOutlined, PlusOutlined } from '@ant-design/icons'
 import { useQuery } from '@tanstack/react-query'
 import { Button, Flex, Select } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { ALL_NAMESPACES, type Grants, type Role, ROLES } from '@jobtrail/shared/api/auth'
+import { ALL_NAMESPACES, type Grants, type Role, ROLES } from '@jobtrail/api/auth'
 import { namespacesQuery } from '../../api/namespaces'
 
 /** A role for each of some namespaces, or for all. A form item gives `value` and `onChange`. */

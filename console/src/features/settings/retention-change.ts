@@ -1,4 +1,4 @@
-import type { Retention } from '@jobtrail/shared/api/auth'
+import type { Retention } from '@jobtrail/api/auth'
 
 const orForEver = (days: number | null): number => days ?? Infinity
 /** Logs go with their run at the latest. */

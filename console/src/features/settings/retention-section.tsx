@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Alert, App, Button, Form, InputNumber } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { ALL_NAMESPACES, ChangeNamespace, KEPT_REVISIONS, MAX_RETENTION_DAYS, type NamespaceView, type Retention } from '@jobtrail/shared/api/auth'
+import { ALL_NAMESPACES, ChangeNamespace, KEPT_REVISIONS, MAX_RETENTION_DAYS, type NamespaceView, type Retention } from '@jobtrail/api/auth'
 import { namespacesQuery, useChangeNamespace } from '../../api/namespaces'
 import { useNamespace } from '../../app/namespace'
 import { useSession } from '../../app/session'

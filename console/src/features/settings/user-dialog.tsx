@@ -1,6 +1,6 @@
 import { Form, Input } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { ChangeUser, CreateUser, type Grants, type UserView } from '@jobtrail/shared/api/auth'
+import { ChangeUser, CreateUser, type Grants, type UserView } from '@jobtrail/api/auth'
 import { useChangeUser, useCreateUser } from '../../api/users'
 import { forgetErrors, FormProblem, parseForm, showFieldErrors } from '../../ui/form-problem'
 import { GrantsInput } from './grants-input'

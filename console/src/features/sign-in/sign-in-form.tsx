@@ -1,7 +1,7 @@
 import { useMutation } from '@tanstack/react-query'
 import { Alert, Button, Form, Input } from 'antd'
 import { useTranslation } from 'react-i18next'
-import { Login } from '@jobtrail/shared/api/auth'
+import { Login } from '@jobtrail/api/auth'
 import { signIn } from '../../api/auth'
 import { isProblem, messageOf } from '../../api/problem'
 

@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { App, Button } from 'antd'
 import { useTranslation } from 'react-i18next'
-import type { WorkerView } from '@jobtrail/shared/api/cluster'
+import type { WorkerView } from '@jobtrail/api/cluster'
 import { setWorkerDrain } from '../../api/cluster'
 import { messageOf } from '../../api/problem'
 import { ConfirmButton } from '../../ui/confirm-button'

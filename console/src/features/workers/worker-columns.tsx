@@ -1,7 +1,7 @@
 import { Badge, Flex, Progress, Tag, Tooltip, Typography } from 'antd'
 import type { ColumnsType } from 'antd/es/table'
 import { useTranslation } from 'react-i18next'
-import type { WorkerView } from '@jobtrail/shared/api/cluster'
+import type { WorkerView } from '@jobtrail/api/cluster'
 import { useSession } from '../../app/session'
 import { formatBytes } from '../../ui/numbers'
 import { RelativeTime } from '../../ui/relative-time'

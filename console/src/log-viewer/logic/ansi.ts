@@ -1,4 +1,4 @@
-import { escapeSequences } from '@jobtrail/shared/log/escapes'
+import { escapeSequences } from '@jobtrail/api/escapes'
 
 export type Style = { fg?: string; bg?: string; bold?: true; dim?: true; italic?: true; underline?: true; strike?: true; inverse?: true }
 /** Text of one look. */

@@ -1,4 +1,4 @@
-import type { LogLineView } from '@jobtrail/shared/api/logs'
+import type { LogLineView } from '@jobtrail/api/logs'
 
 export const PAGE_LINES = 500
 export const pageOf = (n: number): number => Math.floor(n / PAGE_LINES)

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query } from '@nestjs/common'
-import { ChangeNamespace, CreateNamespace, ListQuery, NamespacePage, NamespaceView } from '@jobtrail/shared/api/auth'
-import { NamespaceName } from '@jobtrail/shared/api/common'
+import { ChangeNamespace, CreateNamespace, ListQuery, NamespacePage, NamespaceView } from '@jobtrail/api/auth'
+import { NamespaceName } from '@jobtrail/api/common'
 import { Answers } from '../../platform/http/openapi.js'
 import { CurrentPrincipal } from '../../rights/current-principal.js'
 import { Principal } from '../../rights/principal.js'

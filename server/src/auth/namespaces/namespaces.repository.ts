@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
-import type { Retention } from '@jobtrail/shared/api/auth'
+import type { Retention } from '@jobtrail/api/auth'
 import { ensureCollection } from '../../platform/ensure-collection.js'
 import { Mongo } from '../../platform/mongo.js'
 import type { Reads } from '../../platform/reads.js'

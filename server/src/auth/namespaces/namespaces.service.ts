@@ -10,8 +10,8 @@ import {
   type NamespacePage,
   type NamespaceView,
   type Retention,
-} from '@jobtrail/shared/api/auth'
-import { AppError, ForbiddenError, NotFoundError, ValidationError } from '@jobtrail/shared/domain/errors'
+} from '@jobtrail/api/auth'
+import { AppError, ForbiddenError, NotFoundError, ValidationError } from '@jobtrail/protocol/domain/errors'
 import { AuditService } from '../../audit/audit.service.js'
 import { Clock } from '../../platform/clock.js'
 import { decodeCursor, toPage } from '../../platform/http/cursor.js'

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 import { Clock } from '../../platform/clock.js'
 import { networkOf } from '../../config/addresses.js'
 import { delayAfter, delayOfAddressAfter, delayOfNameAfter } from './login-delay.js'

@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Param, Post, Query } from '@nestjs/common'
-import { ApiTokenCreated, ApiTokenPage, CreateApiToken, ListQuery } from '@jobtrail/shared/api/auth'
-import { Id } from '@jobtrail/shared/api/common'
+import { ApiTokenCreated, ApiTokenPage, CreateApiToken, ListQuery } from '@jobtrail/api/auth'
+import { Id } from '@jobtrail/api/common'
 import { Answers } from '../../platform/http/openapi.js'
 import { CurrentPrincipal } from '../../rights/current-principal.js'
 import { Principal } from '../../rights/principal.js'

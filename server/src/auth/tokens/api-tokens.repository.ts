@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { Binary, ClientSession, Collection, Filter } from 'mongodb'
-import type { Role } from '@jobtrail/shared/api/auth'
+import type { Role } from '@jobtrail/api/auth'
 import { Batcher } from '../../platform/batcher.js'
 import { ensureCollection } from '../../platform/ensure-collection.js'
 import { Mongo } from '../../platform/mongo.js'

@@ -1,4 +1,4 @@
-import { ALL_NAMESPACES, type Grants, type Role } from '@jobtrail/shared/api/auth'
+import { ALL_NAMESPACES, type Grants, type Role } from '@jobtrail/api/auth'
 
 /** As MongoDB has them: names of namespaces may hold dots, so they cannot be names of fields there. */
 export type StoredGrant = { namespace: string; role: Role }

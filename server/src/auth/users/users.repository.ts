@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
 import type { ClientSession, Collection, Filter } from 'mongodb'
-import { ALL_NAMESPACES } from '@jobtrail/shared/api/auth'
+import { ALL_NAMESPACES } from '@jobtrail/api/auth'
 import { Batcher } from '../../platform/batcher.js'
 import { ensureCollection } from '../../platform/ensure-collection.js'
 import { Mongo } from '../../platform/mongo.js'

@@ -1,5 +1,5 @@
-import type { InstanceCause } from '@jobtrail/shared/api/instances'
-import type { UserObject } from '@jobtrail/shared/json/exact-json'
+import type { InstanceCause } from '@jobtrail/api/instances'
+import type { UserObject } from '@jobtrail/api/exact-json'
 
 /** What of a job an instance is made from: the instance keeps its revision, and what routing needs. */
 export type InstanceJob = {

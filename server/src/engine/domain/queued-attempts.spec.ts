@@ -1,4 +1,4 @@
-import { attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
+import { attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { groupQueued, MAX_GROUP, parseQueued, sharedJobs } from './queued-attempts.js'

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type AttemptKey, attemptKeyString, parseAttemptKey } from '@jobtrail/shared/domain/attempt-key'
+import { type AttemptKey, attemptKeyString, parseAttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 
 /** The most attempts in one BullMQ job. */
 export const MAX_GROUP = 25

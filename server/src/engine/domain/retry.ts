@@ -1,4 +1,4 @@
-import type { RetryPolicy } from '@jobtrail/shared/api/jobs'
+import type { RetryPolicy } from '@jobtrail/api/jobs'
 
 /** Bound on attempts that were lost before they started: they cost the job no retry, but must not go on for ever. */
 export const MAX_UNSTARTED_LOSSES = 20

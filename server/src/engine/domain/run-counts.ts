@@ -1,4 +1,4 @@
-import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import type { InstanceStatus } from '@jobtrail/protocol/domain/statuses'
 
 export type NamespaceFilter = { namespace?: string | { $in: string[] } }
 export type Span = { fromMs: number; toMs: number; bucketMs: number }

@@ -1,5 +1,5 @@
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { StreamTotals } from '@jobtrail/shared/log/chunk'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import type { StreamTotals } from '@jobtrail/protocol/log/chunk'
 
 /** What the engine has to tell, and to ask, about the logs of attempts. Implemented by `logs/`. */
 export abstract class AttemptLogs {

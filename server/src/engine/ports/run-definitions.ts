@@ -1,4 +1,4 @@
-import type { JobDefinition } from '@jobtrail/shared/api/jobs'
+import type { JobDefinition } from '@jobtrail/api/jobs'
 
 /** What a run is made from. It holds the secrets, sealed: it never goes into an answer. */
 export type RunDefinition = JobDefinition & { namespace: string }

@@ -1,6 +1,6 @@
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { Assignment } from '@jobtrail/shared/protocol/assignment'
-import type { RunReply } from '@jobtrail/shared/protocol/worker'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import type { Assignment } from '@jobtrail/protocol/wire/assignment'
+import type { RunReply } from '@jobtrail/protocol/wire/worker'
 import type { Route } from '../domain/route.js'
 
 /** A worker connected to this server, as the engine sees it. */

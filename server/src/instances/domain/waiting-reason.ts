@@ -1,4 +1,4 @@
-import type { WaitingFor } from '@jobtrail/shared/api/instances'
+import type { WaitingFor } from '@jobtrail/api/instances'
 
 /** What the answer depends on. Times are ms since the epoch. */
 export type WaitingFacts = {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ChangeJob, CreateJob } from '@jobtrail/shared/api/jobs'
-import { ValidationError } from '@jobtrail/shared/domain/errors'
+import { ChangeJob, CreateJob } from '@jobtrail/api/jobs'
+import { ValidationError } from '@jobtrail/protocol/domain/errors'
 import { applyChange, changedMembers } from './change.js'
 import { definitionOf } from './job.js'
 

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { ChangeJob, JobDefinition } from '@jobtrail/shared/api/jobs'
-import { ExactJson } from '@jobtrail/shared/json/exact-json'
-import { ValidationError } from '@jobtrail/shared/domain/errors'
+import type { ChangeJob, JobDefinition } from '@jobtrail/api/jobs'
+import { ExactJson } from '@jobtrail/api/exact-json'
+import { ValidationError } from '@jobtrail/protocol/domain/errors'
 import { definitionOf } from './job.js'
 
 type Change = Omit<ChangeJob, 'revision'>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { CreateJob, type JobDefinition } from '@jobtrail/shared/api/jobs'
+import { CreateJob, type JobDefinition } from '@jobtrail/api/jobs'
 import { firstFireState, fireStateAfter } from './fire-state.js'
 import { definitionOf } from './job.js'
 

@@ -1,6 +1,6 @@
-import type { JobDefinition } from '@jobtrail/shared/api/jobs'
-import { ValidationError } from '@jobtrail/shared/domain/errors'
-import { nextFireAfter } from '@jobtrail/shared/domain/next-fire'
+import type { JobDefinition } from '@jobtrail/api/jobs'
+import { ValidationError } from '@jobtrail/protocol/domain/errors'
+import { nextFireAfter } from '@jobtrail/api/next-fire'
 import { changedMembers } from './change.js'
 import type { JobDocument } from './job.js'
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { CreateJob, JobRevisionView, JobView } from '@jobtrail/shared/api/jobs'
+import { CreateJob, JobRevisionView, JobView } from '@jobtrail/api/jobs'
 import { definitionOf, instanceJobOf, type JobDocument, jobRevisionKey, jobRevisionView, jobView, revisionOf } from './job.js'
 
 const at = new Date('2027-05-01T10:00:00.000Z')

@@ -1,4 +1,4 @@
-import type { JobDefinition, JobRevisionView, JobView, Trigger } from '@jobtrail/shared/api/jobs'
+import type { JobDefinition, JobRevisionView, JobView, Trigger } from '@jobtrail/api/jobs'
 import type { InstanceJob } from '../../engine/domain/new-instance.js'
 
 /** A job as stored: its present definition, with its secrets sealed, and when it fires next. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ExactJson, exactValue, type UserObject } from '@jobtrail/shared/json/exact-json'
+import { ExactJson, exactValue, type UserObject } from '@jobtrail/api/exact-json'
 import { paramsProblem, processProblem } from './run-params.js'
 
 const shell = { kind: 'shell', script: 'true' } as const

@@ -1,7 +1,7 @@
-import type { JobDefinition } from '@jobtrail/shared/api/jobs'
-import { paramVariables } from '@jobtrail/shared/domain/param-variables'
-import type { FieldError } from '@jobtrail/shared/domain/errors'
-import { memberTexts, readExact, type UserObject } from '@jobtrail/shared/json/exact-json'
+import type { JobDefinition } from '@jobtrail/api/jobs'
+import { paramVariables } from '@jobtrail/protocol/domain/param-variables'
+import type { FieldError } from '@jobtrail/protocol/domain/errors'
+import { memberTexts, readExact, type UserObject } from '@jobtrail/api/exact-json'
 
 /** What the kernel takes as arguments and environment of a process is about 2 MiB; the worker's own environment and the params (64 KiB) have to fit as well. */
 const MAX_PROCESS_BYTES = 1_572_864

@@ -1,4 +1,4 @@
-import type { LogLineView } from '@jobtrail/shared/api/logs'
+import type { LogLineView } from '@jobtrail/api/logs'
 import { type SseBlock, textFrom } from './sse.js'
 
 const DATA = '\ndata: '

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { LineFlag } from '@jobtrail/shared/log/chunk'
-import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
+import { LineFlag } from '@jobtrail/protocol/log/chunk'
+import { ChunkBuilder } from '@jobtrail/protocol/log/chunk-builder'
 import { linesOf, writtenBytes } from './chunk-lines.js'
 
 function built(texts: readonly string[]) {

@@ -1,5 +1,5 @@
-import { LineFlag, type LogLine, MAX_CHUNK_BYTES, MAX_LINE_BYTES } from '@jobtrail/shared/log/chunk'
-import { countLines, decodeLines, rawText, unpackBody } from '@jobtrail/shared/log/codec'
+import { LineFlag, type LogLine, MAX_CHUNK_BYTES, MAX_LINE_BYTES } from '@jobtrail/protocol/log/chunk'
+import { countLines, decodeLines, rawText, unpackBody } from '@jobtrail/protocol/log/codec'
 import type { StoredChunk } from '../log-store.js'
 
 /**

@@ -1,4 +1,4 @@
-import { type InstanceStatus, isClosedLog, isFinalInstance, type LogState } from '@jobtrail/shared/domain/statuses'
+import { type InstanceStatus, isClosedLog, isFinalInstance, type LogState } from '@jobtrail/protocol/domain/statuses'
 
 /** What is known when a follower has seen every line that is stored. */
 export type FollowFacts = { state: LogState; status: InstanceStatus; latestAttempt: number }

@@ -1,7 +1,7 @@
-import type { LogLineView } from '@jobtrail/shared/api/logs'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import { LineFlag, type LogLine } from '@jobtrail/shared/log/chunk'
-import { MAX_TIME } from '@jobtrail/shared/log/codec'
+import type { LogLineView } from '@jobtrail/api/logs'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import { LineFlag, type LogLine } from '@jobtrail/protocol/log/chunk'
+import { MAX_TIME } from '@jobtrail/protocol/log/codec'
 import type { WholeLine } from './whole-lines.js'
 
 export type Side = 'stdout' | 'stderr'

@@ -1,4 +1,4 @@
-import { isClosedLog, type LogState } from '@jobtrail/shared/domain/statuses'
+import { isClosedLog, type LogState } from '@jobtrail/protocol/domain/statuses'
 
 export type PageQuery = { from?: number | undefined; limit: number; order: 'asc' | 'desc' }
 /** Lines [from, to) that a page may show, to be read from the end in descending order. */

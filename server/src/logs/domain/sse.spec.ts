@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { LineFlag, type LogLine } from '@jobtrail/shared/log/chunk'
+import { LineFlag, type LogLine } from '@jobtrail/protocol/log/chunk'
 import { encodeLines, eventId, namedEvent, parseEventId, textFrom } from './sse.js'
 
 const KEY = { instanceId: '01a1fb82-0f76-78ef-91c6-85373c23ff80', task: 0, attempt: 1 }

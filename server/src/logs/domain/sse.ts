@@ -1,5 +1,5 @@
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { LogLine } from '@jobtrail/shared/log/chunk'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import type { LogLine } from '@jobtrail/protocol/log/chunk'
 import { lineView } from './line-view.js'
 
 /** Lines [n, end) as Server-Sent Events, encoded once for all followers; line `n + i` begins at byte `starts[i]`. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
+import { ChunkBuilder } from '@jobtrail/protocol/log/chunk-builder'
 import type { ChunkPosition } from '../log-store.js'
 import { appendRange, decideSeal, emptyTotals, extendPrefix, gapsOf, lossesOf, MAX_RANGES } from './stream-totals.js'
 

@@ -1,9 +1,9 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
-import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
-import { genesisDigest } from '@jobtrail/shared/log/codec'
-import { boundLosses, type LogLoss } from '@jobtrail/shared/log/losses'
-import { missingRanges } from '@jobtrail/shared/log/ranges'
+import type { AttemptKey } from '@jobtrail/protocol/domain/attempt-key'
+import type { LineRange, StreamTotals } from '@jobtrail/protocol/log/chunk'
+import { genesisDigest } from '@jobtrail/protocol/log/codec'
+import { boundLosses, type LogLoss } from '@jobtrail/protocol/log/losses'
+import { missingRanges } from '@jobtrail/protocol/log/ranges'
 import type { ChunkPosition } from '../log-store.js'
 
 /** Totals of the chunks from line 0 without a gap: what of an unsealed stream can be read. `marker`: the first marker line in it. */

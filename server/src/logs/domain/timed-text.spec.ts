@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { LineFlag, type LogLine } from '@jobtrail/shared/log/chunk'
+import { LineFlag, type LogLine } from '@jobtrail/protocol/log/chunk'
 import { TimedText } from './timed-text.js'
 import { LineJoiner, MAX_PIECES } from './whole-lines.js'
 

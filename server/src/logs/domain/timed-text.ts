@@ -1,5 +1,5 @@
-import { LineFlag } from '@jobtrail/shared/log/chunk'
-import { joinLines } from '@jobtrail/shared/log/codec'
+import { LineFlag } from '@jobtrail/protocol/log/chunk'
+import { joinLines } from '@jobtrail/protocol/log/codec'
 import { isoTime } from './line-view.js'
 import { sideOf, type WholeLine } from './whole-lines.js'
 

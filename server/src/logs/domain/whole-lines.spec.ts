@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { LineFlag, type LogLine } from '@jobtrail/shared/log/chunk'
-import { joinLines } from '@jobtrail/shared/log/codec'
+import { LineFlag, type LogLine } from '@jobtrail/protocol/log/chunk'
+import { joinLines } from '@jobtrail/protocol/log/codec'
 import { LineJoiner, MAX_PIECES, wholeLines } from './whole-lines.js'
 
 const line = (n: number, text: string | Buffer, flags = 0): LogLine => ({ n, at: n, flags, text: Buffer.from(text) })

@@ -1,4 +1,4 @@
-import { LineFlag, type LogLine } from '@jobtrail/shared/log/chunk'
+import { LineFlag, type LogLine } from '@jobtrail/protocol/log/chunk'
 
 /** A line as the process wrote it: `n` is the number of its first piece, `pieces` how many it was stored in. Flagged as cut where it goes on in another one. */
 export type WholeLine = LogLine & { pieces: number }

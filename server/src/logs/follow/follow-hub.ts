@@ -1,6 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common'
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 import { InstancesService } from '../../engine/instances.service.js'
 import { Logger } from '../../platform/logging.js'
 import { Shutdown } from '../../platform/shutdown.js'

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common'
 import type { Response } from 'express'
-import type { FollowQuery } from '@jobtrail/shared/api/logs'
+import type { FollowQuery } from '@jobtrail/api/logs'
 import { LiveRights } from '../../auth/live-rights.js'
 import { Principal } from '../../rights/principal.js'
 import { Metrics } from '../../platform/metrics.js'

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { isCheckedLog, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
+import { isCheckedLog, isFinalInstance } from '@jobtrail/protocol/domain/statuses'
 import type { InstancesService } from '../../engine/instances.service.js'
 import type { Logger } from '../../platform/logging.js'
 import { linesOf } from '../domain/chunk-lines.js'

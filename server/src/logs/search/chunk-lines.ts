@@ -1,6 +1,6 @@
-import { withoutEscapes } from '@jobtrail/shared/log/escapes'
-import { LineFlag, type LogLine, MAX_LINE_BYTES } from '@jobtrail/shared/log/chunk'
-import { countLines, unpackBody } from '@jobtrail/shared/log/codec'
+import { withoutEscapes } from '@jobtrail/api/escapes'
+import { LineFlag, type LogLine, MAX_LINE_BYTES } from '@jobtrail/protocol/log/chunk'
+import { countLines, unpackBody } from '@jobtrail/protocol/log/codec'
 import { linesOf } from '../domain/chunk-lines.js'
 import type { StoredChunk } from '../log-store.js'
 

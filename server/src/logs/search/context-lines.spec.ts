@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Chunk, ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
+import { type Chunk, ChunkBuilder } from '@jobtrail/protocol/log/chunk-builder'
 import { ChunkLines } from './chunk-lines.js'
 import { ContextLines } from './context-lines.js'
 

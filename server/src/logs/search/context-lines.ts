@@ -1,4 +1,4 @@
-import type { LogLine } from '@jobtrail/shared/log/chunk'
+import type { LogLine } from '@jobtrail/protocol/log/chunk'
 import type { ChunkLines } from './chunk-lines.js'
 
 type Waiting = { n: number; add: (line: LogLine) => void; left: number }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ValidationError } from '@jobtrail/shared/domain/errors'
+import { ValidationError } from '@jobtrail/protocol/domain/errors'
 import { lineMatcher } from './line-matcher.js'
 
 test('text is found wherever it stands, and means nothing but itself', () => {

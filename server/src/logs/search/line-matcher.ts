@@ -1,5 +1,5 @@
 import { RE2JS, RE2JSException } from 're2js'
-import { ValidationError } from '@jobtrail/shared/domain/errors'
+import { ValidationError } from '@jobtrail/protocol/domain/errors'
 
 /** [start, end) in a line. */
 export type Place = [number, number]

@@ -2,7 +2,7 @@ import { readlinkSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { basename } from 'node:path'
 import { parentPort } from 'node:worker_threads'
-import { ValidationError } from '@jobtrail/shared/domain/errors'
+import { ValidationError } from '@jobtrail/protocol/domain/errors'
 import type { FromThread, ToThread } from './search-messages.js'
 import { SearchTask } from './search-task.js'
 

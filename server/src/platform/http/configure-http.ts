@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 import { CONFIG, type Config } from '../../config/config.js'
 import { hasAddress } from '../../config/addresses.js'
 import { Logger } from '../logging.js'

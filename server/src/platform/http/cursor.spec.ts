@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 import { decodeCursor, encodeCursor, toPage } from './cursor.js'
 
 const Position = z.object({ at: z.iso.datetime(), id: z.string() })

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError } from '@jobtrail/protocol/domain/errors'
 
 /** Text of a cursor: where the next page of a list begins. `value` is JSON (times as ISO strings). Callers of the API treat it as opaque. */
 export function encodeCursor(value: unknown): string {

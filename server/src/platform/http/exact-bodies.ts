@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import type { RawBodyRequest } from '@nestjs/common'
 import type { NextFunction, Request, Response } from 'express'
-import { USER_MEMBERS } from '@jobtrail/shared/api/jobs'
-import { AppError } from '@jobtrail/shared/domain/errors'
-import { parseExact, stringifyExact } from '@jobtrail/shared/json/exact-json'
+import { USER_MEMBERS } from '@jobtrail/api/jobs'
+import { AppError } from '@jobtrail/protocol/domain/errors'
+import { parseExact, stringifyExact } from '@jobtrail/api/exact-json'
 
 /** Behind the body parser: JSON of users within the body is read again from its text, where the parsed value would not be exact. */
 export function exactBodies(request: RawBodyRequest<Request>, _response: Response, next: NextFunction): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { ExactJson } from '@jobtrail/shared/json/exact-json'
+import { ExactJson } from '@jobtrail/api/exact-json'
 import { oddTextsOf } from './odd-text.js'
 
 describe('text that no field takes', () => {

@@ -1,5 +1,5 @@
-import type { FieldError } from '@jobtrail/shared/domain/errors'
-import { ExactJson } from '@jobtrail/shared/json/exact-json'
+import type { FieldError } from '@jobtrail/protocol/domain/errors'
+import { ExactJson } from '@jobtrail/api/exact-json'
 
 /** Deeper than any request is; within it nothing overflows a stack. */
 const MAX_DEPTH = 120

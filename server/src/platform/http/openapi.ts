@@ -3,7 +3,7 @@ import { applyDecorators } from '@nestjs/common'
 import type { NestExpressApplication } from '@nestjs/platform-express'
 import { ApiExtension, ApiResponse, DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger'
 import { z } from 'zod'
-import { Problem } from '@jobtrail/shared/api/common'
+import { Problem } from '@jobtrail/api/common'
 
 const PUBLIC_MARK = 'x-jobtrail-public'
 

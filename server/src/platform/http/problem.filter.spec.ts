@@ -1,7 +1,7 @@
 import { type ArgumentsHost, BadRequestException, HttpException, NotFoundException } from '@nestjs/common'
 import { MongoNetworkError, MongoServerError } from 'mongodb'
 import { describe, expect, it } from 'vitest'
-import { AppError, NotFoundError } from '@jobtrail/shared/domain/errors'
+import { AppError, NotFoundError } from '@jobtrail/protocol/domain/errors'
 import type { Logger } from '../logging.js'
 import { answerTo, ProblemFilter } from './problem.filter.js'
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { ListQuery } from '@jobtrail/shared/api/auth'
-import { Id } from '@jobtrail/shared/api/common'
-import { CreateJob } from '@jobtrail/shared/api/jobs'
-import { AppError, type FieldError } from '@jobtrail/shared/domain/errors'
+import { ListQuery } from '@jobtrail/api/auth'
+import { Id } from '@jobtrail/api/common'
+import { CreateJob } from '@jobtrail/api/jobs'
+import { AppError, type FieldError } from '@jobtrail/protocol/domain/errors'
 import { RequestValidationPipe } from './validation.js'
 
 const pipe = new RequestValidationPipe()

@@ -1,6 +1,6 @@
 import { type ArgumentMetadata, StandardSchemaValidationPipe } from '@nestjs/common'
 import { z } from 'zod'
-import { AppError, type FieldError } from '@jobtrail/shared/domain/errors'
+import { AppError, type FieldError } from '@jobtrail/protocol/domain/errors'
 import { knownKeys } from './known-keys.js'
 import { oddTextsOf } from './odd-text.js'
 

@@ -1,5 +1,5 @@
-import type { Retention } from '@jobtrail/shared/api/auth'
-import { type InstanceStatus, isFinalInstance } from '@jobtrail/shared/domain/statuses'
+import type { Retention } from '@jobtrail/api/auth'
+import { type InstanceStatus, isFinalInstance } from '@jobtrail/protocol/domain/statuses'
 
 export const DAY_MS = 86_400_000
 

@@ -1,4 +1,4 @@
-import { KEPT_REVISIONS } from '@jobtrail/shared/api/auth'
+import { KEPT_REVISIONS } from '@jobtrail/api/auth'
 import { expect, test } from 'vitest'
 import { oldRevisions } from './revisions.js'
 

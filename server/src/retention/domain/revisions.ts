@@ -1,4 +1,4 @@
-import { KEPT_REVISIONS } from '@jobtrail/shared/api/auth'
+import { KEPT_REVISIONS } from '@jobtrail/api/auth'
 
 type Key = { job: string; revision: number }
 type Head = { namespace: string; revision: number }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Trigger } from '@jobtrail/shared/api/jobs'
+import type { Trigger } from '@jobtrail/api/jobs'
 import type { DueJob } from '../../jobs/domain/job.js'
 import { planFires } from './plan-fires.js'
 

@@ -1,4 +1,4 @@
-import { fireTimesBetween, nextFireAfter } from '@jobtrail/shared/domain/next-fire'
+import { fireTimesBetween, nextFireAfter } from '@jobtrail/api/next-fire'
 import type { NewInstance } from '../../engine/domain/new-instance.js'
 import { type Advance, type DueJob, instanceJobOf } from '../../jobs/domain/job.js'
 

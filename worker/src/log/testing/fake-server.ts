@@ -1,8 +1,8 @@
-import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import type { ChunkHeader, LogLine, StreamTotals } from '@jobtrail/shared/log/chunk'
-import { chainDigest, decodeLines, genesisDigest, isChecksumRight, unpackBody } from '@jobtrail/shared/log/codec'
-import { mergeRanges, missingRanges } from '@jobtrail/shared/log/ranges'
-import { type ChunkResult, LogMessage, type LogReply, Resume, type Resumed, Seal, type SealReply } from '@jobtrail/shared/protocol/worker'
+import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
+import type { ChunkHeader, LogLine, StreamTotals } from '@jobtrail/protocol/log/chunk'
+import { chainDigest, decodeLines, genesisDigest, isChecksumRight, unpackBody } from '@jobtrail/protocol/log/codec'
+import { mergeRanges, missingRanges } from '@jobtrail/protocol/log/ranges'
+import { type ChunkResult, LogMessage, type LogReply, Resume, type Resumed, Seal, type SealReply } from '@jobtrail/protocol/wire/worker'
 import type { LogTransport } from '../transport.js'
 
 type Stored = { header: ChunkHeader; data: Buffer }

@@ -1,7 +1,7 @@
 import { Alert, Progress } from 'antd'
 import { useTranslation } from 'react-i18next'
-import type { InstanceDetail } from '@jobtrail/shared/api/instances'
-import { isFinalAttempt } from '@jobtrail/shared/domain/statuses'
+import type { InstanceDetail } from '@jobtrail/api/instances'
+import { isFinalAttempt } from '@jobtrail/protocol/domain/statuses'
 import { hasWhyNote } from './facts'
 
 /** How far the attempt that runs has come by its own account, and what went wrong with the one that is shown. */

@@ -1,7 +1,7 @@
 import { Collapse } from 'antd'
 import { useTranslation } from 'react-i18next'
-import type { InstanceDetail } from '@jobtrail/shared/api/instances'
-import { ExactJson, stringifyExact } from '@jobtrail/shared/json/exact-json'
+import type { InstanceDetail } from '@jobtrail/api/instances'
+import { ExactJson, stringifyExact } from '@jobtrail/api/exact-json'
 import { CopyButton } from '../../../ui/copy-button'
 import { ScrollBox } from '../../../ui/scroll-box'
 

@@ -1,7 +1,7 @@
 import { Card } from 'antd'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
-import type { LogSummary } from '@jobtrail/shared/api/instances'
+import type { LogSummary } from '@jobtrail/api/instances'
 import { useSession } from '../../../app/session'
 import { useTime } from '../../../app/time-zone'
 import { formatBytes, formatCount } from '../../../ui/numbers'

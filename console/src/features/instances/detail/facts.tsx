@@ -1,7 +1,7 @@
 import { Alert, Descriptions } from 'antd'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
-import type { InstanceDetail } from '@jobtrail/shared/api/instances'
+import type { InstanceDetail } from '@jobtrail/api/instances'
 import { CopyButton } from '../../../ui/copy-button'
 import { Duration, formatDuration } from '../../../ui/duration'
 import { firstDueAt, runningMs } from './times'

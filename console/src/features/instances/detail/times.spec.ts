@@ -1,4 +1,4 @@
-import type { AttemptView } from '@jobtrail/shared/api/instances'
+import type { AttemptView } from '@jobtrail/api/instances'
 import { expect, test } from 'vitest'
 import { firstDueAt, runningMs } from './times'
 

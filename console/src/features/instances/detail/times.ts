@@ -1,4 +1,4 @@
-import type { InstanceDetail } from '@jobtrail/shared/api/instances'
+import type { InstanceDetail } from '@jobtrail/api/instances'
 
 type Run = Pick<InstanceDetail, 'attempts' | 'scheduledFor' | 'dueAt' | 'createdAt'>
 

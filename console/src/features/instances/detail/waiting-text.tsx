@@ -1,5 +1,5 @@
 import { useTranslation } from 'react-i18next'
-import type { WaitingFor } from '@jobtrail/shared/api/instances'
+import type { WaitingFor } from '@jobtrail/api/instances'
 import { useTime } from '../../../app/time-zone'
 
 /** What exactly a run waits for, in the user's language. */

@@ -1,5 +1,5 @@
-import { CAUSE_KINDS } from '@jobtrail/shared/api/instances'
-import { type InstanceStatus, INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
+import { CAUSE_KINDS } from '@jobtrail/api/instances'
+import { type InstanceStatus, INSTANCE_STATUSES } from '@jobtrail/protocol/domain/statuses'
 import type { InstanceFilters } from '../../../api/instances'
 
 export const MAX_TEXT = 200

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { InstanceView } from '@jobtrail/shared/api/instances'
+import type { InstanceView } from '@jobtrail/api/instances'
 import { liveRows } from './live-rows'
 
 const row = (id: string, status: InstanceView['status'] = 'RUNNING'): InstanceView => ({

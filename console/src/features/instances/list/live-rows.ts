@@ -1,4 +1,4 @@
-import type { InstanceView } from '@jobtrail/shared/api/instances'
+import type { InstanceView } from '@jobtrail/api/instances'
 
 /** `hasLeft`: it was in the list, but no longer matches the filter (it ended, say); its place is kept until the list is brought up to date. */
 export type LiveRow = InstanceView & { hasLeft?: true }

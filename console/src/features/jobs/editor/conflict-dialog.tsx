@@ -1,7 +1,7 @@
 import { Segmented, Typography } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import type { JobView } from '@jobtrail/shared/api/jobs'
+import type { JobView } from '@jobtrail/api/jobs'
 import { DiffView } from '../diff-view'
 import { differences, merge, type Side } from '../logic/conflict'
 import { type DefinitionMember, draftOf, type JobDraft } from '../logic/job-draft'

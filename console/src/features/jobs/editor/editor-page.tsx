@@ -4,7 +4,7 @@ import { Alert, App, Button, Col, Grid, Row, Segmented, Tag, theme, Tooltip } fr
 import { useEffect, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useNavigate } from 'react-router'
-import type { JobView } from '@jobtrail/shared/api/jobs'
+import type { JobView } from '@jobtrail/api/jobs'
 import { useSession } from '../../../app/session'
 import { routableWorkersQuery } from '../../../api/jobs'
 import { PageHeader } from '../../../ui/page-header'

@@ -1,7 +1,7 @@
 import type { UseQueryResult } from '@tanstack/react-query'
 import { ConfigProvider, Form, theme } from 'antd'
 import { useMemo } from 'react'
-import type { WorkerPage } from '@jobtrail/shared/api/cluster'
+import type { WorkerPage } from '@jobtrail/api/cluster'
 import { DraftProblemsContext, FieldErrorsContext } from './field'
 import { GeneralSection } from './general-section'
 import { LogSection } from './log-section'

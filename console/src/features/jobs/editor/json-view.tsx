@@ -1,7 +1,7 @@
 import { Alert } from 'antd'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { stringifyExact } from '@jobtrail/shared/json/exact-json'
+import { stringifyExact } from '@jobtrail/api/exact-json'
 import type { FieldErrors } from '../logic/field-path'
 import { isSame, type JobDraft } from '../logic/job-draft'
 import { useProblemText } from '../use-problem-text'

@@ -1,6 +1,6 @@
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import { stringifyExact } from '@jobtrail/shared/json/exact-json'
+import { stringifyExact } from '@jobtrail/api/exact-json'
 import type { JobDraft } from '../logic/job-draft'
 import { isSame } from '../logic/job-draft'
 import { objectProblem, parseObject } from '../logic/json-object'

@@ -1,6 +1,6 @@
 import { AutoComplete, InputNumber, Select } from 'antd'
 import { useTranslation } from 'react-i18next'
-import type { WorkerView } from '@jobtrail/shared/api/cluster'
+import type { WorkerView } from '@jobtrail/api/cluster'
 import type { JobDraft } from '../logic/job-draft'
 import { Field } from './field'
 import { Section } from './section'

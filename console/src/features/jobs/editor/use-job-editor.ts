@@ -1,6 +1,6 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { useMemo, useRef, useState } from 'react'
-import { JobDefinition, JobView } from '@jobtrail/shared/api/jobs'
+import { JobDefinition, JobView } from '@jobtrail/api/jobs'
 import { changeJob, createJob, jobQuery, refreshJobs } from '../../../api/jobs'
 import { isProblem, messageOf } from '../../../api/problem'
 import { merge } from '../logic/conflict'

@@ -2,7 +2,7 @@ import { Button, Select } from 'antd'
 import { useCallback } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { JobFilters } from '../../../api/jobs'
-import { FINISHED_STATUSES } from '@jobtrail/shared/domain/statuses'
+import { FINISHED_STATUSES } from '@jobtrail/protocol/domain/statuses'
 import { SearchInput } from '../search-input'
 import type { UrlPatch } from '../../../ui/use-url-state'
 

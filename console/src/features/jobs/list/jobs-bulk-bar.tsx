@@ -2,7 +2,7 @@ import { CaretRightOutlined, DeleteOutlined, DownloadOutlined } from '@ant-desig
 import { useQueryClient } from '@tanstack/react-query'
 import { Button, Space } from 'antd'
 import { useTranslation } from 'react-i18next'
-import type { JobView } from '@jobtrail/shared/api/jobs'
+import type { JobView } from '@jobtrail/api/jobs'
 import { useSession } from '../../../app/session'
 import { refreshInstances } from '../../../api/instances'
 import { refreshJobs, removeJob, runJob, setJobEnabled } from '../../../api/jobs'

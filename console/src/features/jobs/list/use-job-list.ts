@@ -1,7 +1,7 @@
 import { useInfiniteQuery, useQueries } from '@tanstack/react-query'
 import { useEffect, useMemo } from 'react'
-import { type StripRun, STRIPS_LIMIT } from '@jobtrail/shared/api/instances'
-import type { JobView } from '@jobtrail/shared/api/jobs'
+import { type StripRun, STRIPS_LIMIT } from '@jobtrail/api/instances'
+import type { JobView } from '@jobtrail/api/jobs'
 import { stripsQuery } from '../../../api/instances'
 import { type JobFilters, jobsQuery } from '../../../api/jobs'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { cronProblem } from '@jobtrail/shared/domain/next-fire'
+import { cronProblem } from '@jobtrail/api/next-fire'
 import { type CronPattern, expressionOf, patternFor, patternOf } from './cron-pattern'
 
 const patterns: CronPattern[] = [

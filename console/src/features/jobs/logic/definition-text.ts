@@ -1,4 +1,4 @@
-import { ExactJson, stringifyExact } from '@jobtrail/shared/json/exact-json'
+import { ExactJson, stringifyExact } from '@jobtrail/api/exact-json'
 
 /** Pretty JSON with the lines of longer texts (scripts) one below the other, so that a diff of it shows the line that changed. Members that are undefined are left out. */
 export function definitionLines(value: unknown): string[] {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { CreateJob } from '@jobtrail/shared/api/jobs'
+import { CreateJob } from '@jobtrail/api/jobs'
 import { errorAt, errorsOfIssues, errorsOfProblem, pathText, withoutErrorsAt } from './field-path'
 
 const issuesOf = (input: unknown) => CreateJob.safeParse(input).error?.issues ?? []

@@ -1,4 +1,4 @@
-import { nextOffsetChange, offsetAt } from '@jobtrail/shared/domain/time-zone'
+import { nextOffsetChange, offsetAt } from '@jobtrail/api/time-zone'
 
 /** `shift`: the clock of the job's zone was changed between the fire before (or now) and this one, by so many ms. */
 export type FireTime = { at: number; shift?: { at: number; byMs: number } }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { ChangeJob, CreateJob, JobDefinition } from '@jobtrail/shared/api/jobs'
+import { ChangeJob, CreateJob, JobDefinition } from '@jobtrail/api/jobs'
 import { changedMembers, changeOf, checkable, cloneName, createOf, isSame, newDraft, restoreOf } from './job-draft'
 
 const draft = { ...newDraft('Europe/Berlin'), name: 'nightly' }

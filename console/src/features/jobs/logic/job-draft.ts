@@ -1,6 +1,6 @@
 import type { z } from 'zod'
-import type { ChangeJob, CreateJob, JobDefinition, JobView } from '@jobtrail/shared/api/jobs'
-import { ExactJson } from '@jobtrail/shared/json/exact-json'
+import type { ChangeJob, CreateJob, JobDefinition, JobView } from '@jobtrail/api/jobs'
+import { ExactJson } from '@jobtrail/api/exact-json'
 
 /** A definition as it is being edited: everything in it may still be wrong. */
 export type JobDraft = z.input<typeof JobDefinition>

@@ -1,4 +1,4 @@
-import { exactValue, parseExact, type UserObject } from '@jobtrail/shared/json/exact-json'
+import { exactValue, parseExact, type UserObject } from '@jobtrail/api/exact-json'
 
 /** What a text of JSON holds, if it is an object. */
 export type ParsedObject = { value: UserObject } | { problem: 'empty' | 'notObject' } | { problem: 'syntax'; message: string }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { WorkerView } from '@jobtrail/shared/api/cluster'
+import type { WorkerView } from '@jobtrail/api/cluster'
 import { matchWorkers } from './matching-workers'
 
 const worker = (id: string, rest: Partial<WorkerView> = {}): WorkerView => ({

@@ -1,4 +1,4 @@
-import type { WorkerView } from '@jobtrail/shared/api/cluster'
+import type { WorkerView } from '@jobtrail/api/cluster'
 
 type Wanted = { namespace: string; group: string; tags: readonly string[]; handler: string | null }
 /** `missing`: why a worker of the group can't take the job. */

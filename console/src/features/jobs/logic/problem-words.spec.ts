@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { JobDefinition } from '@jobtrail/shared/api/jobs'
+import { JobDefinition } from '@jobtrail/api/jobs'
 import { newDraft } from './job-draft'
 import { problemWords } from './problem-words'
 

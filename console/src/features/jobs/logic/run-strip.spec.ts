@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { StripRun } from '@jobtrail/shared/api/instances'
+import type { StripRun } from '@jobtrail/api/instances'
 import { barAfterKey, barsOf } from './run-strip'
 
 const run = (id: string, status: StripRun['status'], tookMs: number | null): StripRun => ({

@@ -1,5 +1,5 @@
-import type { StripRun } from '@jobtrail/shared/api/instances'
-import type { InstanceStatus } from '@jobtrail/shared/domain/statuses'
+import type { StripRun } from '@jobtrail/api/instances'
+import type { InstanceStatus } from '@jobtrail/protocol/domain/statuses'
 
 /** `height` 0 to 1, by duration on a logarithmic scale within the strip: which runs took unusually long is seen at a glance. */
 export type StripBar = { id: string; status: InstanceStatus; height: number; durationMs: number | null; at: string }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
-import type { JobView } from '@jobtrail/shared/api/jobs'
-import { ExactJson, stringifyExact } from '@jobtrail/shared/json/exact-json'
+import type { JobView } from '@jobtrail/api/jobs'
+import { ExactJson, stringifyExact } from '@jobtrail/api/exact-json'
 import { newDraft } from './job-draft'
 import { exportOf, importOf, needsJson, parseJobsJson } from './transfer'
 

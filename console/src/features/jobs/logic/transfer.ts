@@ -1,5 +1,5 @@
-import { CreateJob, type JobView } from '@jobtrail/shared/api/jobs'
-import { ExactJson, parseExact, stringifyExact } from '@jobtrail/shared/json/exact-json'
+import { CreateJob, type JobView } from '@jobtrail/api/jobs'
+import { ExactJson, parseExact, stringifyExact } from '@jobtrail/api/exact-json'
 import { errorsOfIssues, type FieldErrors } from './field-path'
 import { draftOf, type JobDraft } from './job-draft'
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ATTEMPT_STATUSES } from '../domain/statuses.js'
+import { ATTEMPT_STATUSES } from '@jobtrail/protocol/domain/statuses'
 import { Id, InputTime, NamespaceName, Timestamp } from './common.js'
 
 /** Runs are counted by the time they were made. Default: the 24 hours until now. */

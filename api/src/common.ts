@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ExactJson, type UserObject as UserObjectType } from '../json/exact-json.js'
+import { ExactJson, type UserObject as UserObjectType } from './exact-json.js'
 
 /** A name used in URLs, keys and routes. */
 export const Name = z

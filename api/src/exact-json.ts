@@ -1,4 +1,4 @@
-import { compactJson, holdJson, itemsOf, MAX_USER_JSON_DEPTH, membersOf, readUserJson, readUserValue } from './json-text.js'
+import { compactJson, holdJson, itemsOf, MAX_USER_JSON_DEPTH, membersOf, readUserJson, readUserValue } from '@jobtrail/protocol/json/json-text'
 
 /** Texts that are to stand in the JSON that {@link stringifyExact} is writing; undefined: some other JSON is made. */
 let texts: string[] | undefined

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { HandlerProcessor, LogLimits, ShellProcessor } from '../api/jobs.js'
+import { HandlerProcessor, LogLimits, ShellProcessor } from './job.js'
 import { AttemptKey } from '../domain/attempt-key.js'
 
 /**

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { cronProblem } from '../domain/next-fire.js'
-import { FINISHED_STATUSES } from '../domain/statuses.js'
-import { readExact, type UserMembers } from '../json/exact-json.js'
-import { membersOf } from '../json/json-text.js'
+import { cronProblem } from './next-fire.js'
+import { FINISHED_STATUSES } from '@jobtrail/protocol/domain/statuses'
+import { readExact, type UserMembers } from './exact-json.js'
+import { membersOf } from '@jobtrail/protocol/json/json-text'
 import { Cursor, DurationMs, Id, InputTime, Limit, Name, NamespaceName, pageOf, QueryFlag, Timestamp, UserObject } from './common.js'
 
 const CronTrigger = z

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { LOG_STATES } from '../domain/statuses.js'
-import { LineRange } from '../log/chunk.js'
-import { LogLoss } from '../log/losses.js'
+import { LOG_STATES } from '@jobtrail/protocol/domain/statuses'
+import { LineRange } from '@jobtrail/protocol/log/chunk'
+import { LogLoss } from '@jobtrail/protocol/log/losses'
 import { QueryFlag, Timestamp } from './common.js'
 
 export const LOG_PAGE_LIMIT = 10_000
