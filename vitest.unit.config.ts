@@ -8,13 +8,13 @@ export default defineConfig({
   root,
   resolve: {
     alias: [
-      { find: /^@jobtrail\/shared\/(.+)$/, replacement: `${root}shared/src/$1.ts` },
+      { find: /^@jobtrail\/(protocol|api|process)\/(.+)$/, replacement: `${root}$1/src/$2.ts` },
       { find: /^@jobtrail\/deploy\/(.+)$/, replacement: `${root}deploy/local/$1.ts` },
     ],
   },
   test: {
     name: 'unit',
-    include: ['{shared,server,worker,console}/src/**/*.spec.{ts,tsx}', 'deploy/local/**/*.spec.ts', 'test/chaos/**/*.spec.ts'],
+    include: ['{protocol,api,process,server,worker,console}/src/**/*.spec.{ts,tsx}', 'deploy/local/**/*.spec.ts', 'test/chaos/**/*.spec.ts'],
     // Those start processes of the built worker: they run with the integration tests.
     exclude: ['**/*.process.spec.ts', '**/node_modules/**'],
     pool: 'forks',

@@ -55,11 +55,3 @@ export const ServerView = z.object({
 export type ServerView = z.infer<typeof ServerView>
 export const ServerPage = pageOf(ServerView)
 export type ServerPage = z.infer<typeof ServerPage>
-
-export const Liveness = z.object({ status: z.literal('live') })
-export type Liveness = z.infer<typeof Liveness>
-
-const Dependency = z.enum(['ok', 'away'])
-/** `/health/ready`: each dependency by name; why one is away is in the server's log. */
-export const Readiness = z.object({ status: z.enum(['ready', 'unavailable', 'draining']), mongodb: Dependency, redis: Dependency })
-export type Readiness = z.infer<typeof Readiness>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { FollowEnd, LogLineView } from './logs.js'
 import { INSTANCE_STATUSES } from '@jobtrail/protocol/domain/statuses'
 import type { Reply } from '@jobtrail/protocol/wire/worker'
+import { FollowEnd, LogLineView } from './logs.js'
 
 /**
  * The console's live protocol: socket.io namespace `/console`, websocket only, the session (or API) token in the handshake's `auth.token`. A connection may follow

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { WorkerId } from './cluster.js'
 import { ATTEMPT_STATUSES, INSTANCE_STATUSES, LOG_STATES } from '@jobtrail/protocol/domain/statuses'
 import { LineRange } from '@jobtrail/protocol/log/chunk'
 import { LogLoss } from '@jobtrail/protocol/log/losses'
+import { WorkerId } from './cluster.js'
 import { Cursor, Id, InputTime, Limit, NamespaceName, pageOf, Timestamp, UserObject } from './common.js'
 
 export const CAUSE_KINDS = ['schedule', 'api'] as const

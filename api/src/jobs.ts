@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import { cronProblem } from './next-fire.js'
 import { FINISHED_STATUSES } from '@jobtrail/protocol/domain/statuses'
-import { readExact, type UserMembers } from './exact-json.js'
 import { membersOf } from '@jobtrail/protocol/json/json-text'
+import { EnvironmentName, LogLimits, MAX_KILL_GRACE_MS, Processor } from '@jobtrail/protocol/wire/job'
 import { Cursor, DurationMs, Id, InputTime, Limit, Name, NamespaceName, pageOf, QueryFlag, Timestamp, UserObject } from './common.js'
+import { readExact, type UserMembers } from './exact-json.js'
+import { cronProblem } from './next-fire.js'
 
 const CronTrigger = z
   .strictObject({ kind: z.literal('cron'), expression: z.string().min(1).max(200), timeZone: z.string().min(1).max(64).default('UTC') })
@@ -25,36 +26,6 @@ const ManualTrigger = z.strictObject({ kind: z.literal('manual') })
 export const Trigger = z.discriminatedUnion('kind', [CronTrigger, IntervalTrigger, OnceTrigger, ManualTrigger])
 export type Trigger = z.infer<typeof Trigger>
 
-const envName = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, 'must be a name of an environment variable')
-  // The database takes an object with such a member for one of its own types, and zod leaves the other out.
-  .refine((name) => name !== '_bsontype' && name !== '__proto__', 'is a reserved name')
-const EnvMap = z.record(envName, z.string().max(32_768))
-
-/** Runs a script by an interpreter (`/bin/sh` unless named), or a command with arguments; exactly one of script and command. */
-export const ShellProcessor = z
-  .strictObject({
-    kind: z.literal('shell'),
-    script: z.string().min(1).max(262_144).optional(),
-    interpreter: z.string().min(1).max(1_024).optional(),
-    command: z.string().min(1).max(4_096).optional(),
-    args: z.array(z.string().max(32_768)).max(1_000).optional(),
-    env: EnvMap.optional(),
-    cwd: z.string().min(1).max(4_096).optional(),
-  })
-  .superRefine((processor, context) => {
-    if ((processor.script === undefined) === (processor.command === undefined))
-      context.addIssue({ code: 'custom', path: ['script'], message: 'give either script or command' })
-    if (processor.args !== undefined && processor.command === undefined) context.addIssue({ code: 'custom', path: ['args'], message: 'args go with command' })
-    if (processor.interpreter !== undefined && processor.script === undefined)
-      context.addIssue({ code: 'custom', path: ['interpreter'], message: 'interpreter goes with script' })
-  })
-/** Calls a function that a worker registered with the SDK under this name. */
-export const HandlerProcessor = z.strictObject({ kind: z.literal('handler'), handler: z.string().min(1).max(200) })
-export const Processor = z.discriminatedUnion('kind', [ShellProcessor, HandlerProcessor])
-export type Processor = z.infer<typeof Processor>
-
 /** Params of a run: a JSON object, kept exactly, of at most 64 KiB as compact text and 100 levels. */
 export const Params = UserObject.superRefine((params, context) => {
   const read = readExact(params)
@@ -75,25 +46,13 @@ const RetryPolicy = z.strictObject({
   maxBackoffMs: DurationMs.default(3_600_000),
 })
 export type RetryPolicy = z.infer<typeof RetryPolicy>
-/**
- * Limits of one stream's log. 0: none. What is beyond leaves a marker line with the counts. `onPressure`: what happens when the worker's spool is full:
- * `block` the writing process, or `drop` lines with a marker.
- */
-export const LogLimits = z.strictObject({
-  maxLines: z.int().min(0).default(0),
-  maxBytes: z.int().min(0).default(0),
-  onPressure: z.enum(['block', 'drop']).default('block'),
-})
-export type LogLimits = z.infer<typeof LogLimits>
 
 const Secret = z
   .string()
   .max(8_192)
   .refine((value) => value.replace(/\s/g, '').length >= 4, 'must have at least 4 characters that are not blank, or masking would hit ordinary text')
 /** Values are never read back: answers show "***". Processes get them as environment; log, result, error and progress show *** in their place. */
-const Secrets = z.record(envName, Secret)
-
-export const MAX_KILL_GRACE_MS = 600_000
+const Secrets = z.record(EnvironmentName, Secret)
 
 const definition = {
   name: Name,
@@ -149,7 +108,7 @@ export const ChangeJob = z.strictObject({
   retry: RetryPolicy.optional(),
   maxConcurrent: z.int().min(0).max(10_000).optional(),
   log: LogLimits.optional(),
-  secrets: z.record(envName, z.union([z.null(), z.literal('***'), Secret])).optional(),
+  secrets: z.record(EnvironmentName, z.union([z.null(), z.literal('***'), Secret])).optional(),
 })
 export type ChangeJob = z.infer<typeof ChangeJob>
 

@@ -7,7 +7,9 @@ ARG NODE_IMAGE=node:22-bookworm-slim
 FROM ${NODE_IMAGE} AS manifests
 WORKDIR /app
 COPY package.json package-lock.json tsconfig.base.json ./
-COPY shared/package.json shared/
+COPY protocol/package.json protocol/
+COPY api/package.json api/
+COPY process/package.json process/
 COPY server/package.json server/
 COPY worker/package.json worker/
 COPY console/package.json console/
@@ -15,14 +17,15 @@ COPY deploy/package.json deploy/
 COPY test/package.json test/
 
 FROM manifests AS dependencies
-RUN npm install --no-save --omit=dev --no-audit --no-fund --workspace @jobtrail/shared --workspace @jobtrail/worker \
+RUN npm install --no-save --omit=dev --no-audit --no-fund --workspace @jobtrail/protocol --workspace @jobtrail/process --workspace @jobtrail/worker \
     && mkdir -p worker/node_modules
 
 FROM manifests AS build
 RUN npm install --no-save --include=dev --no-audit --no-fund
-COPY shared shared
+COPY protocol protocol
+COPY process process
 COPY worker worker
-RUN node node_modules/typescript/bin/tsc -b shared worker
+RUN node node_modules/typescript/bin/tsc -b worker
 
 FROM ${NODE_IMAGE}
 # Jobs may leave grandchildren behind: process 1 has to be one that reaps them.
@@ -32,8 +35,10 @@ ENV NODE_ENV=production JOBTRAIL_SPOOL_DIR=/var/lib/jobtrail/spool
 WORKDIR /app
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=dependencies /app/package.json ./
-COPY --from=build /app/shared/package.json shared/package.json
-COPY --from=build /app/shared/dist shared/dist
+COPY --from=build /app/protocol/package.json protocol/package.json
+COPY --from=build /app/protocol/dist protocol/dist
+COPY --from=build /app/process/package.json process/package.json
+COPY --from=build /app/process/dist process/dist
 COPY --from=build /app/worker/package.json worker/package.json
 COPY --from=dependencies /app/worker/node_modules worker/node_modules
 COPY --from=build /app/worker/dist worker/dist

@@ -9,7 +9,10 @@ const ROOT = resolve(fileURLToPath(import.meta.url), '../../..')
 const MINIMUM_NODE = [20, 19]
 const INSTALL_TIMEOUT_MS = 15 * 60_000
 const BUILD_TIMEOUT_MS = 5 * 60_000
-const PROJECTS = ['shared', 'server', 'worker', 'deploy', 'test']
+/** With those that they refer to. */
+const PROJECTS = ['server', 'worker', 'deploy', 'test']
+/** What programs are compiled from, beside their own folder. */
+const LIBRARIES = ['protocol', 'api', 'process']
 const PROGRAMS = ['server', 'worker']
 
 /** Set-up that failed for a reason the user can act on: shown without a stack. */
@@ -112,7 +115,7 @@ const changedAt = (...path) => statSync(join(ROOT, ...path), { throwIfNoEntry: f
 function bundlePrograms() {
   // The compiler writes its notes whenever it has written anything.
   const compiledAt = Math.max(
-    ...['shared', 'server', 'worker'].map((project) => changedAt(project, 'dist/.tsbuildinfo')),
+    ...[...LIBRARIES, ...PROGRAMS].map((project) => changedAt(project, 'dist/.tsbuildinfo')),
     changedAt('deploy/bundle.mjs'),
     changedAt('deploy/worker-package.mjs'),
   )
@@ -140,7 +143,7 @@ function buildConsole() {
   const manifest = join(folder, 'package.json')
   if (!existsSync(manifest) || readJson(manifest).scripts?.build === undefined) return
   const built = statSync(join(folder, 'dist/index.html'), { throwIfNoEntry: false })?.mtimeMs ?? 0
-  if (built > newestChange([folder, join(ROOT, 'shared/src')])) return
+  if (built > newestChange([folder, join(ROOT, 'protocol/src'), join(ROOT, 'api/src')])) return
   say('building the console')
   runNpm('the console build', ['run', 'build', '--workspace', 'console'], BUILD_TIMEOUT_MS)
 }

@@ -14,7 +14,7 @@ export function watchSources(stack: Stack): { stop: () => void } {
   const compiler = new ManagedProcess({
     name: 'tsc',
     command: process.execPath,
-    args: [join(REPO_ROOT, 'node_modules/typescript/bin/tsc'), '-b', '--watch', '--preserveWatchOutput', 'shared', 'server', 'worker'],
+    args: [join(REPO_ROOT, 'node_modules/typescript/bin/tsc'), '-b', '--watch', '--preserveWatchOutput', 'server', 'worker'],
     cwd: REPO_ROOT,
     logFile: join(REPO_ROOT, '.jobtrail/tsc.log'),
   })
@@ -49,7 +49,7 @@ export function watchSources(stack: Stack): { stop: () => void } {
 /** When a compiled file was last written, in milliseconds. */
 function newestBuild(): number {
   let newest = 0
-  for (const folder of ['shared/dist', 'server/dist', 'worker/dist']) {
+  for (const folder of ['protocol/dist', 'api/dist', 'process/dist', 'server/dist', 'worker/dist']) {
     for (const file of readdirSync(join(REPO_ROOT, folder), { recursive: true, encoding: 'utf8' })) {
       if (!file.endsWith('.js') || file.startsWith('bundle/')) continue
       // The compiler may be replacing the file right now.
