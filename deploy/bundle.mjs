@@ -1,9 +1,10 @@
-// Makes of each compiled program a folder of few files, which starts three times as fast as a thousand of them, and of the worker the package that servers hand out. Run after `tsc -b`, by the build and by the images.
+// Makes of each compiled program a folder of few files, which starts three times as fast as a thousand of them, and packs the worker, which servers hand out. Run after `tsc -b`, by the build and by the images.
 import { renameSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { resolve } from 'node:path'
 import { rolldown } from 'rolldown'
-import { packWorker } from './worker-package.mjs'
+import { packFolder } from './pack-folder.mjs'
+import { thirdPartyLicenses } from './third-party-licenses.mjs'
 
 const ROOT = resolve(fileURLToPath(import.meta.url), '../..')
 
@@ -18,8 +19,6 @@ const PROGRAMS = {
 const EXTERNAL =
   /^(@nestjs\/(microservices|websockets|platform-fastify)|class-(validator|transformer)|@fastify\/static|kerberos|@mongodb-js\/zstd|@aws-sdk\/credential-providers|gcp-metadata|snappy|socks|aws4|mongodb-client-encryption|bufferutil|utf-8-validate|swagger-ui-dist)(\/|$)/
 
-/** The files that each program was made of. */
-const modules = {}
 for (const [program, entries] of Object.entries(PROGRAMS)) {
   const dist = resolve(ROOT, program, 'dist')
   const bundle = await rolldown({
@@ -32,11 +31,12 @@ for (const [program, entries] of Object.entries(PROGRAMS)) {
     },
   })
   const { output } = await bundle.write({ dir: resolve(dist, 'bundle'), format: 'esm', cleanDir: true, sourcemap: true })
-  modules[program] = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []))
+  const modules = output.flatMap((file) => (file.type === 'chunk' ? file.moduleIds : []))
+  writeFileSync(resolve(dist, 'bundle/THIRD-PARTY-LICENSES.txt'), thirdPartyLicenses(modules))
   await bundle.close()
 }
 
 // Where the server finds it. Renamed into place: a server may be reading the former one.
 const tarball = resolve(ROOT, 'server/dist/bundle/jobtrail-worker.tgz')
-writeFileSync(`${tarball}.new`, packWorker({ root: ROOT, bundleDir: resolve(ROOT, 'worker/dist/bundle'), modules: modules.worker }))
+writeFileSync(`${tarball}.new`, packFolder(resolve(ROOT, 'worker')))
 renameSync(`${tarball}.new`, tarball)

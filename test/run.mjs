@@ -3,10 +3,11 @@
 // and the exit code is not 0 if anything failed.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { bootstrap } from '../deploy/local/bootstrap.mjs'
+import { fetchNode } from '../deploy/local/fetch-node.mjs'
 
 const ROOT = resolve(fileURLToPath(import.meta.url), '../..')
 const RESULTS = join(ROOT, 'test/results')
@@ -20,11 +21,13 @@ const CHAOS_EXTRA_MS = 20 * 60_000
 /** Programs beside the tests, by the option that runs them. */
 const PROGRAMS = { '--bench': 'test/dist/bench/main.js', '--chaos': 'test/dist/chaos/main.js', '--screenshots': 'test/dist/screenshots/main.js' }
 
-const USAGE = `Usage: node test/run.mjs [--unit] [--only <part of a path>] [--repeat <times>] [--no-build] [--bench [arguments] | --chaos [arguments] | --screenshots [names]]
+const USAGE = `Usage: node test/run.mjs [--unit] [--only <part of a path>] [--repeat <times>] [--no-build] [--node <version>] [--bench [arguments] | --chaos [arguments] | --screenshots [names]]
   --unit       only the unit tests (they need no MongoDB and no Redis)
   --only PART  only the test files whose path contains PART; may be given several times
   --repeat N   all of this N times, until one fails: what is racy shows
   --no-build   take what is built
+  --node VERSION
+               under that version of Node, such as 20.19, which is fetched; may be given several times
   --bench      the benchmarks; what follows is handed to them
   --chaos      the fault bench; what follows is handed to it
   --screenshots
@@ -41,6 +44,7 @@ function parse(argv) {
         only: { type: 'string', multiple: true, default: [] },
         repeat: { type: 'string', default: '1' },
         'no-build': { type: 'boolean', default: false },
+        node: { type: 'string', multiple: true, default: [] },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
@@ -59,11 +63,25 @@ function programTimeoutMs(argv) {
   return Math.max(PROGRAM_TIMEOUT_MS, minutes > 0 ? minutes * 60_000 + CHAOS_EXTRA_MS : 0)
 }
 
+/** Runs the tests again under each of these versions of Node: what is built stays the same. */
+async function runUnder({ node: versions, unit, only, repeat }) {
+  const args = [fileURLToPath(import.meta.url), '--no-build', '--repeat', repeat, ...(unit ? ['--unit'] : []), ...only.flatMap((part) => ['--only', part])]
+  let exitCode = 0
+  for (const version of versions) {
+    const node = fetchNode(version)
+    process.stdout.write(`\njobtrail: under ${node}\n`)
+    // First on the PATH, for npm and for all else that is started by `env node`.
+    const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` }
+    exitCode ||= await runNode(args, UNIT_TIMEOUT_MS + INTEGRATION_TIMEOUT_MS, env, node)
+  }
+  return exitCode
+}
+
 /** Runs a Node program in the foreground; its whole process group is ended when time is up or we are. */
-function runNode(args, timeoutMs, env = process.env) {
+function runNode(args, timeoutMs, env = process.env, node = process.execPath) {
   return new Promise((done) => {
     // stderr goes to stdout too, so that nothing can come after the last line.
-    const child = spawn(process.execPath, args, { cwd: ROOT, env, stdio: ['ignore', 1, 1], detached: true })
+    const child = spawn(node, args, { cwd: ROOT, env, stdio: ['ignore', 1, 1], detached: true })
     const end = (signal) => {
       if (child.pid === undefined) return
       try {
@@ -116,7 +134,9 @@ if (options.help) {
 }
 bootstrap({ build: !options['no-build'] && !options.unit })
 
-if (options.program !== undefined) {
+if (options.node.length > 0) {
+  process.exitCode = await runUnder(options)
+} else if (options.program !== undefined) {
   process.exitCode = await runNode(options.program, programTimeoutMs(process.argv))
 } else {
   const started = Date.now()

@@ -117,7 +117,7 @@ function bundlePrograms() {
   const compiledAt = Math.max(
     ...[...LIBRARIES, ...PROGRAMS].map((project) => changedAt(project, 'dist/.tsbuildinfo')),
     changedAt('deploy/bundle.mjs'),
-    changedAt('deploy/worker-package.mjs'),
+    changedAt('deploy/pack-folder.mjs'),
   )
   const made = [...PROGRAMS.map((program) => `${program}/dist/bundle/main.js.map`), 'server/dist/bundle/jobtrail-worker.tgz']
   if (made.every((path) => changedAt(path) > compiledAt)) return

@@ -72,16 +72,22 @@ describe.each(IMAGES)('the image of a %s', (image) => {
     const inImage = [...dockerfile(image).matchAll(/\b(JOBTRAIL_\w+)=/g)].map(([, name = '']) => name)
     const inCommand = [...JSON.stringify(own).matchAll(/\b(JOBTRAIL_\w+)=/g)].map(([, name = '']) => name)
     const used = [...inCompose, ...inImage, ...inCommand]
-    expect(used).toContain(image === 'server' ? 'JOBTRAIL_STATIC_DIR' : 'JOBTRAIL_TOKEN_FILE')
+    expect(used).toContain(image === 'server' ? 'JOBTRAIL_ADMIN_PASSWORD' : 'JOBTRAIL_TOKEN_FILE')
     expect(used.filter((name) => !settingsOf(image).includes(name))).toEqual([])
   })
 })
 
-test('the image of a server serves the console that it has built', () => {
+test('the image of a server is its package, packed after the console was built, which it serves', () => {
   const text = dockerfile('server')
-  expect(text).toContain('npm run build --workspace @jobtrail/console')
-  expect(text).toContain('COPY --from=build /app/console/dist console/dist')
-  expect(text).toMatch(/^ENV .*\bJOBTRAIL_STATIC_DIR=\/app\/console\/dist$/m)
+  expect(text).toMatch(/^RUN .*npm run build --workspace @jobtrail\/console [^]*npm pack --workspace @jobtrail\/server --pack-destination \/packages$/m)
+  expect(text).toContain('COPY --from=build /packages /packages')
+  expect(text).not.toContain('JOBTRAIL_STATIC_DIR')
+})
+
+test.each(IMAGES)('the image of a %s runs the program that its package has', (image) => {
+  const { bin } = JSON.parse(read(`${image}/package.json`)) as { bin: Record<string, string> }
+  const command = JSON.parse(/^CMD (\[.*\])$/m.exec(dockerfile(image))?.[1] ?? '') as string[]
+  expect(command.at(-1)).toBe(join('node_modules/@jobtrail', image, bin[`jobtrail-${image}`] ?? ''))
 })
 
 test('a container with a worker is healthy by what the worker says of itself, so that an outage of the servers ends none', () => {

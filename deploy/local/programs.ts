@@ -19,6 +19,8 @@ export interface ServerOptions {
   baseEnv?: NodeJS.ProcessEnv
   /** More variables, over everything above. */
   env?: Environment
+  /** The program to run instead of the one that was built here: an installed one, which has a console of its own. */
+  main?: string
 }
 
 /** A Jobtrail server, not yet started. */
@@ -31,13 +33,13 @@ export function serverProcess(options: ServerOptions): ManagedProcess {
     REDIS_URL: options.redisUrl,
     ...(options.adminPassword === undefined ? {} : { JOBTRAIL_ADMIN_PASSWORD: options.adminPassword }),
     ...(options.secretKeys === undefined ? {} : { JOBTRAIL_SECRET_KEYS: options.secretKeys }),
-    ...(existsSync(CONSOLE_DIST) ? { JOBTRAIL_STATIC_DIR: CONSOLE_DIST } : {}),
+    ...(options.main === undefined && existsSync(CONSOLE_DIST) ? { JOBTRAIL_STATIC_DIR: CONSOLE_DIST } : {}),
     ...options.env,
   }
   return new ManagedProcess({
     name: options.serverId,
     command: process.execPath,
-    args: ['--enable-source-maps', '--max-semi-space-size=32', SERVER_MAIN],
+    args: ['--enable-source-maps', '--max-semi-space-size=32', options.main ?? SERVER_MAIN],
     env,
     logFile: options.logFile,
   })

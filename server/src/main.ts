@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import 'reflect-metadata'
 import type { Server as HttpServer } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -28,7 +28,7 @@ async function unpack(from: string): Promise<string> {
   writeFileSync(join(dir, 'worker.tgz'), Buffer.from(await response.arrayBuffer()))
   await runCommand('tar', ['xzf', join(dir, 'worker.tgz'), '-C', dir], { timeoutMs: END_MS })
   expect(readdirSync(dir).toSorted()).toEqual(['package', 'worker.tgz'])
-  return join(dir, 'package/main.js')
+  return join(dir, 'package/dist/bundle/main.js')
 }
 
 /** Runs the program to its end, with nothing of Jobtrail in its environment but what is given. */

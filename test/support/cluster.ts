@@ -39,6 +39,8 @@ export interface ClusterOptions {
   slots?: number
   /** A program made with the SDK to run as workers, instead of the command-line worker. */
   workerMain?: string
+  /** The servers' program, instead of the one that was built here: asked for when the cluster is started. */
+  serverMain?: () => string
 }
 
 /** The password of `admin` in each test cluster. */
@@ -144,7 +146,7 @@ export class Cluster {
   /** Adds a server and starts it. */
   async addServer(): Promise<ServerNode> {
     const index = this.nextServer++
-    const { serverEnv } = this.options
+    const { serverEnv, serverMain } = this.options
     const port = await freePort()
     const name = `server-${index}`
     const child = serverProcess({
@@ -161,6 +163,7 @@ export class Cluster {
         JOBTRAIL_SECRET_KEYS: TEST_SECRET_KEYS,
         ...(typeof serverEnv === 'function' ? serverEnv(index) : serverEnv),
       },
+      ...(serverMain === undefined ? {} : { main: serverMain() }),
     })
     const server = new ServerNode(name, child, port)
     this.servers[index] = server

@@ -1,7 +1,6 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type Heartbeat, type HeartbeatReply, INVALID, MAX_PROBLEM_LENGTH, type Hello, PROTOCOL_VERSION, type Welcome } from '@jobtrail/protocol/wire/worker'
-import type { Logger } from 'pino'
 import { type WorkerConfig, workerVersion } from './config.js'
 import { Connection } from './connection.js'
 import { DiskWatch } from './disk-watch.js'
@@ -19,8 +18,7 @@ import { holdOnFullDisk, takeOver } from './open-spool.js'
 import type { Outbox } from './outbox.js'
 import { Reports } from './reports.js'
 import { HandlerRunner } from './run/handler.js'
-import type { Handler } from './run/handler-call.js'
-import { type HandlerModule, IsolatedHandlers } from './run/isolated-handler.js'
+import { IsolatedHandlers } from './run/isolated-handler.js'
 import { findJobUser, type JobUser } from './run/job-user.js'
 import { installOutputCapture } from './run/output-capture.js'
 import { unreadable } from './run/runner.js'
@@ -28,6 +26,7 @@ import { ShellRunner } from './run/shell.js'
 import { RunningAttempts } from './running-attempts.js'
 import { Slots } from './slots.js'
 import { DELIVER_TIMEOUT_MS } from './stop-times.js'
+import type { Handler, HandlerModule, WorkerLogger } from './sdk-types.js'
 
 /** Where a worker can be, and where it goes from there. */
 export const WORKER_TRANSITIONS = { RUNNING: ['DRAINING'], DRAINING: ['DRAINED'], DRAINED: [] } as const
@@ -65,7 +64,7 @@ export class Agent {
   static async open(
     config: WorkerConfig,
     handlers: ReadonlyMap<string, Handler | HandlerModule>,
-    log: Logger,
+    log: WorkerLogger,
     onFailure: (failure: WorkerFailure) => void,
   ): Promise<Agent> {
     const user = config.runAsUser === undefined ? undefined : findJobUser(config.runAsUser)
@@ -106,7 +105,7 @@ export class Agent {
   private constructor(
     private readonly config: WorkerConfig,
     private readonly handlers: ReadonlyMap<string, Handler | HandlerModule>,
-    private readonly log: Logger,
+    private readonly log: WorkerLogger,
     private readonly hold: SpoolHold,
     private readonly pipeline: LogPipeline,
     { reaper, user, onFailure }: { reaper: Reaper; user: JobUser | undefined; onFailure: (failure: WorkerFailure) => void },

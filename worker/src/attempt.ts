@@ -7,7 +7,6 @@ import { readUserJson } from '@jobtrail/protocol/json/json-text'
 import { resultOf } from '@jobtrail/protocol/wire/attempt-result'
 import type { Assignment } from '@jobtrail/protocol/wire/assignment'
 import { type AttemptEnd, MAX_ERROR_LENGTH, MAX_PROGRESS_LENGTH } from '@jobtrail/protocol/wire/worker'
-import type { Logger } from 'pino'
 import { ForwardClock, monotonicMs } from './clock.js'
 import { TextMasker } from './log/masker.js'
 import { SecretPatterns } from './log/secret-patterns.js'
@@ -15,6 +14,7 @@ import type { LogPipeline, StreamLog } from './log/pipeline.js'
 import type { Reports } from './reports.js'
 import { type Execution, failure, type Outcome, type Runner, startFailure } from './run/runner.js'
 import { describeError } from './errors.js'
+import type { WorkerLogger } from './sdk-types.js'
 
 /** Why an attempt was asked to end. A stopping worker is a failure, not a cancellation, so that the job's retry policy applies. */
 export type StopReason = 'cancelled' | 'timed-out' | 'worker-stopped'
@@ -29,7 +29,7 @@ export interface AttemptDeps {
   pipeline: Pick<LogPipeline, 'openStream'>
   reports: Pick<Reports, 'addStarted' | 'addProgress' | 'addEnd'>
   runners: Readonly<Record<Assignment['processor']['kind'], Runner>>
-  log: Logger
+  log: WorkerLogger
   /** Kills and fences everything when the lease has run out; asked before any end is told. */
   checkLease(): void
   /** Something of the worker failed, not of the job: the disk may be full. */

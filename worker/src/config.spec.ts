@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, expectTypeOf, it } from 'vitest'
 import { temporaryFolder } from './testing/samples.js'
-import { helpText, parseConfig, readCommandLine, SETTINGS } from './config.js'
+import { helpText, parseConfig, readCommandLine, SETTINGS, type WorkerConfigInput } from './config.js'
+import type { WorkerSettings } from './sdk-types.js'
 
 const required = { JOBTRAIL_SERVER: 'http://lb:7700', JOBTRAIL_TOKEN: 'secret-token' }
 const configOf = (args: string[], env: Record<string, string> = required) => {
@@ -12,6 +13,11 @@ const configOf = (args: string[], env: Record<string, string> = required) => {
 }
 
 describe('configuration', () => {
+  it('has the settings that the SDK declares', () => {
+    // Compared by the compiler.
+    expectTypeOf<WorkerSettings>().toEqualTypeOf<WorkerConfigInput>()
+  })
+
   it('takes what is missing from the defaults', () => {
     const config = configOf([])
     expect(config).toMatchObject({

@@ -64,7 +64,7 @@ const WorkerConfig = z.strictObject({
   logLevel: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 })
 export type WorkerConfig = Readonly<z.infer<typeof WorkerConfig>>
-/** The token itself, or the file that holds it. */
+/** The token itself, or the file that holds it. The SDK's declarations say the same in words of their own (`WorkerSettings`), which need no zod. */
 export type WorkerConfigInput = Omit<z.input<typeof WorkerConfig>, 'token'> & { token?: string; tokenFile?: string }
 type ConfigKey = keyof WorkerConfig | 'tokenFile'
 

@@ -1,10 +1,10 @@
 import type { Heartbeat, HeartbeatReply, Hello, Welcome } from '@jobtrail/protocol/wire/worker'
 import { ACK_TIMEOUT_MS } from '@jobtrail/protocol/wire/worker'
-import type { Logger } from 'pino'
 import { Backoff } from './backoff.js'
 import { describeError, NotConnectedError, RefusedError } from './errors.js'
 import { leaseClock } from './lease.js'
 import { type MessageOf, type ReplyTo, type RequestSender, type ServerCommands, Session, type WorkerEvent } from './session.js'
+import type { WorkerLogger } from './sdk-types.js'
 
 const BACKOFF_MIN_MS = 100
 const BACKOFF_MAX_MS = 3_000
@@ -18,7 +18,7 @@ const MAX_REFUSED_HEARTBEATS = 3
 export interface ConnectionOptions {
   urls: readonly string[]
   token: string
-  log: Logger
+  log: WorkerLogger
   commands: Omit<ServerCommands, 'config'>
   makeHello: () => Hello
   makeHeartbeat(): Heartbeat

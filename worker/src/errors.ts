@@ -1,46 +1,49 @@
 import { format } from 'node:util'
-import { AppError } from '@jobtrail/protocol/domain/errors'
 
-/** A setting that is wrong or missing: the message names it and says what would be right. The process ends with status 2. */
-export class ConfigError extends AppError {
+/** What the worker raises on purpose. Of its own, so that the SDK's types need no other package: no API answers with these. */
+class WorkerError extends Error {
   constructor(message: string, cause?: unknown) {
-    super('VALIDATION_FAILED', message, { cause })
+    super(message, cause === undefined ? undefined : { cause })
+    this.name = new.target.name
   }
 }
 
+/** A setting that is wrong or missing: the message names it and says what would be right. The process ends with status 2. */
+export class ConfigError extends WorkerError {}
+
 /** No server can be asked now; what was to be sent has to be sent again after the next `hello`. */
-export class NotConnectedError extends AppError {
+export class NotConnectedError extends WorkerError {
   constructor(why: string, cause?: unknown) {
-    super('UNAVAILABLE', `Not connected to a server: ${why}`, { cause })
+    super(`Not connected to a server: ${why}`, cause)
   }
 }
 
 /** The server did not answer in time, or answered something that is not in the catalog: whether it acted is unknown. */
-export class NoAnswerError extends AppError {
+export class NoAnswerError extends WorkerError {
   constructor(event: string, why: string, cause?: unknown) {
-    super('UNAVAILABLE', `No usable answer to ${event}: ${why}`, { cause })
+    super(`No usable answer to ${event}: ${why}`, cause)
   }
 }
 
 /** The server answered `{ok: false}`: it did not act. */
-export class RefusedError extends AppError {
+export class RefusedError extends WorkerError {
   constructor(
     readonly event: string,
     readonly refusalCode: string,
     message: string,
   ) {
-    super('CONFLICT', `The server refused ${event}: ${refusalCode} ${message}`)
+    super(`The server refused ${event}: ${refusalCode} ${message}`)
   }
 }
 
 /** The worker cannot go on. `exitStatus`: what a program that is only a worker ends with. */
-export class WorkerFailure extends AppError {
+export class WorkerFailure extends WorkerError {
   constructor(
     message: string,
     readonly exitStatus: number,
     cause?: unknown,
   ) {
-    super('UNAVAILABLE', message, { cause })
+    super(message, cause)
   }
 }
 

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ConfigError, describeError } from './errors.js'
-import type { Handler } from './run/handler-call.js'
+import type { Handler } from './sdk-types.js'
 
 /** Loads a module's handlers: the functions of its default export, or else its exported functions, by name. */
 export async function loadHandlers(path: string): Promise<Map<string, Handler>> {

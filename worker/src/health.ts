@@ -1,8 +1,8 @@
 import { readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Logger } from 'pino'
 import { describeError, systemCode } from './errors.js'
 import { isAlive, statOf } from './guard/processes.js'
+import type { WorkerLogger } from './sdk-types.js'
 
 const BEAT_MS = 5_000
 /** A worker that has not beaten for so long is stuck. */
@@ -21,7 +21,7 @@ export class HealthBeat {
   constructor(
     spoolDir: string,
     private readonly isGuarded: () => boolean,
-    private readonly log: Logger,
+    private readonly log: WorkerLogger,
   ) {
     this.path = pathIn(spoolDir)
     this.timer = setInterval(() => this.beat(), BEAT_MS)

@@ -12,8 +12,8 @@ import { ConfigError } from './errors.js'
 import { loadHandlers } from './handlers-module.js'
 import { healthProblem } from './health.js'
 import { installService, showService } from './install/install.js'
+import { LocalWorker } from './local-worker.js'
 import { makeLogger } from './logging.js'
-import { JobtrailWorker } from './sdk.js'
 
 /** What an interrupted program ends with, by custom. */
 const INTERRUPTED_STATUS = 130
@@ -25,7 +25,7 @@ async function run({ config, handlersModule, isIsolated }: Extract<CommandLine, 
   if (handlersModule !== undefined && !isIsolated && config.runAsUser !== undefined)
     throw new ConfigError('--run-as-user (JOBTRAIL_RUN_AS_USER): handlers run in the worker itself, as its user, unless --handler-isolation is process')
   // At once: nothing can be delivered, or the folder is another's by now. The guard ends what may still run.
-  const worker = new JobtrailWorker(config, log, ({ exitStatus }) => process.exit(exitStatus))
+  const worker = new LocalWorker(config, log, ({ exitStatus }) => process.exit(exitStatus))
   if (handlersModule !== undefined)
     for (const [name, handler] of await loadHandlers(handlersModule)) worker.handle(name, isIsolated ? { module: resolve(handlersModule) } : handler)
 

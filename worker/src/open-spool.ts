@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { Logger } from 'pino'
 import { type AttemptKey, parseAttemptKey } from '@jobtrail/protocol/domain/attempt-key'
 import { releaseReserve } from './disk-watch.js'
 import type { Reaper } from './guard/reaper.js'
@@ -8,6 +7,7 @@ import { isDiskFault } from './log/disk-fault.js'
 import { Outbox } from './outbox.js'
 import { killLeftovers } from './run/attempt-folder.js'
 import { type JobUser, openTheWay } from './run/job-user.js'
+import type { WorkerLogger } from './sdk-types.js'
 
 /** How long a start waits for what a killed predecessor left running. */
 const LEFTOVERS_TIMEOUT_MS = 60_000
@@ -30,7 +30,7 @@ export interface Inheritance {
 }
 
 /** Ends and clears what a killed predecessor left in the folder, and opens what it left to be delivered. */
-export async function takeOver(dir: string, hold: SpoolHold, reaper: Reaper, user: JobUser | undefined, log: Logger): Promise<Inheritance> {
+export async function takeOver(dir: string, hold: SpoolHold, reaper: Reaper, user: JobUser | undefined, log: WorkerLogger): Promise<Inheritance> {
   const runsDir = join(dir, 'runs')
   if (user !== undefined) openTheWay(user, dir, runsDir)
   if (hold.isCopy) log.warn('this spool folder was copied or moved; what its former place left running is not ended')

@@ -1,9 +1,9 @@
 import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import { type AttemptEnd, type AttemptReply, INVALID, MAX_BATCH, type Progress, type Started } from '@jobtrail/protocol/wire/worker'
-import type { Logger } from 'pino'
 import { BatchLane } from './batch-lane.js'
 import type { RequestSender } from './session.js'
 import type { Outbox, OutboxEntry } from './outbox.js'
+import type { WorkerLogger } from './sdk-types.js'
 
 type StartedItem = Started['attempts'][number]
 type ProgressItem = Progress['attempts'][number]
@@ -19,7 +19,7 @@ const MAX_UNDELIVERED_BYTES = 64 * 1024 * 1024
 export interface ReportsOptions {
   outbox: Outbox
   sender: RequestSender
-  log: Logger
+  log: WorkerLogger
   onDiskFault(error: unknown): void
   /** The server says that this attempt is not (any more) this worker's. */
   onFenced(key: AttemptKey): void

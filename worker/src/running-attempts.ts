@@ -1,19 +1,19 @@
 import { type AttemptKey, attemptKeyString } from '@jobtrail/protocol/domain/attempt-key'
 import type { Assignment } from '@jobtrail/protocol/wire/assignment'
 import type { Run, RunReply } from '@jobtrail/protocol/wire/worker'
-import type { Logger } from 'pino'
 import { Attempt, type AttemptDeps, type StopReason } from './attempt.js'
 import type { GivenUp } from './given-up.js'
 import { RecentKeys } from './recent-keys.js'
 import type { Reports } from './reports.js'
 import type { Slots } from './slots.js'
+import type { WorkerLogger } from './sdk-types.js'
 
 export interface RunningAttemptsOptions {
   slots: Slots
   deps: AttemptDeps
   reports: Reports
   givenUp: GivenUp
-  log: Logger
+  log: WorkerLogger
   /** Whether the worker may take another attempt, if it has a slot. */
   isOpen(): boolean
 }

@@ -14,11 +14,11 @@ import {
   WORKER_NAMESPACE,
   replyOf,
 } from '@jobtrail/protocol/wire/worker'
-import type { Logger } from 'pino'
 import { Manager, type Socket } from 'socket.io-client'
 import { z } from 'zod'
 import { describeError, NoAnswerError, NotConnectedError, RefusedError } from './errors.js'
 import { leaseClock } from './lease.js'
+import type { WorkerLogger } from './sdk-types.js'
 
 type WorkerMessages = typeof WORKER_MESSAGES
 type ServerMessages = typeof SERVER_MESSAGES
@@ -111,7 +111,7 @@ export async function tryToConnect(url: string, token: string): Promise<void> {
 export interface SessionOptions {
   url: string
   token: string
-  log: Logger
+  log: WorkerLogger
   commands: ServerCommands
   makeHello: () => Hello
   /** Called in the same turn in which the answer arrives, before any later message of the server. `sentAt`: lease clock. */

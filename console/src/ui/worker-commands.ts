@@ -9,7 +9,7 @@ export function workerCommand(way: InstallWay, origin: string, group = 'default'
     case 'npm':
       return `npm install --global ${url} && JOBTRAIL_TOKEN=… jobtrail-worker ${options}`
     case 'archive':
-      return `curl -fsSL ${url} | tar xz && JOBTRAIL_TOKEN=… node package/main.js ${options}`
+      return `curl -fsSL ${url} | tar xz && JOBTRAIL_TOKEN=… node package/dist/bundle/main.js ${options}`
     case 'service':
       return `sudo npm install --global ${url} && sudo JOBTRAIL_TOKEN=… jobtrail-worker --install ${options}`
   }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { parseRedisAddress, REDIS_ADDRESS_FORM, type RedisAddress } from './redis-address.js'
 import { MAX_RETENTION_DAYS } from '@jobtrail/api/auth'
 import { parseAddresses } from './addresses.js'
+import { packagedConsole } from './packaged-console.js'
 
 const milliseconds = (fallback: number, min: number, max: number, purpose: string) =>
   z.coerce.number({ error: 'must be a number of milliseconds' }).int().min(min).max(max).default(fallback).describe(purpose)
@@ -94,7 +95,7 @@ export const Environment = z.object({
     .regex(/^[A-Za-z0-9._~+/=-]{16,256}$/, 'must be 16-256 letters, digits or any of ._~+/=-')
     .optional()
     .describe('What `/metrics` asks for as `Authorization: Bearer`; with it queue depths are told by route, without it only in sum'),
-  JOBTRAIL_STATIC_DIR: z.string().min(1).optional().describe('Folder served at / (the console)'),
+  JOBTRAIL_STATIC_DIR: z.string().min(1).optional().describe('Folder served at / (default: the console that came with the package)'),
   JOBTRAIL_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal']).default('info').describe('What is logged'),
 })
 
@@ -159,7 +160,7 @@ export function parseConfig(environment: Record<string, string | undefined>): Co
     trustProxy: env.JOBTRAIL_TRUST_PROXY,
     trustedProxies: parseAddresses(env.JOBTRAIL_TRUSTED_PROXIES) ?? new BlockList(),
     metricsToken: env.JOBTRAIL_METRICS_TOKEN,
-    staticDir: env.JOBTRAIL_STATIC_DIR,
+    staticDir: env.JOBTRAIL_STATIC_DIR ?? packagedConsole(),
     logLevel: env.JOBTRAIL_LOG_LEVEL,
   })
 }

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { Logger } from 'pino'
 import { Backoff } from '../backoff.js'
 import type { AttemptGroup } from './kill-pass.js'
 import type { GuardMessage } from './protocol.js'
+import type { WorkerLogger } from '../sdk-types.js'
 
 const GUARD_MODULE = fileURLToPath(new URL('./guard.js', import.meta.url))
 
@@ -20,7 +20,7 @@ export class GuardClient {
   private readonly backoff = new Backoff(50, 2_000)
 
   constructor(
-    private readonly log: Logger,
+    private readonly log: WorkerLogger,
     private readonly guardModule: string = GUARD_MODULE,
   ) {}
 

@@ -1,5 +1,5 @@
-import type { Logger } from 'pino'
 import { type AttemptGroup, describeProcesses, forget, type Found, killPass } from './kill-pass.js'
+import type { WorkerLogger } from '../sdk-types.js'
 
 const FIRST_PAUSE_MS = 1
 const LONGEST_PAUSE_MS = 1_000
@@ -35,7 +35,7 @@ export class Reaper {
   private wake: () => void = () => undefined
 
   constructor(
-    private readonly log: Pick<Logger, 'warn'> | undefined,
+    private readonly log: Pick<WorkerLogger, 'warn'> | undefined,
     private readonly look: (attempts: readonly AttemptGroup[]) => Promise<Found> = killPass,
     private readonly now: () => number = () => performance.now(),
   ) {}

@@ -2,39 +2,9 @@ import { format } from 'node:util'
 import type { Assignment } from '@jobtrail/protocol/wire/assignment'
 import { describeError } from '../errors.js'
 import type { Side } from '../log/stream-log.js'
+import type { Handler, HandlerContext, HandlerLog } from '../sdk-types.js'
 import { failure, normalizeResult, type Outcome } from './runner.js'
 import { paramsTextOf } from './shell-env.js'
-
-/** Writes lines to the attempt's log: debug and info as stdout, warn and error as stderr; arguments as `console.log` takes them. */
-export interface HandlerLog {
-  debug(...args: unknown[]): void
-  info(...args: unknown[]): void
-  warn(...args: unknown[]): void
-  error(...args: unknown[]): void
-}
-
-/** What a handler is called with. */
-export interface HandlerContext {
-  readonly instanceId: string
-  readonly task: number
-  /** From 1; a retry has the next number. */
-  readonly attempt: number
-  readonly jobName: string
-  /** ISO 8601; null for a run that was asked for. */
-  readonly scheduledFor: string | null
-  /** As JavaScript values: numbers are doubles (12345678901234567890 is rounded, 1e400 is Infinity), and of a key twice the last counts. Give such numbers as text. */
-  readonly params: Readonly<Record<string, unknown>>
-  /** The job's secrets by name. Their values are masked in log, result, error and progress. */
-  readonly secrets: Readonly<Record<string, string>>
-  readonly log: HandlerLog
-  /** Aborted on cancel, time-out, a stopping worker and a lost lease. A handler has to heed it: a function cannot be killed. */
-  readonly signal: AbortSignal
-  /** `percent` from 0 to 100, or null when unknown. */
-  progress(percent: number | null, message?: string): void
-}
-
-/** A job's function. What it returns (JSON, at most 64 KiB) is the result; what it throws fails the attempt. */
-export type Handler = (context: HandlerContext) => unknown
 
 /** What a handler is told of its run. */
 export type HandlerFacts = Pick<HandlerContext, 'instanceId' | 'task' | 'attempt' | 'jobName' | 'scheduledFor' | 'params' | 'secrets'> &

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { sampleAssignment, sampleContext } from '../testing/samples.js'
 import { HandlerRunner } from './handler.js'
-import type { Handler } from './handler-call.js'
+import type { Handler } from '../sdk-types.js'
 import { installOutputCapture } from './output-capture.js'
 
 const start = (handler: Handler, params = {}, secrets = {}) => {

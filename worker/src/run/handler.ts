@@ -1,7 +1,8 @@
 import type { Side, StreamLog } from '../log/stream-log.js'
 import { type OutputSink, withOutput } from './output-capture.js'
-import { callHandler, type Handler, makeContext } from './handler-call.js'
-import type { HandlerModule, IsolatedHandlers } from './isolated-handler.js'
+import type { Handler, HandlerModule } from '../sdk-types.js'
+import { callHandler, makeContext } from './handler-call.js'
+import type { IsolatedHandlers } from './isolated-handler.js'
 import { type Execution, failure, type Outcome, type RunContext, type Runner } from './runner.js'
 
 /** Calls functions registered with the SDK. */

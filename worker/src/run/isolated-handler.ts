@@ -2,10 +2,8 @@ import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { FromHandler, type ToHandler } from './handler-messages.js'
 import { type Execution, failure, type Outcome, type RunContext } from './runner.js'
+import type { HandlerModule } from '../sdk-types.js'
 import type { ShellRunner } from './shell.js'
-
-/** A handler by the module that exports it: each of its attempts runs in a process of its own, which can be killed. */
-export type HandlerModule = { readonly module: string | URL }
 
 const PROCESS_MODULE = fileURLToPath(new URL('./handler-process.js', import.meta.url))
 

@@ -3,7 +3,6 @@ import { closeSync, openSync, statSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Processor } from '@jobtrail/protocol/wire/job'
-import type { Logger } from 'pino'
 import { describeError, systemCode } from '../errors.js'
 import { addToCgroup, type Cgroups } from '../guard/cgroups.js'
 import type { GuardClient } from '../guard/guard-client.js'
@@ -16,6 +15,7 @@ import type { JobUser } from './job-user.js'
 import { type OutputPipe, OutputPipes, type PipeReader } from './output-pipes.js'
 import { type Execution, failure, type Outcome, type RunContext, type Runner } from './runner.js'
 import { buildEnvironment, paramsTextOf } from './shell-env.js'
+import type { WorkerLogger } from '../sdk-types.js'
 
 type ShellProcessor = Extract<Processor, { kind: 'shell' }>
 
@@ -34,7 +34,7 @@ export interface ShellOptions {
   guard: GuardClient
   reaper: Pick<Reaper, 'end'>
   cgroups: Cgroups | undefined
-  log: Logger
+  log: WorkerLogger
   env: Readonly<Record<string, string | undefined>>
   /** Whom processes run as; the worker's own user when left out. */
   user?: JobUser | undefined
