@@ -36,6 +36,6 @@ function compressed(): Plugin {
 
 export default defineConfig({
   plugins: [react(), compressed()],
-  build: { target: 'es2023', sourcemap: false, chunkSizeWarningLimit: 1_200 },
+  build: { target: 'es2023', sourcemap: false, chunkSizeWarningLimit: 1_200, license: { fileName: 'THIRD-PARTY-LICENSES.md' } },
   server: { proxy: { '/api': API, '/health': API, '/downloads': API, '/socket.io': { target: API, ws: true } } },
 })
