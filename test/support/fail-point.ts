@@ -15,3 +15,14 @@ export async function withReadFault<T>(database: Db, serverId: string, collectio
     await configure('off')
   }
 }
+
+/** Runs `work` while MongoDB closes the connection of whoever gives it one of these commands on the collection, in this database only. */
+export async function withWriteFault<T>(database: Db, collection: string, commands: readonly string[], work: () => Promise<T>): Promise<T> {
+  const configure = (mode: string, data: object = {}) => database.admin().command({ configureFailPoint: 'failCommand', mode, data })
+  await configure('alwaysOn', { failCommands: commands, namespace: `${database.databaseName}.${collection}`, closeConnection: true })
+  try {
+    return await work()
+  } finally {
+    await configure('off')
+  }
+}

@@ -15,6 +15,7 @@ import type { AttemptQueue } from './attempt-queue.js'
 import { type Candidate, Claims } from './claims.js'
 import { LimitedRuns } from './limited-runs.js'
 import type { PermitsRepository, PermitWish } from './permits.repository.js'
+import { OutcomeHints } from './outcome-hints.js'
 import { Placement } from './placement.js'
 import type { Handed, RunLanes } from './run-lanes.js'
 import type { Settlement } from './settlement.js'
@@ -92,7 +93,7 @@ function setUp(maxConcurrent: number) {
   const queue = { postpone: async (_job: Job, _token: string, keys: AttemptKey[]) => void later.push(...keys) } as unknown as AttemptQueue
   const logger = new Logger('fatal', 'spec')
   const clock = { now: () => 0, date: () => new Date(0) } as unknown as Clock
-  const claims = new Claims({ leaseMs: 10_000 } as Config, instancesRepository, attemptsRepository, permitsRepository, clock, logger)
+  const claims = new Claims({ leaseMs: 10_000 } as Config, instancesRepository, attemptsRepository, permitsRepository, new OutcomeHints(), clock, logger)
   const limited = new LimitedRuns(instancesRepository, permitsRepository, claims, lanes, clock, logger)
   const worker = connectedWorker(RUNS)
   const settlement = { useFreePermits: async () => undefined } as unknown as Settlement

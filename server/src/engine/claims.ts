@@ -8,6 +8,7 @@ import { InstancesRepository } from './instances.repository.js'
 import { Clock } from '../platform/clock.js'
 import { isItemError } from '../platform/item-error.js'
 import { Logger } from '../platform/logging.js'
+import { OutcomeHints } from './outcome-hints.js'
 import { PermitsRepository } from './permits.repository.js'
 import type { ConnectedWorker } from './ports/workers.js'
 
@@ -24,6 +25,7 @@ export class Claims {
     private readonly instances: InstancesRepository,
     private readonly attempts: AttemptsRepository,
     private readonly permits: PermitsRepository,
+    private readonly hints: OutcomeHints,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
@@ -47,6 +49,7 @@ export class Claims {
     const claimedAt = performance.now()
     for (const candidate of candidates) candidate.claimedAt = claimedAt
     const duplicates = await this.attempts.insertMany(candidates.map((candidate) => this.newAttempt(candidate, now)))
+    this.hints.note(candidates.map(({ instance }) => instance))
     return candidates.filter((_, i) => !duplicates.has(i))
   }
 

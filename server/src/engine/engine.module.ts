@@ -11,8 +11,12 @@ import { InstancesRepository } from './instances.repository.js'
 import { InstancesService } from './instances.service.js'
 import { Leases } from './leases.js'
 import { LimitedRuns } from './limited-runs.js'
+import { OutcomeHints } from './outcome-hints.js'
+import { OutcomesRepository } from './outcomes.repository.js'
+import { Outcomes } from './outcomes.service.js'
 import { PermitsRepository } from './permits.repository.js'
 import { Placement } from './placement.js'
+import { OutcomeConsumers } from './ports/outcome-consumers.js'
 import { RevisitsRepository } from './revisits.repository.js'
 import { RunLanes } from './run-lanes.js'
 import { RunStatisticsRepository } from './run-statistics.repository.js'
@@ -41,6 +45,10 @@ import { Sweeper } from './sweeper.js'
     LimitedRuns,
     Placement,
     Dispatcher,
+    OutcomesRepository,
+    OutcomeConsumers,
+    OutcomeHints,
+    Outcomes,
     Settlement,
     Completion,
     Leases,
@@ -48,6 +56,6 @@ import { Sweeper } from './sweeper.js'
     SweepLock,
     Sweeper,
   ],
-  exports: [InstancesService, InstanceReads, EndedRuns, RunStatistics, Completion, Leases],
+  exports: [InstancesService, InstanceReads, EndedRuns, RunStatistics, Completion, Leases, OutcomeConsumers],
 })
 export class EngineModule {}

@@ -44,6 +44,10 @@ export type InstanceDocument = {
   result: unknown
   /** The JSON text of a result that is not exact as a value; `result` is null then. */
   resultText?: string
+  /** What has to follow from its end, by the kinds of `OutcomeConsumers`: noted at its birth, pending once it has ended, taken out when done. Absent where nothing follows. */
+  outcomes?: string[]
+  /** What has followed: due again when a user retries it. */
+  outcomesDone?: string[]
 }
 
 /** The attempt that comes next of one that waits. */
@@ -78,6 +82,9 @@ export const BY_JOB = { jobId: 1, _id: -1 } as const
 /** Of jobs with `maxConcurrent`: those that wait and are due, or soon, in the order in which they go on. */
 export const LIMITED = 'limited'
 
+/** Of runs that have ended, and from which something still has to follow. Few are, and never for long. */
+export const OUTCOMES = 'outcomes'
+
 /** The collection, with its indexes. Of its fields those that decide what runs: checking all of them cost a tenth of the runs a second. */
 export const INSTANCES: CollectionPlan = {
   name: 'instances',
@@ -91,5 +98,7 @@ export const INSTANCES: CollectionPlan = {
     { key: { dueAt: 1 }, name: 'unqueued', partialFilterExpression: { status: 'WAITING', queued: false } },
     { key: { jobId: 1, priority: -1, _id: 1 }, name: 'held', partialFilterExpression: { heldAt: { $type: 'date' } } },
     { key: { jobId: 1, priority: -1, _id: 1 }, name: LIMITED, partialFilterExpression: { status: 'WAITING', queued: true, maxConcurrent: { $gt: 0 } } },
+    // A run with outcomes comes into it by the update that sets `finishedAt`, whoever writes that.
+    { key: { finishedAt: 1 }, name: OUTCOMES, partialFilterExpression: { outcomes: { $exists: true }, finishedAt: { $type: 'date' } } },
   ],
 }

@@ -308,11 +308,13 @@ export class InstancesRepository implements OnModuleInit {
     return matchedCount === 1
   }
 
-  /** A final instance WAITs again; the document as it is then, null when it was not as expected. */
+  /** A final instance WAITs again, and all that followed from its end has to follow from the next one; the document as it is then, null when it was not as expected. */
   retryFinal(id: string, attempt: number, from: InstanceStatus[], dueAt: Date): Promise<InstanceDocument | null> {
+    const waiting = { status: 'WAITING', dueAt, queued: true, finishedAt: null, cancelRequestedAt: null, retriesUsed: 0, unstartedLosses: 0, heldAt: null }
+    const outcomes = { $setUnion: [{ $ifNull: ['$outcomes', []] }, { $ifNull: ['$outcomesDone', []] }] }
     return this.collection.findOneAndUpdate(
       { _id: id, attempt, status: { $in: from } },
-      { $set: { status: 'WAITING', dueAt, queued: true, finishedAt: null, cancelRequestedAt: null, retriesUsed: 0, unstartedLosses: 0, heldAt: null } },
+      [{ $set: { ...waiting, outcomes: { $cond: [{ $eq: [outcomes, []] }, '$$REMOVE', outcomes] }, outcomesDone: '$$REMOVE' } }],
       { returnDocument: 'after' },
     )
   }

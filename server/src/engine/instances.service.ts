@@ -258,5 +258,6 @@ function newDocument(item: NewInstance, id: string, now: number): InstanceDocume
     cancelRequestedAt: null,
     error: null,
     result: null,
+    ...(job.outcomes === undefined || job.outcomes.length === 0 ? {} : { outcomes: [...job.outcomes] }),
   }
 }

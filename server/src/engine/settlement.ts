@@ -11,6 +11,7 @@ import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
 import { QUEUE_AHEAD_MS } from './attempt-queue.js'
 import { backoffMs, MAX_UNSTARTED_LOSSES, unstartedBackoffMs } from './domain/retry.js'
+import { Outcomes } from './outcomes.service.js'
 import { PermitsRepository } from './permits.repository.js'
 import { RunDefinitions } from './ports/run-definitions.js'
 
@@ -42,6 +43,7 @@ export class Settlement {
     private readonly instances: InstancesService,
     private readonly definitions: RunDefinitions,
     private readonly permits: PermitsRepository,
+    private readonly outcomes: Outcomes,
     private readonly signals: SignalBus,
     private readonly clock: Clock,
     private readonly logger: Logger,
@@ -60,6 +62,7 @@ export class Settlement {
     await this.repository.markStarted(late)
     await this.repository.settle(settlements)
     this.follow(settlements, documents)
+    this.outcomes.settled(settlements.flatMap(({ kind, instanceId }) => (kind === 'final' ? [instanceId] : [])))
     for (const { key } of ended) this.signals.send('log', key.instanceId, { instanceId: key.instanceId })
   }
 

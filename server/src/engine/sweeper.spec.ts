@@ -74,7 +74,7 @@ function setUp({ instances = [], ended = [], unmade = [], conclude = async () =>
     attempts,
     { conclude, expire: async () => 0 } as unknown as Leases,
     permits,
-    new Settlement(ofStore, service, {} as never, permits, {} as never, clock, quiet),
+    new Settlement(ofStore, service, {} as never, permits, {} as never, {} as never, clock, quiet),
     { isReady: true, readEpoch: async () => '' } as unknown as RedisConnections,
     clock,
     metrics,

@@ -97,12 +97,13 @@ export class JobQueriesService {
   }
 }
 
-function conditionsOf({ name, search, group, trigger, enabled }: JobQuery): Filter<StoredJob>[] {
+function conditionsOf({ name, search, group, trigger, after, enabled }: JobQuery): Filter<StoredJob>[] {
   const conditions: Filter<StoredJob>[] = []
   if (name !== undefined) conditions.push({ name })
   if (search !== undefined) conditions.push({ name: { $regex: search.replace(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`), $options: 'i' } })
   if (group !== undefined) conditions.push({ 'routing.group': group })
   if (trigger !== undefined) conditions.push({ 'trigger.kind': trigger })
+  if (after !== undefined) conditions.push({ 'trigger.job': after })
   if (enabled !== undefined) conditions.push({ enabled })
   return conditions
 }

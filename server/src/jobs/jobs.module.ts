@@ -2,6 +2,8 @@ import { Module } from '@nestjs/common'
 import { AuthModule } from '../auth/auth.module.js'
 import { EngineModule } from '../engine/engine.module.js'
 import { RunDefinitions } from '../engine/ports/run-definitions.js'
+import { AfterLinks } from './after-links.service.js'
+import { AfterRuns } from './after-runs.service.js'
 import { JobRemovalService } from './job-removal.service.js'
 import { JobRunDefinitions } from './job-run-definitions.service.js'
 import { JobRunsController } from './job-runs.controller.js'
@@ -29,6 +31,8 @@ import { TriggersController } from './triggers.controller.js'
     JobsRepository,
     JobRevisionsRepository,
     JobRevisionsService,
+    AfterLinks,
+    AfterRuns,
     JobsService,
     JobQueriesService,
     JobScheduleService,

@@ -5,23 +5,24 @@ import { Mongo } from '../platform/mongo.js'
 import { type PageRows, readPage } from '../platform/read-page.js'
 import type { Reads } from '../platform/reads.js'
 import { fromStored, type Stored, toStored } from '../platform/stored-json.js'
+import type { Follower } from './domain/after.js'
 import type { Advance, DueJob, JobDocument } from './domain/job.js'
 
-const DUE_FIELDS = {
+const RUN_FIELDS = {
   namespace: 1,
   name: 1,
   revision: 1,
   priority: 1,
   routing: 1,
   maxConcurrent: 1,
+  followers: 1,
   params: 1,
   paramsText: 1,
   trigger: 1,
-  nextFireAt: 1,
-  fireAnchor: 1,
   'processor.kind': 1,
   'processor.handler': 1,
 } as const
+const DUE_FIELDS = { ...RUN_FIELDS, nextFireAt: 1, fireAnchor: 1 } as const
 
 export type StoredJob = Stored<JobDocument>
 
@@ -57,7 +58,12 @@ export class JobsRepository implements OnModuleInit {
         createdBy: 'string',
         updatedBy: 'string',
       },
-      indexes: [{ key: { namespace: 1, name: 1 }, unique: true }, { key: { enabled: 1, nextFireAt: 1 } }],
+      optional: { followers: 'number' },
+      indexes: [
+        { key: { namespace: 1, name: 1 }, unique: true },
+        { key: { enabled: 1, nextFireAt: 1 } },
+        { key: { 'trigger.job': 1 }, name: 'followers', partialFilterExpression: { 'trigger.job': { $exists: true } } },
+      ],
     })
   }
 
@@ -141,6 +147,25 @@ export class JobsRepository implements OnModuleInit {
       .limit(limit)
       .toArray()
     return due.map(fromStored<DueJob>)
+  }
+
+  /** Enabled jobs that run after one of these. */
+  async findFollowers(jobIds: readonly string[]): Promise<Follower[]> {
+    const found = await this.collection.find<Stored<Follower>>({ 'trigger.job': { $in: [...jobIds] }, enabled: true }, { projection: RUN_FIELDS }).toArray()
+    return found.map(fromStored<Follower>)
+  }
+
+  /** Some names of jobs that run after this one. */
+  async followersOf(id: string, limit: number, session: ClientSession): Promise<string[]> {
+    const found = await this.collection.find({ 'trigger.job': id }, { session, projection: { name: 1 } }).sort({ name: 1 }).limit(limit).toArray()
+    return found.map(({ name }) => name)
+  }
+
+  /** Counts anew how many jobs run after this one, and notes it there; how many. */
+  async noteFollowers(id: string, session: ClientSession): Promise<number> {
+    const followers = await this.collection.countDocuments({ 'trigger.job': id }, { session })
+    await this.collection.updateOne({ _id: id }, { $set: { followers } }, { session })
+    return followers
   }
 
   /** Those that were changed, disabled or advanced by another server meanwhile stay as they are. */

@@ -11,6 +11,7 @@ import { Batcher } from '../platform/batcher.js'
 import { Clock } from '../platform/clock.js'
 import { KeyedTurns } from '../platform/keyed-turns.js'
 import { isDuplicateKey, Mongo } from '../platform/mongo.js'
+import { AfterLinks } from './after-links.service.js'
 import { applyChange, changedMembers } from './domain/change.js'
 import { firstFireState, fireStateAfter } from './domain/fire-state.js'
 import { definitionOf, type JobDocument, jobView, revisionOf } from './domain/job.js'
@@ -37,6 +38,7 @@ export class JobsService {
     private readonly jobs: JobsRepository,
     private readonly revisionsRepository: JobRevisionsRepository,
     private readonly removed: RemovedJobsRepository,
+    private readonly links: AfterLinks,
     private readonly secrets: SecretBox,
     private readonly namespaces: NamespacesService,
     private readonly audit: AuditService,
@@ -47,7 +49,7 @@ export class JobsService {
     principal.require(namespace, 'admin', 'namespace', namespace)
     requireRunnable(definition)
     const job = this.newJob(principal, namespace, definition)
-    await this.nameTakenAs(definition.name, () => this.insert(principal, namespace, [job]))
+    await this.nameTakenAs(definition.name, () => this.insert(principal, namespace, [job], () => ''))
     return jobView(job)
   }
 
@@ -60,7 +62,7 @@ export class JobsService {
     requireFree(names, (name, i) => names.indexOf(name) < i, 'is the name of an earlier job in the same call')
     const jobs = definitions.map((definition) => this.newJob(principal, namespace, definition))
     try {
-      await this.insert(principal, namespace, jobs)
+      await this.insert(principal, namespace, jobs, (i) => `jobs[${i}].`)
     } catch (error) {
       if (!isDuplicateKey(error)) throw error
       const taken = await this.jobs.namesTaken(namespace, names)
@@ -89,7 +91,9 @@ export class JobsService {
   async remove(principal: Principal, id: string): Promise<void> {
     await this.mongo.transaction(async (session) => {
       const job = await this.requireStored(principal, id, 'admin', session)
+      await this.links.requireNoFollowers(job, session)
       await this.jobs.remove(id, session)
+      await this.links.removed(job, session)
       await this.removed.insert({ _id: id, removedAt: this.clock.date() }, session)
       await this.record(principal, 'job.remove', job, { revision: job.revision }, session)
     })
@@ -125,6 +129,7 @@ export class JobsService {
           }
           // Read and written in one transaction: whoever else changed it meanwhile made this one start again.
           if (!(await this.jobs.replace(job, current.revision, session))) throw new AppError('CONFLICT', `Job ${id} was changed at the same time; try again`)
+          await this.links.changed(current, job, session)
           await this.revisionsRepository.insert([revisionOf(job)], session)
           await this.record(principal, action, job, { revision: job.revision, changed }, session)
           return jobView(job)
@@ -150,13 +155,14 @@ export class JobsService {
     }
   }
 
-  /** New jobs of a namespace, with their revisions and audit records. */
-  private insert(principal: Principal, namespace: string, jobs: readonly JobDocument[]): Promise<void> {
+  /** New jobs of a namespace, with their revisions and audit records. `placeOf`: where the definition of each is in the request. */
+  private insert(principal: Principal, namespace: string, jobs: readonly JobDocument[], placeOf: (index: number) => string): Promise<void> {
     const entries = jobs.map((job) => auditEntry(principal, 'job.create', job, { revision: 1 }))
     return this.creations.take(namespace, () =>
       this.mongo.transaction(async (session) => {
         await this.namespaces.addTo(namespace, session)
         await this.jobs.insert(jobs, session)
+        await this.links.created(jobs, placeOf, session)
         await this.revisionsRepository.insert(jobs.map(revisionOf), session)
         await this.audit.recordAll(entries, session)
       }),

@@ -33,6 +33,11 @@ export class Metrics {
     'Instances whose end this server stored, by status; one that is retried by hand counts at each of its ends',
     ['status'],
   )
+  readonly outcomesPending = this.gauge('jobtrail_outcomes_pending', 'Ended runs from which something still has to follow, counted up to 10000; told by one server')
+  readonly outcomes = this.counter('jobtrail_outcomes_total', 'What followed from ends of runs, by kind and whether it was done or failed, to be tried again', [
+    'kind',
+    'result',
+  ])
   readonly attemptsFinished = this.counter('jobtrail_attempts_finished_total', 'Attempts ended, by status', ['status'])
   readonly fireDelay = this.histogram('jobtrail_fire_delay_seconds', 'Scheduled time to instance stored; early ones count as 0')
   readonly dispatchDelay = this.histogram('jobtrail_dispatch_delay_seconds', 'Due to accepted by a worker')

@@ -4,11 +4,11 @@ import type { NewInstance } from '../engine/domain/new-instance.js'
 import { InstancesService } from '../engine/instances.service.js'
 import type { DueJob } from '../jobs/domain/job.js'
 import { JobScheduleService } from '../jobs/job-schedule.service.js'
+import { Backoffs } from '../platform/backoffs.js'
 import { Clock } from '../platform/clock.js'
 import { isUnavailable } from '../platform/http/unavailable.js'
 import { Logger } from '../platform/logging.js'
 import { Metrics } from '../platform/metrics.js'
-import { JobBackoff } from './domain/job-backoff.js'
 import { type FirePlan, planCurrent, planFires, type PlannedJob } from './domain/plan-fires.js'
 
 /** Instances due within this time are stored now; BullMQ holds them until they are due. */
@@ -27,7 +27,7 @@ const MAX_FAILURES_IN_A_ROW = 3
  */
 @Injectable()
 export class FireRound {
-  private readonly backoff = new JobBackoff()
+  private readonly backoff = new Backoffs()
   /** Of jobs that are behind: up to when what was due meanwhile is stored already. */
   private readonly firedUpTo = new Map<string, number>()
 

@@ -5,9 +5,13 @@ import { LineRange } from '../log/chunk.js'
 import { LogLoss } from '../log/losses.js'
 import { Cursor, Id, InputTime, Limit, NamespaceName, pageOf, Timestamp, UserObject } from './common.js'
 
-export const CAUSE_KINDS = ['schedule', 'api'] as const
-/** Who or what made an instance. */
-export const InstanceCause = z.object({ kind: z.enum(CAUSE_KINDS), by: z.string().nullable() })
+export const CAUSE_KINDS = ['schedule', 'api', 'after'] as const
+/** Who or what made an instance. With `after`: the run of another job whose end did; it may be removed since. */
+export const InstanceCause = z.object({
+  kind: z.enum(CAUSE_KINDS),
+  by: z.string().nullable(),
+  after: z.object({ jobId: Id, jobName: z.string(), instanceId: Id }).optional(),
+})
 export type InstanceCause = z.infer<typeof InstanceCause>
 
 /** Why an instance waits, in a form for programs (`reason` and what belongs to it) and for people (`message`, which says the same in English). */

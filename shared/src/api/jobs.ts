@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { cronProblem } from '../domain/next-fire.js'
-import { FINISHED_STATUSES } from '../domain/statuses.js'
+import { AWAITED_ENDS, FINISHED_STATUSES } from '../domain/statuses.js'
 import { readExact, type UserMembers } from '../json/exact-json.js'
 import { membersOf } from '../json/json-text.js'
 import { Cursor, DurationMs, Id, InputTime, Limit, Name, NamespaceName, pageOf, QueryFlag, Timestamp, UserObject } from './common.js'
@@ -21,9 +21,16 @@ const IntervalTrigger = z.strictObject({
 })
 const OnceTrigger = z.strictObject({ kind: z.literal('once'), at: InputTime })
 const ManualTrigger = z.strictObject({ kind: z.literal('manual') })
+/**
+ * Runs the job once after each run of another job of the same namespace that ends so. `failure`: it failed or timed out; `any`: it ended, cancelled included. What counts is the definition at
+ * that end. Runs that were made before the other job had its first follower are not followed. A run that is retried by hand is followed once, by its first end that matches.
+ */
+const AfterTrigger = z.strictObject({ kind: z.literal('after'), job: Id, on: z.enum(AWAITED_ENDS).default('success') })
+export type AfterTrigger = z.infer<typeof AfterTrigger>
 /** When a job fires. Intervals are fixed-rate. */
-export const Trigger = z.discriminatedUnion('kind', [CronTrigger, IntervalTrigger, OnceTrigger, ManualTrigger])
+export const Trigger = z.discriminatedUnion('kind', [CronTrigger, IntervalTrigger, OnceTrigger, ManualTrigger, AfterTrigger])
 export type Trigger = z.infer<typeof Trigger>
+export const TRIGGER_KINDS = ['cron', 'interval', 'once', 'manual', 'after'] as const satisfies readonly Trigger['kind'][]
 
 const envName = z
   .string()
@@ -157,7 +164,7 @@ export const JobView = JobDefinition.extend({
   id: Id,
   namespace: NamespaceName,
   revision: z.int(),
-  trigger: z.discriminatedUnion('kind', [z.object(CronTrigger.shape), IntervalTrigger, OnceTrigger, ManualTrigger]),
+  trigger: z.discriminatedUnion('kind', [z.object(CronTrigger.shape), IntervalTrigger, OnceTrigger, ManualTrigger, AfterTrigger]),
   secrets: z.record(z.string(), z.literal('***')),
   nextFireAt: Timestamp.nullable(),
   createdAt: Timestamp,
@@ -177,7 +184,9 @@ export const JobQuery = z.strictObject({
   /** Part of the name, any case. */
   search: z.string().max(63).optional(),
   group: Name.optional(),
-  trigger: z.enum(['cron', 'interval', 'once', 'manual']).optional(),
+  trigger: z.enum(TRIGGER_KINDS).optional(),
+  /** Those that run after this job. */
+  after: Id.optional(),
   enabled: QueryFlag.optional(),
   lastResult: z.enum(FINISHED_STATUSES).optional(),
   cursor: Cursor.optional(),

@@ -7,6 +7,7 @@ export type TimedTrigger =
   | { kind: 'interval'; everyMs: number; startAt?: string | undefined }
   | { kind: 'once'; at: string }
   | { kind: 'manual' }
+  | { kind: 'after' }
 
 /** Says what is wrong with a cron expression (5 or 6 fields) or its time zone; undefined when both are right and it fires at least once. */
 export function cronProblem(expression: string, timeZone: string): { field: 'expression' | 'timeZone'; message: string } | undefined {
@@ -74,6 +75,7 @@ export function nextFireAfter(trigger: TimedTrigger, after: number, anchor: numb
       return at > after ? at : undefined
     }
     case 'manual':
+    case 'after':
       return undefined
   }
 }

@@ -77,3 +77,19 @@ export function instanceStatusAfter(attempt: AttemptStatus): InstanceStatus {
       return 'RUNNING'
   }
 }
+
+/** Which ends of a run another job may run after. */
+export const AWAITED_ENDS = ['success', 'failure', 'any'] as const
+export type AwaitedEnd = (typeof AWAITED_ENDS)[number]
+
+/** Whether a run ended so. Cancelled is neither a success nor a failure: someone wanted it to end. */
+export function isAwaitedEnd(awaited: AwaitedEnd, status: InstanceStatus): boolean {
+  switch (awaited) {
+    case 'success':
+      return status === 'SUCCEEDED'
+    case 'failure':
+      return status === 'FAILED' || status === 'TIMED_OUT'
+    case 'any':
+      return isFinalInstance(status)
+  }
+}

@@ -6,6 +6,7 @@ import { useTranslation } from 'react-i18next'
 import { createJob, refreshJobs } from '../../api/jobs'
 import { messageOf } from '../../api/problem'
 import { createOf } from './logic/job-draft'
+import { upstreamFirst, withNewUpstream } from './logic/job-order'
 import { type ImportedJob, importOf, parseJobsJson } from './logic/transfer'
 import { useProblemText } from './use-problem-text'
 import { Dialog } from '../../ui/dialog'
@@ -42,10 +43,12 @@ export function ImportDialog({ namespace, close }: { namespace: string; close: (
   }
   const create = async (): Promise<void> => {
     setIsBusy(true)
-    for (const row of ready) {
+    const newIds = new Map<string, string>()
+    for (const row of upstreamFirst(ready, ({ id, draft }) => ({ id, trigger: draft.trigger }))) {
       let outcome: Row['outcome']
       try {
-        await createJob(createOf(row.draft, namespace))
+        const job = await createJob(createOf(withNewUpstream(row.draft, newIds), namespace))
+        if (row.id !== undefined) newIds.set(row.id, job.id)
         outcome = 'created'
       } catch (error) {
         outcome = { failed: messageOf(error) }

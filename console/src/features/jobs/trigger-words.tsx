@@ -19,6 +19,8 @@ export function useTriggerWords(): (trigger: Trigger) => string {
         return t('trigger.onceWords', { at: format(trigger.at) })
       case 'manual':
         return t('trigger.manualWords')
+      case 'after':
+        return t(`trigger.afterWords.${trigger.on}`)
     }
   }
 }

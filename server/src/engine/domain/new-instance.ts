@@ -12,6 +12,8 @@ export type InstanceJob = {
   /** The handler of the SDK that a worker must have; null for other processors. */
   handler: string | null
   maxConcurrent: number
+  /** What has to follow from the end of its runs, by the kinds of `OutcomeConsumers`. */
+  outcomes?: readonly string[]
 }
 
 /** An instance to be made. `params` are the run's, merged over the job's by whoever makes it. Times are ms since the epoch. */

@@ -1,5 +1,6 @@
 import type { JobDefinition, JobRevisionView, JobView, Trigger } from '@jobtrail/shared/api/jobs'
 import type { InstanceJob } from '../../engine/domain/new-instance.js'
+import { AFTER } from './after.js'
 
 /** A job as stored: its present definition, with its secrets sealed, and when it fires next. */
 export type JobDocument = JobDefinition & {
@@ -10,6 +11,8 @@ export type JobDocument = JobDefinition & {
   nextFireAt: Date | null
   /** What an interval without `startAt` counts from: when the trigger was set. */
   fireAnchor: Date
+  /** How many jobs run after this one. Absent: none. */
+  followers?: number
   createdAt: Date
   updatedAt: Date
   createdBy: string
@@ -69,7 +72,7 @@ export function jobRevisionView({ _id, definition, changedAt, changedBy }: JobRe
 }
 
 /** What of a job its instances are made from. */
-export type InstanceSource = Pick<JobDocument, '_id' | 'namespace' | 'name' | 'revision' | 'priority' | 'routing' | 'maxConcurrent'> & {
+export type InstanceSource = Pick<JobDocument, '_id' | 'namespace' | 'name' | 'revision' | 'priority' | 'routing' | 'maxConcurrent' | 'followers'> & {
   processor: { kind: 'shell' } | { kind: 'handler'; handler: string }
 }
 
@@ -78,8 +81,9 @@ export type DueJob = InstanceSource & Pick<JobDocument, 'params' | 'fireAnchor'>
 /** Moves the next fire time `from` → `to`, if the job is still what it was planned from. */
 export type Advance = { jobId: string; revision: number; from: Date; to: Date | null }
 
-export function instanceJobOf({ _id, namespace, name, revision, priority, routing, maxConcurrent, processor }: InstanceSource): InstanceJob {
-  return { id: _id, namespace, name, revision, priority, routing, maxConcurrent, handler: processor.kind === 'handler' ? processor.handler : null }
+export function instanceJobOf({ _id, namespace, name, revision, priority, routing, maxConcurrent, processor, followers = 0 }: InstanceSource): InstanceJob {
+  const handler = processor.kind === 'handler' ? processor.handler : null
+  return { id: _id, namespace, name, revision, priority, routing, maxConcurrent, handler, outcomes: followers > 0 ? [AFTER] : [] }
 }
 
 function maskSecrets(secrets: Record<string, string>): Record<string, '***'> {

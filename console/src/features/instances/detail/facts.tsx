@@ -54,6 +54,12 @@ export function WhyNote({ instance }: { instance: InstanceDetail }) {
 export const hasWhyNote = ({ error, status, waitingFor }: InstanceDetail): boolean =>
   waitingFor === null && error !== null && status !== 'SUCCEEDED' && status !== 'RUNNING'
 
+function Cause({ cause: { kind, by, after } }: Pick<InstanceDetail, 'cause'>) {
+  const { t } = useTranslation('instance')
+  if (after !== undefined) return <Link to={`/instances/${after.instanceId}`}>{t('cause.after', { job: after.jobName })}</Link>
+  return kind === 'schedule' ? t('cause.schedule') : t('cause.api', { by: by ?? '–' })
+}
+
 /** Where a run came from, when, and where it ran. */
 export function Facts({ instance, jobZone }: { instance: InstanceDetail; jobZone: string | undefined }) {
   const { t } = useTranslation('instance')
@@ -65,7 +71,7 @@ export function Facts({ instance, jobZone }: { instance: InstanceDetail; jobZone
   const lateness = began === undefined ? undefined : Math.max(0, Date.parse(began) - Date.parse(due))
   const now = useNow(instance.status === 'RUNNING')
   const items = [
-    { key: 'trigger', children: instance.cause.kind === 'schedule' ? t('cause.schedule') : t('cause.api', { by: instance.cause.by ?? '–' }) },
+    { key: 'trigger', children: <Cause cause={instance.cause} /> },
     { key: 'scheduled', children: <Time at={due} millis {...zone} /> },
     { key: 'lateness', children: lateness === undefined ? '–' : <span className="jt-nums">{formatDuration(lateness)}</span> },
     { key: 'queued', children: <Duration from={due} to={began ?? instance.finishedAt} /> },

@@ -1,12 +1,12 @@
 import { useQuery } from '@tanstack/react-query'
 import { Button, Select } from 'antd'
-import { useCallback, useState } from 'react'
+import { useCallback } from 'react'
 import { useTranslation } from 'react-i18next'
 import { CAUSE_KINDS } from '@jobtrail/shared/api/instances'
 import { INSTANCE_STATUSES } from '@jobtrail/shared/domain/statuses'
 import { workersQuery } from '../../../api/cluster'
-import { jobChoicesQuery, jobQuery } from '../../../api/jobs'
 import { ZonedRangePicker } from '../../../ui/zoned-picker'
+import { JobSelect } from '../../jobs/job-select'
 import { SearchInput } from '../../jobs/search-input'
 import type { UrlPatch } from '../../../ui/use-url-state'
 import { filtersOf, FILTER_NAMES, MAX_TEXT, RANGES, rangeOf, statusesOf } from './instance-filters'
@@ -20,7 +20,15 @@ export function InstanceFilterBar({ namespace, search, change }: Props) {
   const isCustom = search.get('range') === 'custom' || (rangeOf(search) === undefined && (from !== undefined || to !== undefined))
   return (
     <div role="search" style={{ display: 'flex', flexWrap: 'wrap', gap: 8, marginBottom: 12 }}>
-      <JobSelect namespace={namespace} jobId={jobId} onChange={(job) => change({ job })} />
+      <JobSelect
+        allowClear
+        namespace={namespace}
+        jobId={jobId}
+        aria-label={t('filter.job')}
+        placeholder={t('filter.job')}
+        onChange={(job) => change({ job })}
+        style={{ minWidth: 200 }}
+      />
       <Select
         mode="multiple"
         allowClear
@@ -80,30 +88,6 @@ function WorkerSelect({ namespace, workerId, onChange }: { namespace: string; wo
       onChange={(id?: string) => onChange(id)}
       popupMatchSelectWidth={false}
       style={{ minWidth: 140 }}
-    />
-  )
-}
-
-/** Looks for jobs on the server as one types: there may be thousands. */
-function JobSelect({ namespace, jobId, onChange }: { namespace: string; jobId: string | undefined; onChange: (id: string | undefined) => void }) {
-  const { t } = useTranslation('instances')
-  const [text, setText] = useState('')
-  const choices = useQuery(jobChoicesQuery(namespace, text.slice(0, 63)))
-  const chosen = useQuery({ ...jobQuery(jobId ?? ''), enabled: jobId !== undefined })
-  const options = (choices.data?.items ?? []).map(({ id, name }) => ({ value: id, label: name }))
-  if (jobId !== undefined && !options.some(({ value }) => value === jobId)) options.unshift({ value: jobId, label: chosen.data?.name ?? jobId })
-  return (
-    <Select
-      allowClear
-      showSearch={{ filterOption: false, onSearch: setText }}
-      aria-label={t('filter.job')}
-      placeholder={t('filter.job')}
-      value={jobId}
-      options={options}
-      loading={choices.isFetching}
-      onChange={(id?: string) => onChange(id)}
-      popupMatchSelectWidth={false}
-      style={{ minWidth: 200 }}
     />
   )
 }

@@ -66,7 +66,10 @@ export function InstancesTable({ rows, selected, onSelect, canSelect }: Props) {
       key: 'cause',
       width: 190,
       responsive: ['md'],
-      render: (_, { cause }) => (cause.kind === 'schedule' ? t('cause.schedule') : cause.by === null ? t('cause.api') : t('cause.by', { name: cause.by })),
+      render: (_, { cause }) => {
+        if (cause.after !== undefined) return <Link to={`/instances/${cause.after.instanceId}`}>{t('cause.afterJob', { name: cause.after.jobName })}</Link>
+        return cause.kind === 'schedule' ? t('cause.schedule') : cause.by === null ? t('cause.api') : t('cause.by', { name: cause.by })
+      },
     },
     {
       title: t('column.attempt'),

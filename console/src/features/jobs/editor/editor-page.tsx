@@ -139,7 +139,7 @@ export function EditorPage({ job, initial, namespace, notice }: Props) {
       ) : (
         <Row gutter={16}>
           <Col xs={24} xl={16}>
-            <JobForm editor={editor} workers={workers} isReadOnly={isReadOnly} />
+            <JobForm editor={editor} namespace={namespace} workers={workers} isReadOnly={isReadOnly} />
           </Col>
           <Col xs={24} xl={8}>
             <div style={{ position: isWide ? 'sticky' : 'static', top: 136 }}>

@@ -13,10 +13,10 @@ import { SecretsSection } from './secrets-section'
 import { TriggerSection } from './trigger-section'
 import type { JobEditor } from './use-job-editor'
 
-type Props = { editor: JobEditor; workers: UseQueryResult<WorkerPage>; isReadOnly: boolean }
+type Props = { editor: JobEditor; namespace: string; workers: UseQueryResult<WorkerPage>; isReadOnly: boolean }
 
 /** The definition as a form: one part for each thing that one thinks about. */
-export function JobForm({ editor: { draft, errors, problems, setMember, setUnparsed }, workers, isReadOnly }: Props) {
+export function JobForm({ editor: { base, draft, errors, problems, setMember, setUnparsed }, namespace, workers, isReadOnly }: Props) {
   const { token } = theme.useToken()
   // Nothing can be changed, but everything is to be read.
   const readable = useMemo(() => ({ token: { colorTextDisabled: token.colorText, colorBgContainerDisabled: token.colorBgContainer } }), [token])
@@ -28,7 +28,7 @@ export function JobForm({ editor: { draft, errors, problems, setMember, setUnpar
         <ConfigProvider componentDisabled={isReadOnly} theme={isReadOnly ? readable : undefined}>
           <Form layout="vertical" component="div">
             <GeneralSection draft={draft} set={setMember} />
-            <TriggerSection draft={draft} set={setMember} />
+            <TriggerSection draft={draft} set={setMember} namespace={namespace} jobId={base.job?.id} />
             <ProcessorSection draft={draft} set={setMember} handlers={handlers} isReadOnly={isReadOnly} />
             <ParamsSection draft={draft} set={setMember} setUnparsed={setUnparsed} isReadOnly={isReadOnly} />
             <RoutingSection draft={draft} set={setMember} workers={items} />

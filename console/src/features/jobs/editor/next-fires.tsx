@@ -19,13 +19,15 @@ export function NextFires({ trigger, isEnabled }: { trigger: JobDraft['trigger']
   const { t } = useTranslation('jobs')
   const deferred = useDeferredValue(trigger)
   const valid = useMemo(() => Trigger.safeParse(deferred).data ?? null, [deferred])
-  const preview = useQuery(previewQuery(valid?.kind === 'manual' ? null : valid, COUNT))
+  const isTimed = valid?.kind !== 'manual' && valid?.kind !== 'after'
+  const preview = useQuery(previewQuery(isTimed ? valid : null, COUNT))
   const zone = zoneOf(deferred, BROWSER_ZONE)
   const isOtherZone = zone !== BROWSER_ZONE
   const fires = useMemo(() => withClockChanges(preview.data?.fireTimes.map((at) => Date.parse(at)) ?? [], zone, Date.now()), [preview.data, zone])
   const content = () => {
     if (valid === null) return <Typography.Text type="secondary">{t('fires.invalid')}</Typography.Text>
     if (valid.kind === 'manual') return <Typography.Text type="secondary">{t('fires.manual')}</Typography.Text>
+    if (valid.kind === 'after') return <Typography.Text type="secondary">{t('fires.after')}</Typography.Text>
     if (preview.isError) return <ErrorState error={preview.error} retry={() => void preview.refetch()} />
     if (preview.data === undefined) return <Skeleton active paragraph={{ rows: 5 }} title={false} />
     if (fires.length === 0) return <Alert type="warning" showIcon title={t('fires.none')} />
@@ -53,7 +55,7 @@ export function NextFires({ trigger, isEnabled }: { trigger: JobDraft['trigger']
   }
   return (
     <Section title={t('fires.title', { count: COUNT })}>
-      {!isEnabled && valid?.kind !== 'manual' && <Alert type="info" showIcon title={t('fires.disabled')} style={{ marginBottom: 8 }} />}
+      {!isEnabled && isTimed && <Alert type="info" showIcon title={t('fires.disabled')} style={{ marginBottom: 8 }} />}
       {content()}
     </Section>
   )

@@ -1,9 +1,12 @@
 import { Input, Segmented, Select } from 'antd'
 import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
+import { TRIGGER_KINDS } from '@jobtrail/shared/api/jobs'
+import { AWAITED_ENDS } from '@jobtrail/shared/domain/statuses'
 import { BROWSER_ZONE, formatOffset, useTime } from '../../../app/time-zone'
 import { ZonedPicker } from '../../../ui/zoned-picker'
 import { useCronWords } from '../cron-words'
+import { JobSelect } from '../job-select'
 import { patternOf } from '../logic/cron-pattern'
 import type { JobDraft } from '../logic/job-draft'
 import { CronBuilder } from './cron-builder'
@@ -15,9 +18,10 @@ import type { SetMember } from './use-job-editor'
 type TriggerDraft = JobDraft['trigger']
 type Kind = TriggerDraft['kind']
 type Of<K extends Kind> = Extract<TriggerDraft, { kind: K }>
-const KINDS: readonly Kind[] = ['cron', 'interval', 'once', 'manual']
 
-export function TriggerSection({ draft, set }: { draft: JobDraft; set: SetMember }) {
+type Props = { draft: JobDraft; set: SetMember; namespace: string; jobId: string | undefined }
+
+export function TriggerSection({ draft, set, namespace, jobId }: Props) {
   const { t } = useTranslation('jobs')
   const { zone } = useTime()
   const { trigger } = draft
@@ -33,7 +37,7 @@ export function TriggerSection({ draft, set }: { draft: JobDraft; set: SetMember
       <Segmented
         aria-label={t('section.trigger')}
         value={trigger.kind}
-        options={KINDS.map((kind) => ({ value: kind, label: t(`trigger.${kind}`) }))}
+        options={TRIGGER_KINDS.map((kind) => ({ value: kind, label: t(`trigger.${kind}`) }))}
         onChange={changeKind}
         style={{ marginBottom: 16 }}
       />
@@ -44,6 +48,7 @@ export function TriggerSection({ draft, set }: { draft: JobDraft; set: SetMember
           {(control) => <ZonedPicker {...control} value={trigger.at} onChange={(at) => change({ kind: 'once', at: at ?? '' })} />}
         </Field>
       )}
+      {trigger.kind === 'after' && <AfterFields trigger={trigger} change={change} namespace={namespace} jobId={jobId} />}
       {trigger.kind === 'manual' && <div>{t('hint.manual')}</div>}
     </Section>
   )
@@ -59,6 +64,8 @@ function firstOf(kind: Kind): TriggerDraft {
       return { kind, at: new Date(Math.ceil((Date.now() + 3_600_000) / 60_000) * 60_000).toISOString() }
     case 'manual':
       return { kind }
+    case 'after':
+      return { kind, job: '', on: 'success' }
   }
 }
 
@@ -126,6 +133,40 @@ function IntervalFields({ trigger, change }: { trigger: Of<'interval'>; change: 
             {...control}
             value={trigger.startAt}
             onChange={(startAt) => change(startAt === undefined ? { kind: 'interval', everyMs: trigger.everyMs } : { ...trigger, startAt })}
+          />
+        )}
+      </Field>
+    </>
+  )
+}
+
+type AfterProps = { trigger: Of<'after'>; change: (trigger: TriggerDraft) => void; namespace: string; jobId: string | undefined }
+
+function AfterFields({ trigger, change, namespace, jobId }: AfterProps) {
+  const { t } = useTranslation('jobs')
+  return (
+    <>
+      <Field path="trigger.job" label={t('field.after')} hint={t('hint.after')}>
+        {(control) => (
+          <JobSelect
+            {...control}
+            namespace={namespace}
+            jobId={trigger.job === '' ? undefined : trigger.job}
+            exceptId={jobId}
+            placeholder={t('placeholder.after')}
+            onChange={(job) => change({ ...trigger, job: job ?? '' })}
+            style={{ width: 360, maxWidth: '100%' }}
+          />
+        )}
+      </Field>
+      <Field path="trigger.on" label={t('field.afterOn')} style={{ marginBottom: 0 }}>
+        {(control) => (
+          <Select
+            {...control}
+            value={trigger.on ?? 'success'}
+            options={AWAITED_ENDS.map((value) => ({ value, label: t(`awaited.${value}`) }))}
+            onChange={(on) => change({ ...trigger, on })}
+            style={{ width: 360, maxWidth: '100%' }}
           />
         )}
       </Field>

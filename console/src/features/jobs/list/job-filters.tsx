@@ -1,18 +1,18 @@
 import { Button, Select } from 'antd'
 import { useCallback } from 'react'
 import { useTranslation } from 'react-i18next'
+import { TRIGGER_KINDS } from '@jobtrail/shared/api/jobs'
 import type { JobFilters } from '../../../api/jobs'
 import { FINISHED_STATUSES } from '@jobtrail/shared/domain/statuses'
 import { SearchInput } from '../search-input'
 import type { UrlPatch } from '../../../ui/use-url-state'
 
-const TRIGGERS = ['cron', 'interval', 'once', 'manual'] as const
 const NAMES = ['search', 'group', 'state', 'trigger', 'result'] as const
 
 /** What the URL says of the list. */
 export function filtersOf(search: URLSearchParams): { filters: JobFilters; isAny: boolean } {
   const state = search.get('state')
-  const trigger = TRIGGERS.find((kind) => kind === search.get('trigger'))
+  const trigger = TRIGGER_KINDS.find((kind) => kind === search.get('trigger'))
   const group = search.get('group')
   return {
     filters: {
@@ -59,7 +59,7 @@ export function JobFilterBar({ search, change, groups }: Props) {
       )}
       {select(
         'trigger',
-        TRIGGERS.map((value) => ({ value, label: t(`trigger.${value}`) })),
+        TRIGGER_KINDS.map((value) => ({ value, label: t(`trigger.${value}`) })),
         120,
       )}
       {select(

@@ -7,6 +7,7 @@ import { useSession } from '../../../app/session'
 import { refreshInstances } from '../../../api/instances'
 import { refreshJobs, removeJob, runJob, setJobEnabled } from '../../../api/jobs'
 import { type BulkTask, useBulk } from '../bulk/use-bulk'
+import { removalOf } from '../bulk/remove-jobs'
 import { exportJobs } from '../export-jobs'
 
 /** What can be done with the selected jobs. */
@@ -69,9 +70,10 @@ export function JobsBulkBar({ jobs, namespace, clear }: { jobs: readonly JobView
                 size="small"
                 danger
                 icon={<DeleteOutlined />}
-                onClick={() =>
-                  start('delete', ({ id }) => removeJob(id), jobs, { text: t('delete.consequence'), ok: t('common:actions.delete'), isDanger: true })
-                }
+                onClick={() => {
+                  const { items, action } = removalOf(jobs, removeJob)
+                  start('delete', action, items, { text: t('delete.consequence'), ok: t('common:actions.delete'), isDanger: true })
+                }}
               >
                 {t('common:actions.delete')}
               </Button>

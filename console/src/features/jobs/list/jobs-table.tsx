@@ -10,6 +10,7 @@ import { refreshJobs, setJobEnabled } from '../../../api/jobs'
 import { messageOf } from '../../../api/problem'
 import { useNow } from '../../../ui/now'
 import { RelativeTime } from '../../../ui/relative-time'
+import { JobLink } from '../job-link'
 import { useTriggerWords } from '../trigger-words'
 import { JobMenu } from './job-menu'
 import { RunStrip } from './run-strip'
@@ -42,6 +43,7 @@ export function JobsTable({ rows, isLoading, selected, onSelect, onRun }: Props)
               {job.trigger.expression} · {job.trigger.timeZone}
             </Typography.Text>
           )}
+          {job.trigger.kind === 'after' && <JobLink id={job.trigger.job} />}
         </>
       ),
     },

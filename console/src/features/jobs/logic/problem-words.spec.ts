@@ -15,6 +15,7 @@ describe('the words for a problem', () => {
     [{ ...draft, trigger: { kind: 'cron', expression: '* * * * *', timeZone: 'Mars' } }, 'timeZone'],
     [{ ...draft, trigger: { kind: 'interval', everyMs: 5 } }, 'atLeast'],
     [{ ...draft, trigger: { kind: 'once', at: '' } }, 'time'],
+    [{ ...draft, trigger: { kind: 'after', job: '' } }, 'job'],
     [{ ...draft, processor: { kind: 'shell' } }, 'scriptOrCommand'],
     [{ ...draft, processor: { kind: 'handler', handler: '' } }, 'required'],
     [{ ...draft, secrets: { A: 'x' } }, 'shortSecret'],

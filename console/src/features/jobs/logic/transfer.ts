@@ -3,13 +3,13 @@ import { ExactJson, parseExact, stringifyExact } from '@jobtrail/shared/json/exa
 import { errorsOfIssues, type FieldErrors } from './field-path'
 import { draftOf, type JobDraft } from './job-draft'
 
-/** One job of an imported file: what it says, and what is wrong with it. */
-export type ImportedJob = { draft: JobDraft; name: string; errors: FieldErrors; droppedSecrets: string[] }
-type ExportFile = { jobtrail: 'jobs'; version: 1; jobs: JobDraft[] }
+/** One job of an imported file: what it says, and what is wrong with it. `id`: what other jobs of the file call it by. */
+export type ImportedJob = { id?: string; draft: JobDraft; name: string; errors: FieldErrors; droppedSecrets: string[] }
+type ExportFile = { jobtrail: 'jobs'; version: 1; jobs: (JobDraft & { id: string })[] }
 
-/** Without secrets, which can't be read, and without what belongs to one place (id, namespace, times). */
+/** Without secrets, which can't be read, and without what belongs to one place (namespace, times). By their IDs the jobs of a file may name each other. */
 export function exportOf(jobs: readonly JobView[]): ExportFile {
-  return { jobtrail: 'jobs', version: 1, jobs: jobs.map((job) => ({ ...withoutUndefined(draftOf(job)), secrets: {} })) }
+  return { jobtrail: 'jobs', version: 1, jobs: jobs.map((job) => ({ id: job.id, ...withoutUndefined(draftOf(job)), secrets: {} })) }
 }
 
 /** A file as text: JSON with the params of its jobs exactly, undefined for what is no JSON. */
@@ -52,7 +52,8 @@ function importedJob(job: unknown): ImportedJob {
   if (droppedSecrets.length > 0) members['secrets'] = Object.fromEntries(secrets.filter(([, value]) => value !== '***'))
   const checked = CreateJob.safeParse(members)
   const name = typeof members['name'] === 'string' ? members['name'] : '?'
-  return { draft: members as JobDraft, name, errors: checked.success ? {} : errorsOfIssues(checked.error.issues), droppedSecrets }
+  const id = 'id' in job && typeof job.id === 'string' ? { id: job.id } : {}
+  return { ...id, draft: members as JobDraft, name, errors: checked.success ? {} : errorsOfIssues(checked.error.issues), droppedSecrets }
 }
 
 const withoutUndefined = <T>(value: T): T => parseExact(stringifyExact(value), [['params']]) as T
