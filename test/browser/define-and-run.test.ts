@@ -7,7 +7,7 @@ import { expect, it } from 'vitest'
 import { openPage, OTHER_MACHINE, useBrowser, watchErrors } from '../support/browser.js'
 import { useCluster } from '../support/cluster.js'
 import { LogPanel, signIn } from '../support/console-pages.js'
-import { createAndRun, createJob, handlerJob, rawLog, shellJob, uniqueName, waitForEnd, waitForSealed } from '../support/factories.js'
+import { createAndRun, createJob, handlerJob, rawLog, runJob, shellJob, uniqueName, waitForEnd, waitForSealed } from '../support/factories.js'
 import { Gate } from '../support/gate.js'
 
 const HANDLERS = fileURLToPath(new URL('../support/handlers.mjs', import.meta.url))
@@ -264,4 +264,53 @@ it('the page of a run shows how far it has come, and later what went wrong with 
     .getByRole('alert')
     .getByText(/Attempt 1: .*the first part failed on purpose/)
     .waitFor()
+})
+
+it('a job is set in the form to run after another one, and its run leads to the run that it follows', async () => {
+  const api = await cluster().api()
+  const upstream = await createJob(api, handlerJob('noop', { name: uniqueName('load') }))
+  const name = uniqueName('report')
+  const page = await openPage(browser(), { token: api.token ?? '' })
+  const errors = watchErrors(page)
+  await page.goto(`${cluster().url}/jobs/new`)
+  await page.getByLabel('Name', { exact: true }).fill(name)
+  await page.getByText('After a job', { exact: true }).click()
+  await page.getByRole('button', { name: /Create/ }).click()
+  await page.getByText('Choose a job.').waitFor()
+  await page.getByRole('combobox', { name: 'After which job' }).fill(upstream.name)
+  await page.getByTitle(upstream.name, { exact: true }).click()
+  await page.getByRole('combobox', { name: 'When its run' }).click()
+  await page.getByTitle('has ended in any way, cancelled included').click()
+  await page.getByText('It has no times of its own', { exact: false }).waitFor()
+  await page.getByRole('button', { name: /Create/ }).click()
+  await page.waitForURL(/\/jobs\/[0-9a-f-]{36}/)
+  const [job] = (await api.get(`/api/jobs?name=${name}`, JobPage)).items
+  expect(job).toMatchObject({ trigger: { kind: 'after', job: upstream.id, on: 'any' } })
+
+  const upstreamRun = await runJob(api, upstream.id)
+  await page.goto(`${cluster().url}/instances?job=${job?.id}`)
+  await page.getByRole('link', { name: `After ${upstream.name}` }).waitFor()
+  await page.getByRole('link', { name: new RegExp(`Run of ${name}`) }).click()
+  await page.getByRole('link', { name: `After a run of ${upstream.name}` }).click()
+  await page.waitForURL(`**/instances/${upstreamRun}`)
+  await page.goto(`${cluster().url}/jobs?search=${name}`)
+  await page.getByText('After each run of').waitFor()
+  await page.getByRole('link', { name: upstream.name }).waitFor()
+  expect(errors).toEqual([])
+})
+
+it('jobs that run after each other are imported together, in whatever order the file has them', async () => {
+  const api = await cluster().api()
+  const [first, second] = [uniqueName('first'), uniqueName('second')]
+  const id = '0193c6a0-0000-7000-8000-00000000000a'
+  const jobs = [handlerJob('noop', { name: second, trigger: { kind: 'after', job: id, on: 'failure' } }), { id, ...handlerJob('noop', { name: first }) }]
+  const page = await openPage(browser(), { token: api.token ?? '' })
+  await page.goto(`${cluster().url}/jobs`)
+  await page.getByRole('button', { name: 'Import' }).click()
+  const file = { name: 'jobs.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify({ jobtrail: 'jobs', version: 1, jobs })) }
+  await page.getByRole('dialog').locator('input[type=file]').setInputFiles(file)
+  await page.getByRole('button', { name: 'Create 2 jobs' }).click()
+  await page.getByText('Created', { exact: true }).nth(1).waitFor()
+  const [made] = (await api.get(`/api/jobs?name=${first}`, JobPage)).items
+  expect((await api.get(`/api/jobs?name=${second}`, JobPage)).items).toMatchObject([{ trigger: { kind: 'after', job: made?.id, on: 'failure' } }])
 })

@@ -229,13 +229,15 @@ describe('what follows from an end is done exactly once', () => {
     const followers = await Promise.all([1, 2, 3].map(() => createJob(api, handlerJob('no such handler', after(upstream.id)))))
     const run = await runJob(api, upstream.id)
     await waitForInstance(api, run, 'runs', ({ status }) => status === 'RUNNING')
-    const instances = (await cluster().database()).collection('instances')
-    gate.open()
-    await waitForEnd(api, run)
-    await settled()
-    // As a server leaves it that dies between the two.
-    await instances.updateOne({ _id: run as never }, { $set: { outcomes: ['after'] }, $unset: { outcomesDone: '' } })
-    await Promise.all(cluster().servers.map((server) => server.kill()))
+    await withWriteFault(await cluster().database(), 'instances', ['insert'], async (refuse) => {
+      gate.open()
+      await waitForEnd(api, run)
+      // From here on runs can be stored, and nothing can be noted.
+      await refuse(['update'])
+      for (const { id } of followers) await waitForRuns(id, 1)
+      expect(await hasPending()).toBe(true)
+      await Promise.all(cluster().servers.map((server) => server.kill()))
+    })
     await Promise.all(cluster().servers.map((server) => server.start()))
     await settled()
     for (const { id } of followers) expect(await upstreamsOf(id)).toEqual([run])

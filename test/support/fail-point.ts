@@ -16,13 +16,24 @@ export async function withReadFault<T>(database: Db, serverId: string, collectio
   }
 }
 
-/** Runs `work` while MongoDB closes the connection of whoever gives it one of these commands on the collection, in this database only. */
-export async function withWriteFault<T>(database: Db, collection: string, commands: readonly string[], work: () => Promise<T>): Promise<T> {
-  const configure = (mode: string, data: object = {}) => database.admin().command({ configureFailPoint: 'failCommand', mode, data })
-  await configure('alwaysOn', { failCommands: commands, namespace: `${database.databaseName}.${collection}`, closeConnection: true })
+const OPERATION_FAILED = 96
+
+/** Runs `work` while MongoDB refuses these commands on the collection, in this database only; `work` may change which, from one moment to the next. */
+export async function withWriteFault<T>(
+  database: Db,
+  collection: string,
+  commands: readonly string[],
+  work: (refuse: (commands: readonly string[]) => Promise<void>) => Promise<T>,
+): Promise<T> {
+  const admin = database.admin()
+  const refuse = async (failCommands: readonly string[]): Promise<void> => {
+    const data = { failCommands, namespace: `${database.databaseName}.${collection}`, errorCode: OPERATION_FAILED }
+    await admin.command({ configureFailPoint: 'failCommand', mode: 'alwaysOn', data })
+  }
+  await refuse(commands)
   try {
-    return await work()
+    return await work(refuse)
   } finally {
-    await configure('off')
+    await admin.command({ configureFailPoint: 'failCommand', mode: 'off' })
   }
 }

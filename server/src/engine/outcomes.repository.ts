@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common'
 import type { Collection, Document, Filter } from 'mongodb'
 import { Mongo } from '../platform/mongo.js'
-import { type InstanceDocument, INSTANCES, OUTCOMES } from './instance-document.js'
+import { type InstanceDocument, OUTCOMES } from './instance-document.js'
 import type { EndedRun } from './ports/outcome-consumers.js'
 
 /** A run that has ended, with what has to follow from that and is not done yet. */
@@ -19,7 +19,7 @@ export class OutcomesRepository {
   private readonly collection: Collection<InstanceDocument>
 
   constructor(mongo: Mongo) {
-    this.collection = mongo.collection<InstanceDocument>(INSTANCES.name)
+    this.collection = mongo.collection<InstanceDocument>('instances')
   }
 
   /** Those of these runs. */

@@ -20,7 +20,7 @@ export class JobRunsController {
 
   @Delete()
   @HttpCode(204)
-  @ApiOperation({ summary: 'Removes the job and cancels its waiting instances; running ones go on to their end' })
+  @ApiOperation({ summary: 'Removes the job and cancels its waiting instances; running ones go on to their end. 409 while other jobs run after it' })
   remove(@CurrentPrincipal() principal: Principal, @Param('id', { schema: Id }) id: string): Promise<void> {
     return this.removal.remove(principal, id)
   }
