@@ -17,8 +17,9 @@ const HANDLERS = fileURLToPath(new URL('../support/handlers.mjs', import.meta.ur
 const cluster = useCluster({ servers: 2, workers: 1, slots: 30, mongoMembers: 1, workerArgs: ['--handlers', HANDLERS] })
 
 const after = (job: string, on?: 'success' | 'failure' | 'any'): Partial<JobInput> => ({ trigger: { kind: 'after', job, ...(on === undefined ? {} : { on }) } })
-const runsOf = async (jobId: string): Promise<InstanceView[]> => (await (await cluster().api()).get(`/api/instances?jobId=${jobId}&limit=500`, InstancePage)).items
-const upstreamsOf = async (jobId: string): Promise<(string | undefined)[]> => (await runsOf(jobId)).map(({ cause }) => cause.after?.instanceId)
+const runsOf = async (jobId: string): Promise<InstanceView[]> =>
+  (await (await cluster().api()).get(`/api/instances?jobId=${jobId}&limit=500`, InstancePage)).items
+const upstreamsOf = async (jobId: string): Promise<string[]> => (await runsOf(jobId)).map(({ cause }) => cause.after?.instanceId ?? 'none').toSorted()
 const waitForRuns = (jobId: string, count: number): Promise<InstanceView[]> =>
   waitFor(
     async () => {
@@ -58,7 +59,7 @@ describe('a job that runs after another one', () => {
     await settled()
     expect(await upstreamsOf(onSuccess.id)).toEqual([good])
     expect(await upstreamsOf(onFailure.id)).toEqual([bad])
-    expect((await upstreamsOf(onAny.id)).toSorted()).toEqual([good, bad].toSorted())
+    expect(await upstreamsOf(onAny.id)).toEqual([good, bad].toSorted())
     const [run] = await runsOf(onSuccess.id)
     expect(await waitForEnd(api, run?.id ?? '')).toMatchObject({
       status: 'SUCCEEDED',
@@ -82,7 +83,7 @@ describe('a job that runs after another one', () => {
     for (const id of [running, waiting]) await api.post(`/api/instances/${id}/cancel`)
     await waitForRuns(last.id, 2)
     await settled()
-    expect((await upstreamsOf(onAny.id)).toSorted()).toEqual([running, waiting].toSorted())
+    expect(await upstreamsOf(onAny.id)).toEqual([running, waiting].toSorted())
     expect(await upstreamsOf(onFailure.id)).toEqual([])
   })
 
@@ -139,8 +140,8 @@ describe('a job that runs after another one', () => {
     const api = await cluster().api()
     const upstream = await createJob(api, handlerJob('noop'))
     const follower = await createJob(api, handlerJob('noop', after(upstream.id)))
-    const instances = (await cluster().database()).collection<{ _id: string }>('instances')
-    const outcomesOf = async (): Promise<unknown> => (await instances.findOne({ _id: await runJob(api, upstream.id, { delayMs: 600_000 }) }))?.['outcomes']
+    const instances = (await cluster().database()).collection<{ _id: string; outcomes?: string[] }>('instances')
+    const outcomesOf = async (): Promise<unknown> => (await instances.findOne({ _id: await runJob(api, upstream.id, { delayMs: 600_000 }) }))?.outcomes
     expect(await outcomesOf()).toEqual(['after'])
     await api.patch(`/api/jobs/${follower.id}`, { revision: 1, trigger: { kind: 'manual' } })
     expect(await outcomesOf()).toBeUndefined()
@@ -269,7 +270,7 @@ describe('what follows from an end is done exactly once', () => {
     for (const id of instanceIds) await waitForEnd(api, id, 120_000)
     await waitForRuns(follower.id, RUNS)
     await settled()
-    expect((await upstreamsOf(follower.id)).toSorted()).toEqual(instanceIds.toSorted())
+    expect(await upstreamsOf(follower.id)).toEqual(instanceIds.toSorted())
     await waitFor(async () => (await pendingByMetric()) === 0, { timeoutMs: 30_000, what: 'the metric to say so' })
   })
 })

@@ -30,7 +30,10 @@ export class OutcomesRepository {
   /** Those that ended up to a time, the oldest first. */
   findOld(until: Date, exceptIds: readonly string[], limit: number): Promise<PendingRun[]> {
     const except = exceptIds.length === 0 ? {} : { _id: { $nin: [...exceptIds] } }
-    return this.find({ outcomes: PENDING.outcomes, finishedAt: { ...PENDING.finishedAt, $lte: until }, ...except }, { hint: OUTCOMES, limit, sort: { finishedAt: 1 } })
+    return this.find(
+      { outcomes: PENDING.outcomes, finishedAt: { ...PENDING.finishedAt, $lte: until }, ...except },
+      { hint: OUTCOMES, limit, sort: { finishedAt: 1 } },
+    )
   }
 
   /** Notes that a kind is done: for the end that was read, so that one that a user has retried since keeps what follows from its next end. */

@@ -2,7 +2,8 @@ import { Injectable, type OnModuleInit } from '@nestjs/common'
 import { InstancesService } from '../engine/instances.service.js'
 import { type EndedRun, OutcomeConsumers } from '../engine/ports/outcome-consumers.js'
 import { Clock } from '../platform/clock.js'
-import { AFTER, followingRuns } from './domain/after.js'
+import { followingRuns } from './domain/after.js'
+import { AFTER } from './domain/job.js'
 import { JobsRepository } from './jobs.repository.js'
 
 const AT_ONCE = 500

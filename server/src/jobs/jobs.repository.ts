@@ -157,7 +157,11 @@ export class JobsRepository implements OnModuleInit {
 
   /** Some names of jobs that run after this one. */
   async followersOf(id: string, limit: number, session: ClientSession): Promise<string[]> {
-    const found = await this.collection.find({ 'trigger.job': id }, { session, projection: { name: 1 } }).sort({ name: 1 }).limit(limit).toArray()
+    const found = await this.collection
+      .find({ 'trigger.job': id }, { session, projection: { name: 1 } })
+      .sort({ name: 1 })
+      .limit(limit)
+      .toArray()
     return found.map(({ name }) => name)
   }
 

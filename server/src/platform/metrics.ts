@@ -33,7 +33,10 @@ export class Metrics {
     'Instances whose end this server stored, by status; one that is retried by hand counts at each of its ends',
     ['status'],
   )
-  readonly outcomesPending = this.gauge('jobtrail_outcomes_pending', 'Ended runs from which something still has to follow, counted up to 10000; told by one server')
+  readonly outcomesPending = this.gauge(
+    'jobtrail_outcomes_pending',
+    'Ended runs from which something still has to follow, counted up to 10000; told by one server',
+  )
   readonly outcomes = this.counter('jobtrail_outcomes_total', 'What followed from ends of runs, by kind and whether it was done or failed, to be tried again', [
     'kind',
     'result',

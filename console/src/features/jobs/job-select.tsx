@@ -3,7 +3,7 @@ import { Select, type SelectProps } from 'antd'
 import { useState } from 'react'
 import { jobChoicesQuery, jobQuery } from '../../api/jobs'
 
-type Props = Omit<SelectProps<string>, 'options' | 'value' | 'onChange' | 'loading' | 'showSearch'> & {
+type Props = Pick<SelectProps, 'id' | 'status' | 'allowClear' | 'placeholder' | 'style' | 'aria-label' | 'aria-invalid' | 'aria-describedby'> & {
   namespace: string
   jobId: string | undefined
   /** Not to be chosen. */

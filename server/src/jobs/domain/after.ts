@@ -5,9 +5,6 @@ import type { EndedRun } from '../../engine/ports/outcome-consumers.js'
 import { groupBy } from '../../platform/group-by.js'
 import { type InstanceSource, instanceJobOf, type JobDocument } from './job.js'
 
-/** The outcome of runs of a job that others run after. */
-export const AFTER = 'after'
-
 /** A job that runs after another one: what its runs are made from. */
 export type Follower = InstanceSource & Pick<JobDocument, 'params'> & { trigger: AfterTrigger }
 

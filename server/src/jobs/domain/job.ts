@@ -1,6 +1,8 @@
 import type { JobDefinition, JobRevisionView, JobView, Trigger } from '@jobtrail/shared/api/jobs'
 import type { InstanceJob } from '../../engine/domain/new-instance.js'
-import { AFTER } from './after.js'
+
+/** The outcome of runs of a job that others run after. */
+export const AFTER = 'after'
 
 /** A job as stored: its present definition, with its secrets sealed, and when it fires next. */
 export type JobDocument = JobDefinition & {

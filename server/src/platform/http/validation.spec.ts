@@ -42,7 +42,7 @@ describe('validation', () => {
 
   it('says which cases there are', async () => {
     expect(await faults(CreateJob, { ...job, trigger: { kind: 'hourly' } })).toEqual([
-      { path: 'trigger.kind', message: 'must be one of cron, interval, once, manual' },
+      { path: 'trigger.kind', message: 'must be one of cron, interval, once, manual, after' },
     ])
   })
 

@@ -17,7 +17,12 @@ it('a job comes behind the one that it runs after, and others stay where they ar
 })
 
 it('a circle in a file ends', () => {
-  expect(order([{ id: 'a', trigger: after('b') }, { id: 'b', trigger: after('a') }])).toHaveLength(2)
+  expect(
+    order([
+      { id: 'a', trigger: after('b') },
+      { id: 'b', trigger: after('a') },
+    ]),
+  ).toHaveLength(2)
 })
 
 it('a job that is imported runs after the job that was made from the same file', () => {

@@ -32,7 +32,9 @@ describe('export and import', () => {
   it('bring a job back as it was, but for its secrets, through JSON and through YAML', () => {
     const file = exportOf([job])
     for (const text of [parse(stringify(file)) as unknown, JSON.parse(JSON.stringify(file)) as unknown]) {
-      expect(importOf(text)).toEqual([{ id: job.id, draft: { ...newDraft('Europe/Berlin'), name: 'nightly' }, name: 'nightly', errors: {}, droppedSecrets: [] }])
+      expect(importOf(text)).toEqual([
+        { id: job.id, draft: { ...newDraft('Europe/Berlin'), name: 'nightly' }, name: 'nightly', errors: {}, droppedSecrets: [] },
+      ])
     }
   })
 
