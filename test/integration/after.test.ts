@@ -158,13 +158,13 @@ describe('a definition is refused, with the field named,', () => {
     const missing = '0193c6a0-0000-7000-8000-000000000000'
     const triggerOf = (job: string) => ({ revision: 1, ...after(job) })
     for (const [call, message] of [
-      [createJob(api, handlerJob('noop', after(missing))), 'no such job'],
-      [createJob(api, handlerJob('noop', after(foreign.id))), 'no such job'],
-      [createJob(api, handlerJob('noop', after('not an ID'))), 'UUID'],
-      [api.patch(`/api/jobs/${a.id}`, triggerOf(a.id)), 'after itself'],
-      [api.patch(`/api/jobs/${a.id}`, triggerOf(c.id)), `${a.name} after ${c.name} after ${b.name} after ${a.name}`],
+      [() => createJob(api, handlerJob('noop', after(missing))), 'no such job'],
+      [() => createJob(api, handlerJob('noop', after(foreign.id))), 'no such job'],
+      [() => createJob(api, handlerJob('noop', after('not an ID'))), 'UUID'],
+      [() => api.patch(`/api/jobs/${a.id}`, triggerOf(a.id)), 'after itself'],
+      [() => api.patch(`/api/jobs/${a.id}`, triggerOf(c.id)), `${a.name} after ${c.name} after ${b.name} after ${a.name}`],
     ] as const) {
-      const error = await refusal(call)
+      const error = await refusal(call())
       expect(error.status).toBe(400)
       expect(fieldsOf(error)).toEqual(['trigger.job'])
       expect(error.message).toContain(message)

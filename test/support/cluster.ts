@@ -13,6 +13,7 @@ import { waitFor } from '@jobtrail/deploy/wait'
 import { WorkerPage } from '@jobtrail/shared/api/cluster'
 import { type Db, MongoClient } from 'mongodb'
 import { afterAll, afterEach, beforeAll } from 'vitest'
+import { FAIL_POINTS } from './fail-point.js'
 import { testInfra } from './infra.js'
 import { ServerNode, WorkerNode } from './nodes.js'
 
@@ -246,7 +247,7 @@ async function makeParts(options: ClusterOptions): Promise<ClusterParts> {
   const [replicaSet, redis] = await Promise.all([
     options.mongoMembers === undefined
       ? undefined
-      : startReplicaSet({ dir: join(dir, 'mongo'), members: options.mongoMembers, electionTimeoutMs: 2_000, cacheGb: 0.25 }),
+      : startReplicaSet({ dir: join(dir, 'mongo'), members: options.mongoMembers, electionTimeoutMs: 2_000, cacheGb: 0.25, args: FAIL_POINTS }),
     ownRedis ? startRedis({ dir: join(dir, 'redis'), appendonly: true }) : undefined,
   ])
   return {

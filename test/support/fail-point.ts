@@ -1,5 +1,8 @@
 import type { Db } from 'mongodb'
 
+/** Arguments of a mongod that has fail points. */
+export const FAIL_POINTS = ['--setParameter', 'enableTestCommands=1']
+
 /** What becomes of reads of a collection: they take longer, or are answered with an error. */
 export type ReadFault = { blockTimeMs: number } | { errorCode: number }
 

@@ -5,9 +5,7 @@ import { type ReplicaSet, startReplicaSet } from '@jobtrail/deploy/mongod'
 import { killChildrenOnSignals } from '@jobtrail/deploy/process'
 import { type Redis, startRedis } from '@jobtrail/deploy/redis'
 import type { TestProject } from 'vitest/node'
-
-/** Lets tests make commands slow or fail: see fail-point.ts. */
-const FAIL_POINTS = ['--setParameter', 'enableTestCommands=1']
+import { FAIL_POINTS } from './fail-point.js'
 
 /** What the files of one run share. */
 export interface SharedServices {
