@@ -26,6 +26,12 @@ test('a start or an end that cannot be read whole kills no healthy run and leave
     problems: [{ index: 0, message: expect.stringContaining('attempts.0.startedAt') }, { index: 2 }],
   })
   expect(await getInstance(api, first.instanceId)).toMatchObject({ attempts: [{ status: 'RUNNING', startedAt: expect.any(String) }] })
+  expect(
+    await worker.progressAll([
+      { ...first, percent: 50, message: 'half' },
+      { ...second, task: 0.5 },
+    ]),
+  ).toEqual({ problems: [{ index: 1, message: expect.stringContaining('attempts.1.task') }] })
   expect(await worker.heartbeat([first, second, third])).toMatchObject({ stop: [] })
   // A log that comes after totals that could not be read is sealed all the same.
   const builder = new ChunkBuilder(first)

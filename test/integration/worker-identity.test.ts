@@ -82,6 +82,38 @@ test('a worker that died is replaced at once by one on the same folder, which is
   await waitFor(isNew, { timeoutMs: 20_000, what: 'the new process to be connected' })
 })
 
+/** A worker that dies before any server has let it in. */
+async function dieUnwelcomed(spoolDir: string): Promise<void> {
+  const child = spawn(process.execPath, [WORKER_MAIN, '--server', 'http://127.0.0.1:9', '--spool-dir', spoolDir], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { PATH: process.env['PATH'], JOBTRAIL_TOKEN: 'jtw_any' },
+  })
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()))
+  try {
+    let log = ''
+    child.stderr.on('data', (bytes: Buffer) => (log += bytes.toString()))
+    await waitFor(() => log.includes('not connected'), { timeoutMs: 30_000, what: 'it to find no server' })
+  } finally {
+    child.kill('SIGKILL')
+    await ended
+  }
+}
+
+test('a worker that dies again and again before it is let in is let in at once in the end: it names the process that servers know', async () => {
+  const id = await realWorkerId()
+  const worker = cluster().worker(0)
+  const former = await workerView(id)
+  await worker.kill()
+  for (let deaths = 0; deaths < 2; deaths++) await dieUnwelcomed(worker.spoolDir)
+  worker.start()
+  const isNew = async (): Promise<boolean> => {
+    const view = await workerView(id)
+    return view?.state === 'connected' && view.connectedAt !== former?.connectedAt
+  }
+  await waitFor(isNew, { timeoutMs: 60_000, what: 'the new process to be connected' })
+  expect(worker.logs()).not.toContain('the servers refuse this worker')
+})
+
 // A lock from another PID namespace is unit-tested too (worker/src/identity.spec.ts).
 test('two workers in different PID namespaces cannot share a folder, though neither sees the process of the other', async (context) => {
   context.skip(process.getuid?.() !== 0, 'a PID namespace of its own needs root')
@@ -122,6 +154,20 @@ test('nobody takes over a worker that may be alive, connected or not, whichever 
   first.restart()
   await first.connect(cluster().server(0).url)
   first.disconnect()
+})
+
+test('a second hello on a connection is refused and changes nothing: what was sent over it is not placed again', async () => {
+  const api = await cluster().api()
+  const worker = new ProtocolWorker(await cluster().createWorkerToken(), uniqueName('twice'))
+  await worker.connect(cluster().url)
+  const { instanceId } = await createAndRun(api, shellJob('true', { routing: { tags: [worker.tag] } }))
+  const key = await worker.assignment(instanceId, 1)
+  await expect(worker.hello()).rejects.toThrow('VALIDATION_FAILED hello: was said on this connection already')
+  expect(await worker.heartbeat([key])).toMatchObject({ stop: [] })
+  expect(await worker.finished(key, { chunks: 0, lines: 0, bytes: 0, digest: genesisDigest(key) })).toBe('ok')
+  expect(await waitForEnd(api, instanceId)).toMatchObject({ status: 'SUCCEEDED', attempt: 1 })
+  expect(worker.given).toHaveLength(1)
+  worker.disconnect()
 })
 
 test('a process that was replaced while its server was frozen reports nothing of what its successor was given', async () => {

@@ -8,13 +8,13 @@ import {
   AttemptReply,
   type AttemptEnd,
   type ChunkResult,
-  Empty,
   type Heartbeat,
   HeartbeatReply,
   INVALID,
   type Hello,
   LogReply,
   PROTOCOL_VERSION,
+  ProgressReply,
   Resumed,
   replyOf,
   Run,
@@ -61,6 +61,11 @@ export class ProtocolWorker {
     })
     for (const event of ['config', 'cancel', 'fenced']) socket.on(event, (_message: unknown, ack: (reply: unknown) => void) => ack({ ok: true, value: {} }))
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('connect_error', reject))
+    return this.hello(attempts, more)
+  }
+
+  /** What comes first on each connection; {@link connect} says it. */
+  hello(attempts: readonly AttemptKey[] = [], more: Partial<Hello> = {}): Promise<Welcome> {
     const { workerId, tag, slots } = this
     return this.ask(Welcome, 'hello', {
       ...{ protocol: PROTOCOL_VERSION, workerId, name: tag, group: 'default', tags: [tag], handlers: [], slots },
@@ -121,7 +126,12 @@ export class ProtocolWorker {
   }
 
   async progress(key: AttemptKey, percent: number): Promise<void> {
-    await this.ask(Empty, 'progress', { attempts: [{ ...keyOf(key), percent, message: null }] })
+    await this.progressAll([{ ...keyOf(key), percent, message: null }])
+  }
+
+  /** Says how far several attempts are, in whatever form. */
+  progressAll(attempts: readonly unknown[]): Promise<ProgressReply> {
+    return this.ask(ProgressReply, 'progress', { attempts })
   }
 
   async finished(key: AttemptKey, log: StreamTotals, more: Partial<AttemptEnd> = {}): Promise<string | undefined> {

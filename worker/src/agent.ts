@@ -60,6 +60,9 @@ export class Agent {
   private readonly onFailure: (failure: WorkerFailure) => void
   private hasFailed = false
   private isSpoolLost = false
+  /** A server has answered a hello of this process. */
+  private isWelcomed = false
+  private hellos = 0
 
   /** Takes the spool folder, clears what a killed predecessor left, and makes ready. Throws ConfigError when the folder cannot be had. */
   static async open(
@@ -275,6 +278,7 @@ export class Agent {
   }
 
   private welcomed(welcome: Welcome, sentAt: number): void {
+    this.noteWelcome()
     this.givenUp.answered(sentAt)
     this.lease.renew(sentAt, welcome.leaseMs)
     this.running.fence(welcome.stop, 'given away while the worker was not connected')
@@ -290,6 +294,25 @@ export class Agent {
     this.running.fence(reply.stop, "no longer this worker's")
     this.running.cancel(reply.cancel)
     this.drainOnDemand(reply.drain)
+  }
+
+  /** In the folder too, for a successor. */
+  private noteWelcome(): void {
+    if (this.isWelcomed || this.isSpoolLost) return
+    this.isWelcomed = true
+    try {
+      this.hold.welcomed()
+    } catch (error) {
+      this.log.warn({ err: error }, 'could not note that a server knows this process; a successor may have to wait for the end of its lease')
+      this.disk.noteFault(error)
+    }
+  }
+
+  /** Servers know one of the former processes, and each hello names one: a refused one is followed by another. */
+  private replaced(): Pick<Hello, 'replaces'> {
+    const { former } = this.hold
+    const replaces = this.isWelcomed ? undefined : former[this.hellos++ % former.length]
+    return replaces === undefined ? {} : { replaces }
   }
 
   private makeHello(): Hello {
@@ -310,7 +333,7 @@ export class Agent {
       attempts: this.running.heldKeys(),
       spooled: this.pipeline.keys(MAX_SPOOLED),
       incarnation: this.hold.incarnation,
-      ...(this.hold.replaces === undefined ? {} : { replaces: this.hold.replaces }),
+      ...this.replaced(),
       ...this.givenUp.said,
       sentAt: Date.now(),
       understands: [INVALID],

@@ -90,22 +90,56 @@ describe('spool folder', () => {
 
   it('says which process it is taken over from, where that one is certainly dead', async () => {
     const first = await hold()
-    expect(first.replaces).toBeUndefined()
+    expect(first.former).toEqual([])
     first.release()
     const second = await hold()
-    expect(second.replaces).toBe(first.incarnation)
+    expect(second.former).toEqual([first.incarnation])
     second.release()
     const frozen = await holdSpool(folder.path, () => undefined, { scope: 'there', beatMs: 60_000 })
     const later = await holdSpool(folder.path, () => undefined, { scope: 'here', silentMs: 300 })
-    expect(later.replaces).toBeUndefined()
+    expect(later.former).toEqual([])
     later.release()
     frozen.release()
     const copy = mkdtempSync(join(tmpdir(), 'copy-'))
     cpSync(folder.path, copy, { recursive: true })
     const copied = await hold(copy)
-    expect(copied).toMatchObject({ isCopy: true, workerId: first.workerId, replaces: undefined })
+    expect(copied).toMatchObject({ isCopy: true, workerId: first.workerId, former: [] })
     copied.release()
     rmSync(copy, { recursive: true, force: true })
+  })
+
+  it('goes on naming the process that servers know while its successors die before one of them is welcomed', async () => {
+    const dies = async (isWelcomed = false): Promise<string> => {
+      const held = await hold()
+      if (isWelcomed) held.welcomed()
+      held.release()
+      return held.incarnation
+    }
+    const known = await dies(true)
+    const first = await dies()
+    const second = await dies()
+    const next = await hold()
+    expect(next.former).toEqual([known, second, first])
+    next.release()
+    for (let i = 0; i < 5; i++) await dies()
+    const later = await hold()
+    expect(later.former.slice(0, 1)).toEqual([known])
+    expect(later.former).toHaveLength(4)
+    later.welcomed()
+    later.release()
+    const last = await hold()
+    expect(last.former).toEqual([later.incarnation])
+    last.release()
+  })
+
+  it('names nobody that may be alive, also not after a process that died before it was welcomed', async () => {
+    const frozen = await holdSpool(folder.path, () => undefined, { scope: 'there', beatMs: 60_000 })
+    const here = await holdSpool(folder.path, () => undefined, { scope: 'here', silentMs: 300 })
+    here.release()
+    const next = await hold()
+    expect(next.former).toEqual([here.incarnation])
+    next.release()
+    frozen.release()
   })
 
   it('is refused when it cannot be used', async () => {

@@ -53,7 +53,10 @@ export class Reports {
       ...common,
       maxInFlight: 1,
       sizeOf: ({ message }) => 120 + 3 * (message?.length ?? 0),
-      send: async (attempts) => void (await sender.request('progress', { attempts })),
+      send: async (attempts) => {
+        const { problems = [] } = await sender.request('progress', { attempts })
+        for (const { index, message } of problems) log.error({ attempt: attempts[index], problem: message }, 'the server cannot read a progress')
+      },
       onRejected: (item, error) => log.error({ err: error, attempt: attemptKeyString(item) }, 'the server will not take a progress'),
       onFailure: failed('progress'),
     })

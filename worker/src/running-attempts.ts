@@ -1,6 +1,6 @@
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import type { Assignment } from '@jobtrail/shared/protocol/assignment'
-import type { Run, RunReply } from '@jobtrail/shared/protocol/worker'
+import type { ReceivedRun, RunReply } from '@jobtrail/shared/protocol/worker'
 import type { Logger } from 'pino'
 import { Attempt, type AttemptDeps, type StopReason } from './attempt.js'
 import type { GivenUp } from './given-up.js'
@@ -32,10 +32,9 @@ export class RunningAttempts {
     return this.attempts.size
   }
 
-  take({ attempts }: Run): RunReply {
+  take({ attempts }: ReceivedRun): RunReply {
     this.options.checkSpace()
-    const results = attempts.map((assignment) => this.accept(assignment))
-    return { results }
+    return { results: attempts.map((assignment) => (assignment === null ? this.refuseNameless() : this.accept(assignment))) }
   }
 
   cancel(keys: readonly AttemptKey[]): void {
@@ -92,6 +91,12 @@ export class RunningAttempts {
       const timer = setTimeout(() => end(false), timeoutMs)
       this.waiters.add(waiter)
     })
+  }
+
+  /** Nobody can be told how it ends. */
+  private refuseNameless(): 'refused' {
+    this.options.log.error('the server sent an attempt of which not even the key can be read')
+    return 'refused'
   }
 
   private accept(assignment: Assignment): 'accepted' | 'refused' {

@@ -1,10 +1,11 @@
 import {
   ACK_TIMEOUT_MS,
   AttemptReply,
-  Empty,
   type Hello,
   HeartbeatReply,
   LogReply,
+  ProgressReply,
+  ReceivedRun,
   Resumed,
   type RunReply,
   SealReply,
@@ -34,7 +35,7 @@ export interface RequestSender {
 
 /** What a server may ask of the worker, once the messages are checked. */
 export interface ServerCommands {
-  run(message: z.output<ServerMessages['run']['request']>): RunReply
+  run(message: ReceivedRun): RunReply
   cancel(message: z.output<ServerMessages['cancel']['request']>): void
   fenced(message: z.output<ServerMessages['fenced']['request']>): void
   config(message: z.output<ServerMessages['config']['request']>): void
@@ -48,7 +49,7 @@ const REPLIES = {
   log: replyOf(LogReply),
   seal: replyOf(SealReply),
   heartbeat: replyOf(HeartbeatReply),
-  progress: replyOf(Empty),
+  progress: replyOf(ProgressReply),
 } satisfies Record<WorkerEvent, z.ZodType>
 
 const CONNECT_TIMEOUT_MS = 5_000
@@ -228,10 +229,10 @@ export class Session implements RequestSender {
 
   private listenToCommands(): void {
     const { commands, log } = this.options
-    this.listen('run', (message) => (this.state === 'ready' ? commands.run(message) : { results: message.attempts.map(() => 'refused') }))
-    this.listen('cancel', (message) => (commands.cancel(message), {}))
-    this.listen('fenced', (message) => (commands.fenced(message), {}))
-    this.listen('config', (message) => (commands.config(message), {}))
+    this.listen('run', ReceivedRun, (message) => (this.state === 'ready' ? commands.run(message) : { results: message.attempts.map(() => 'refused') }))
+    this.listen('cancel', SERVER_MESSAGES.cancel.request, (message) => (commands.cancel(message), {}))
+    this.listen('fenced', SERVER_MESSAGES.fenced.request, (message) => (commands.fenced(message), {}))
+    this.listen('config', SERVER_MESSAGES.config.request, (message) => (commands.config(message), {}))
     this.socket.onAny((event: string, ...args: unknown[]) => {
       if (event in SERVER_MESSAGES) return
       log.warn({ event }, 'the server sent an event that is not in the catalog')
@@ -240,12 +241,7 @@ export class Session implements RequestSender {
     })
   }
 
-  private listen<E extends keyof ServerMessages>(
-    event: E,
-    act: (message: z.output<ServerMessages[E]['request']>) => z.output<ServerMessages[E]['reply']>,
-  ): void {
-    // Typed by the name of the event, not by its index, which the compiler cannot follow.
-    const schema: z.ZodType = SERVER_MESSAGES[event].request
+  private listen<S extends z.ZodType>(event: keyof ServerMessages, schema: S, act: (message: z.output<S>) => object): void {
     const name: string = event
     this.socket.on(name, (raw: unknown, ack: unknown) => {
       if (this.state === 'closed') return
@@ -260,7 +256,7 @@ export class Session implements RequestSender {
         return
       }
       try {
-        ack({ ok: true, value: act(parsed.data as z.output<ServerMessages[E]['request']>) })
+        ack({ ok: true, value: act(parsed.data) })
       } catch (error) {
         this.options.log.error({ err: error, event }, 'a message of the server could not be acted on')
         ack({ ok: false, code: 'INTERNAL', message: describeError(error) })

@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common'
 import type { z } from 'zod'
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
-import { AppError } from '@jobtrail/shared/domain/errors'
+import { AppError, type ErrorCode } from '@jobtrail/shared/domain/errors'
 import {
   type AttemptReply,
   type AttemptResult,
@@ -9,6 +9,7 @@ import {
   type LogMessage,
   type LogReply,
   type Progress,
+  type ProgressReply,
   type ReportedEnd,
   type Resume,
   type Resumed,
@@ -52,6 +53,8 @@ const HAND_OVER_MS = 4_000
 type Session = {
   socket: WorkerSocket
   rights: WorkerRights
+  /** A `hello` is being answered, or was. */
+  hasGreeted: boolean
   connection: WorkerConnection | undefined
   owned: Map<string, LogOwner | undefined>
   pending: number
@@ -121,7 +124,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
 
   private accept(socket: WorkerSocket): void {
     const { rights } = socket.data as { rights: WorkerRights }
-    const session: Session = { socket, rights, connection: undefined, owned: new Map(), pending: 0 }
+    const session: Session = { socket, rights, hasGreeted: false, connection: undefined, owned: new Map(), pending: 0 }
     this.tokenWatch.watch(socket, rights.tokenId, () => this.endRevoked(session))
     socket.on('disconnect', (reason) => {
       if (session.connection === undefined) return
@@ -130,7 +133,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
     })
     this.handle(session, 'hello', async (message, _none, bad) => {
       if (this.shutdown.isDraining) throw new AppError('UNAVAILABLE', 'This server is leaving; connect again')
-      const { welcome, connection } = await this.sessions.hello(socket, rights, message, { isWhole: bad.length === 0 })
+      const { welcome, connection } = await this.greet(session, () => this.sessions.hello(socket, rights, message, { isWhole: bad.length === 0 }))
       session.connection = connection
       this.logger.info('A worker connected', { worker: connection.id, name: connection.name, held: message.attempts.length })
       setImmediate(() => this.sessions.open(connection))
@@ -159,7 +162,10 @@ export class WorkersGateway implements OnApplicationBootstrap {
       const results = await Promise.all(attempts.map((end, i) => this.completion.finished(end, reporters[i] ?? connection.reporterOf(end))))
       return withBadItems<AttemptResult>({ results: results.slice(0, read.length) }, bad, connection.unread)
     })
-    this.handle(session, 'progress', (message, connection) => this.progress(message, connection))
+    this.handle(session, 'progress', async (message, connection, bad): Promise<ProgressReply> => {
+      await this.progress(message, connection)
+      return problemsIn(bad)
+    })
     this.handle(session, 'resume', async (message, _connection, bad): Promise<Resumed> => {
       return withBadItems(await this.resume(session, message), bad, { state: 'unknown', ranges: [] })
     })
@@ -169,6 +175,18 @@ export class WorkersGateway implements OnApplicationBootstrap {
     this.handle(session, 'log', async (message, _connection, bad, bodies): Promise<LogReply> => {
       return withBadItems(await this.log(session, message, splitBodies(message.chunks, bad, bodies)), bad, 'refused')
     })
+  }
+
+  /** One `hello` per connection: what was sent over it since the first would count as never sent, and run twice. A `hello` that was refused may be said again. */
+  private async greet<T>(session: Session, hello: () => Promise<T>): Promise<T> {
+    if (session.hasGreeted) throw new AppError('VALIDATION_FAILED', 'hello: was said on this connection already; connect again to say it anew')
+    session.hasGreeted = true
+    try {
+      return await hello()
+    } catch (error) {
+      session.hasGreeted = false
+      throw error
+    }
   }
 
   /** Wires one event: schema, hello first, bound on what is pending, answer or refusal. `bad`: items of the message's list that could not be read and are not in it. */
@@ -181,7 +199,7 @@ export class WorkersGateway implements OnApplicationBootstrap {
     listen.on(event, (...args) => {
       const ack = args.at(-1)
       if (typeof ack !== 'function') return this.refused(session, event, 'sent without asking for an answer')
-      const refuse = (code: string, message: string): void => {
+      const refuse = (code: ErrorCode, message: string): void => {
         this.refused(session, event, message)
         ack({ ok: false, code, message })
       }
@@ -242,12 +260,11 @@ export class WorkersGateway implements OnApplicationBootstrap {
     return { results: owned.map((ref) => (ref === undefined ? undefined : known[at++]) ?? { state: 'unknown', missing: [] }) }
   }
 
-  private async progress({ attempts }: Progress, connection: WorkerConnection): Promise<Empty> {
+  private async progress({ attempts }: Progress, connection: WorkerConnection): Promise<void> {
     await this.completion.progressed(
       attempts.map(({ percent, message, ...key }) => ({ key, progress: { percent, message } })),
       connection.process,
     )
-    return {}
   }
 
   /** The streams that are of attempts which this worker was given, by its own name, now or in a former life; undefined for others. */

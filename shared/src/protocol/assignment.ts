@@ -18,8 +18,11 @@ type ReadProcessor = RunProcessor | { kind: 'unreadable'; problem: string }
 
 function readProcessor(raw: object): ReadProcessor {
   const { data, error } = RunProcessor.safeParse(raw)
-  return data ?? { kind: 'unreadable', problem: error.issues.map(({ path, message }) => `${['processor', ...path].join('.')}: ${message}`).join('; ') }
+  return data ?? { kind: 'unreadable', problem: problemsIn(error, 'processor') }
 }
+
+const problemsIn = ({ issues }: z.ZodError, ...under: string[]): string =>
+  issues.map(({ path, message }) => `${[...under, ...path].join('.')}: ${message}`).join('; ')
 
 /** One attempt to run, with everything that the worker needs for it. */
 export const Assignment = AttemptKey.extend({
@@ -41,3 +44,18 @@ export const Assignment = AttemptKey.extend({
   log: RunLog,
 })
 export type Assignment = z.infer<typeof Assignment>
+
+/**
+ * An attempt as a worker reads it. Where only its key can be read, the worker takes it all the same and reports it FAILED with the reason: refused, it would be sent again
+ * for ever. Null: not even that.
+ */
+export function readAssignment(raw: unknown): Assignment | null {
+  const { data, error } = Assignment.safeParse(raw)
+  if (data !== undefined) return data
+  const key = AttemptKey.safeParse(raw)
+  if (!key.success) return null
+  return {
+    ...{ ...key.data, namespace: '', jobId: '', jobName: '', revision: 0, scheduledFor: null, params: {}, secrets: {}, timeoutMs: 0, killGraceMs: 0 },
+    ...{ processor: { kind: 'unreadable', problem: problemsIn(error) }, log: { maxLines: 0, maxBytes: 0, onPressure: 'block' } },
+  }
+}

@@ -153,6 +153,11 @@ describe('docs/protocol.md', () => {
     })
   })
 
+  test('has every code that a connection or a message is refused with', () => {
+    const [[, ...rows] = []] = tables('Error codes')
+    expect([...new Set(rows.map(([code = '']) => code.replaceAll('`', '')))].toSorted()).toEqual([...protocol.REFUSAL_CODES].toSorted())
+  })
+
   test('has the flags of lines and the versions', () => {
     expect(
       tables('Body')[0]

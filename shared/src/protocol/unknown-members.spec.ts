@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { z } from 'zod'
-import { Assignment } from './assignment.js'
+import { Assignment, readAssignment } from './assignment.js'
 import { type Reply, replyOf, SERVER_MESSAGES, WORKER_MESSAGES } from './worker.js'
 
 const key = { instanceId: '018f0000-0000-7000-8000-000000000001', task: 0, attempt: 1 }
@@ -26,7 +26,7 @@ const SAMPLES: Record<keyof typeof WORKER_MESSAGES | keyof typeof SERVER_MESSAGE
   hello: { request: hello, reply: { serverId: 's', leaseMs: 1, heartbeatMs: 1, stop: [key], drain: false, problems } },
   heartbeat: { request: heartbeat, reply: { stop: [key], cancel: [key], drain: true, problems } },
   started: { request: { attempts: [{ ...key, startedAt: 1 }] }, reply: { results: ['ok'], problems } },
-  progress: { request: { attempts: [{ ...key, percent: 1, message: null }] }, reply: {} },
+  progress: { request: { attempts: [{ ...key, percent: 1, message: null }] }, reply: { problems } },
   finished: { request: { attempts: [end] }, reply: { results: ['fenced'], problems } },
   log: { request: { chunks: [header] }, reply: { results: ['dup'], problems } },
   resume: { request: { streams: [key] }, reply: { results: [{ state: 'open', ranges: [range] }], problems } },
@@ -66,4 +66,14 @@ test('an attempt is taken with a processor that this worker cannot run, and with
     problem: 'processor.script: give either script or command',
   })
   expect(Assignment.parse({ ...assignment, log: { maxLines: 1, maxBytes: 1, onPressure: 'compress' } }).log.onPressure).toBe('block')
+})
+
+test('an attempt that cannot be read otherwise is taken with the reason, as long as its key can be read', () => {
+  const odd = { ...assignment, secrets: { TOKEN: 7 }, killGraceMs: -1 }
+  expect(readAssignment(odd)).toMatchObject({
+    ...key,
+    processor: { kind: 'unreadable', problem: expect.stringMatching(/^secrets\.TOKEN: .*; killGraceMs: /) },
+  })
+  expect(readAssignment(assignment)).toEqual(Assignment.parse(assignment))
+  for (const nameless of [{ ...assignment, attempt: 0 }, 7, null]) expect(readAssignment(nameless)).toBeNull()
 })

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { AttemptKey } from '../domain/attempt-key.js'
+import type { ErrorCode } from '../domain/errors.js'
 import { FINISHED_STATUSES } from '../domain/statuses.js'
 import { cutText } from '../domain/cut-text.js'
 import { ChunkHeader, LineRange, StreamTotals } from '../log/chunk.js'
-import { Assignment } from './assignment.js'
+import { Assignment, readAssignment } from './assignment.js'
 
 /**
  * The worker protocol: socket.io namespace `/worker`, websocket only, token in the handshake's `auth.token`.
@@ -26,6 +27,8 @@ export const MAX_LOG_MESSAGE_BYTES = 1024 * 1024
 /** What a socket.io server has to accept in one frame. */
 export const MAX_FRAME_BYTES = 8 * 1024 * 1024
 export const MAX_PROBLEM_LENGTH = 500
+/** What a connection or a message is refused with. */
+export const REFUSAL_CODES = ['BUSY', 'UNAVAILABLE', 'VALIDATION_FAILED', 'HELLO_FIRST', 'UNAUTHENTICATED', 'FORBIDDEN', 'CONFLICT'] as const satisfies readonly ErrorCode[]
 /** The result of an item of `started` or `finished` that could not be read. */
 export const INVALID = 'invalid'
 
@@ -101,6 +104,9 @@ export type Resumed = z.infer<typeof Resumed>
 /** server → worker. A slot is taken for each accepted attempt; the lease runs from the moment of acceptance. */
 export const Run = z.object({ attempts: z.array(Assignment).min(1).max(MAX_BATCH) })
 export type Run = z.infer<typeof Run>
+/** The same as a worker reads it: an attempt that cannot be read whole costs no other. Null: not even its key can be read. */
+export const ReceivedRun = z.object({ attempts: z.array(z.unknown().transform(readAssignment)).min(1).max(MAX_BATCH) })
+export type ReceivedRun = z.infer<typeof ReceivedRun>
 export const RunReply = z.object({ results: z.array(z.enum(['accepted', 'refused'])) })
 export type RunReply = z.infer<typeof RunReply>
 
@@ -204,11 +210,13 @@ export const Progress = z.object({
     .max(MAX_BATCH),
 })
 export type Progress = z.infer<typeof Progress>
+export const ProgressReply = z.object({ problems })
+export type ProgressReply = z.infer<typeof ProgressReply>
 
 /** server → worker: SIGTERM to the process group (abort signal for a handler), SIGKILL after the job's grace time; ends as CANCELLED. */
 export const Cancel = z.object({ attempts: z.array(AttemptKey).min(1).max(MAX_BATCH) })
 export type Cancel = z.infer<typeof Cancel>
-/** server → worker. `fenced`: SIGKILL these, their results are not wanted. */
+/** server → worker: no longer this worker's: SIGKILL these, and tell no end. Present servers say so in `stop` and in the results of `started` and `finished` instead. */
 export const Fenced = z.object({ attempts: z.array(AttemptKey).min(1).max(MAX_BATCH) })
 export type Fenced = z.infer<typeof Fenced>
 /** server → worker. `reconnect`: this server is leaving: connect again (to another one) once what is in flight is answered. `drain`: true: take no new work, finish what runs, stay connected; false: that is over. */
@@ -234,7 +242,7 @@ export interface WorkerToServer {
   log: (message: LogMessage, bodies: Buffer, ack: Ack<LogReply>) => void
   seal: (message: Seal, ack: Ack<SealReply>) => void
   heartbeat: (message: Heartbeat, ack: Ack<HeartbeatReply>) => void
-  progress: (message: Progress, ack: Ack<Empty>) => void
+  progress: (message: Progress, ack: Ack<ProgressReply>) => void
 }
 export interface ServerToWorker {
   run: (message: Run, ack: Ack<RunReply>) => void
@@ -252,7 +260,7 @@ export const WORKER_MESSAGES = {
   log: { request: LogMessage, reply: LogReply },
   seal: { request: Seal, reply: SealReply },
   heartbeat: { request: Heartbeat, reply: HeartbeatReply },
-  progress: { request: Progress, reply: Empty },
+  progress: { request: Progress, reply: ProgressReply },
 } as const
 
 /** What a server may send: request and reply schema by event name. */
