@@ -8,6 +8,9 @@ const ALONE = [
   'test/browser/{fast-log,live-over-lost-server,million-lines}.test.ts',
 ]
 
+/** Only with `npm run conformance`: other files prove the same of the servers. */
+const ON_REQUEST = process.argv.some((argument) => argument.includes('conformance')) ? [] : ['test/conformance/python-cluster.test.ts']
+
 const root = fileURLToPath(new URL('..', import.meta.url))
 // No retries: a test that fails now and then has found something.
 // Conditions are waited for, so a slow machine has time: it costs nothing where they come sooner.
@@ -26,7 +29,7 @@ export default defineConfig({
           ...options,
           name: 'integration',
           include: ['test/**/*.test.ts', 'worker/src/**/*.process.spec.ts'],
-          exclude: ALONE,
+          exclude: [...ALONE, ...ON_REQUEST],
           maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },

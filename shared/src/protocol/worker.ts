@@ -28,7 +28,15 @@ export const MAX_LOG_MESSAGE_BYTES = 1024 * 1024
 export const MAX_FRAME_BYTES = 8 * 1024 * 1024
 export const MAX_PROBLEM_LENGTH = 500
 /** What a connection or a message is refused with. */
-export const REFUSAL_CODES = ['BUSY', 'UNAVAILABLE', 'VALIDATION_FAILED', 'HELLO_FIRST', 'UNAUTHENTICATED', 'FORBIDDEN', 'CONFLICT'] as const satisfies readonly ErrorCode[]
+export const REFUSAL_CODES = [
+  'BUSY',
+  'UNAVAILABLE',
+  'VALIDATION_FAILED',
+  'HELLO_FIRST',
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'CONFLICT',
+] as const satisfies readonly ErrorCode[]
 /** The result of an item of `started` or `finished` that could not be read. */
 export const INVALID = 'invalid'
 

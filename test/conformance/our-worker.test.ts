@@ -1,0 +1,4 @@
+import { conformance } from './suite.js'
+import { ours } from './worker-under-test.js'
+
+conformance(ours)
