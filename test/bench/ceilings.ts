@@ -2,6 +2,7 @@ import { runCommand } from '@jobtrail/deploy/command'
 import type { ChunkHeader } from '@jobtrail/shared/log/chunk'
 import { unpackBody } from '@jobtrail/shared/log/codec'
 import type { Binary, Db, Document } from 'mongodb'
+import { storedForm } from '../support/stored-ids.js'
 import type { Bench } from './harness/bench.js'
 import { programPath } from './harness/program.js'
 
@@ -15,7 +16,7 @@ const BULLMQ_JOBS = 30_000
 const BULLMQ_CONCURRENCY = 50
 
 interface ChunkDocument extends Document {
-  _id: { instance: string; task: number; attempt: number; n: number }
+  _id: { instance: string | Binary; task: number; attempt: number; n: number }
   count: number
 }
 
@@ -45,7 +46,8 @@ export async function insertCeiling(bench: Bench, database: Db): Promise<number>
 /** Milliseconds that the driver takes for the chunks of each page; in the order of `pages`. */
 export async function pageCeiling(database: Db, instanceId: string, firstLines: readonly number[], lines: number): Promise<number[]> {
   const chunks = database.collection<ChunkDocument>('log_chunks')
-  const id = (n: number): ChunkDocument['_id'] => ({ instance: instanceId, task: 0, attempt: 1, n })
+  const inForm = await storedForm(database)
+  const id = (n: number): ChunkDocument['_id'] => ({ instance: inForm(instanceId), task: 0, attempt: 1, n })
   const times: number[] = []
   for (const from of firstLines) {
     const startedAt = performance.now()
@@ -61,7 +63,8 @@ export async function pageCeiling(database: Db, instanceId: string, firstLines: 
 /** What searching costs without Jobtrail: the driver reads all chunks in order, and their text is uncompressed and scanned for the bytes. */
 export async function searchCeiling(database: Db, instanceId: string, word: string): Promise<{ ms: number; matches: number }> {
   const chunks = database.collection<ChunkDocument & Packed>('log_chunks')
-  const id = (n: number): ChunkDocument['_id'] => ({ instance: instanceId, task: 0, attempt: 1, n })
+  const inForm = await storedForm(database)
+  const id = (n: number): ChunkDocument['_id'] => ({ instance: inForm(instanceId), task: 0, attempt: 1, n })
   const startedAt = performance.now()
   let matches = 0
   for await (const { encoding, body } of chunks.find({ _id: { $gte: id(0), $lt: id(Number.MAX_SAFE_INTEGER) } }, { sort: { _id: 1 } })) {

@@ -10,6 +10,7 @@ import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
 import { createAndRun, shellJob, uniqueName, waitForEnd, waitForInstance, waitForSealed } from '../support/factories.js'
 import { Gate } from '../support/gate.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
+import { storedIds } from '../support/stored-ids.js'
 
 const cluster = useCluster({ servers: 1, workers: 1, balancer: 'none' })
 const browser = useBrowser()
@@ -248,8 +249,8 @@ it('says what a limit left out, and when what is stored is not what was written'
   await log.root.locator('.lv-row.system').getByText('4,900 lines').waitFor()
   await log.badge('Complete but for a limit').waitFor()
 
-  const chunks: Collection<{ _id: { instance: string }; body: Binary }> = (await cluster().database()).collection('log_chunks')
-  const [chunk] = await chunks.find({ '_id.instance': id }).limit(1).toArray()
+  const chunks: Collection<{ body: Binary }> = (await cluster().database()).collection('log_chunks')
+  const [chunk] = await chunks.find({ '_id.instance': storedIds([id]) }).limit(1).toArray()
   if (chunk === undefined) throw new Error('the log has no chunk')
   const bytes = chunk.body.buffer
   bytes[bytes.length - 2] = (bytes[bytes.length - 2] ?? 0) ^ 1

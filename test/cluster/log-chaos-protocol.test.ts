@@ -15,6 +15,7 @@ import { LogPoller } from '../support/log-poller.js'
 import { readMetric } from '../support/metrics.js'
 import { lineText, sideOf } from '../support/numbered-lines.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
+import { storedIds } from '../support/stored-ids.js'
 
 const LINES = 4_000
 const SEED = 7
@@ -466,7 +467,7 @@ describe('a log whose worker sends it as badly as it may', () => {
     const stored = (await cluster().database()).collection<{ _id: object; body: Binary; encoding: string; bytes: number; offset: number; count: number }>(
       'log_chunks',
     )
-    const of = { '_id.instance': key.instanceId, '_id.n': header.n }
+    const of = { '_id.instance': storedIds([key.instanceId]), '_id.n': header.n }
     const rotten = Buffer.from(data)
     rotten.fill(0xff, 0, 20)
     for (const change of [{ body: new Binary(rotten) }, { encoding: 'br' }, { bytes: header.bytes + 3 }, { count: header.count }]) {

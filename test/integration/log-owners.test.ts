@@ -1,12 +1,13 @@
 import type { ApiClient } from '@jobtrail/deploy/api-client'
 import { waitFor } from '@jobtrail/deploy/wait'
 import { LogSearchPage, LogVerification } from '@jobtrail/shared/api/logs'
-import type { Db, Filter } from 'mongodb'
+import type { Binary, Db, Filter } from 'mongodb'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import { createAndRun, getInstance, logPage, rawLog, shellJob, uniqueName, waitForSealed } from '../support/factories.js'
 import { LogFollower } from '../support/follow.js'
 import { copyAsOld, DAY_MS } from '../support/old-runs.js'
+import { storedForm, storedIds } from '../support/stored-ids.js'
 import { whileRefused } from '../support/while-refused.js'
 
 const cluster = useCluster({ servers: 2, workers: 1, serverEnv: { JOBTRAIL_RETENTION_SWEEP_MS: '500' } })
@@ -15,7 +16,7 @@ const COPIES = 4_000
 const OLDER = 'older-server'
 
 type Totals = { lines: number; firstAt?: Date; lastAt?: Date }
-type StreamDocument = { _id: { instance: string }; namespace?: string; jobId?: string; state: string; totals?: Totals }
+type StreamDocument = { _id: { instance: string | Binary }; namespace?: string; jobId?: string; state: string; totals?: Totals }
 type Backfill = { _id: string; round: number; after: unknown; doneAt: Date | null }
 /** What the former version did not write. */
 const ADDED = { namespace: '', jobId: '', 'totals.firstAt': '', 'totals.lastAt': '' } as const
@@ -43,7 +44,7 @@ afterEach(async () => {
 
 const streams = () => db.collection<StreamDocument>('log_streams')
 const streamOf = async (id: string): Promise<StreamDocument> => {
-  const found = await streams().findOne({ '_id.instance': id })
+  const found = await streams().findOne({ '_id.instance': storedIds([id]) })
   if (found === null) throw new Error(`no record of the log of ${id}`)
   return found
 }
@@ -119,7 +120,7 @@ describe('records that a server of the former version wrote', () => {
     await db.collection<{ _id: string }>('servers').deleteOne({ _id: OLDER })
     const completed = { namespace, jobId: silent.jobId }
     // The walk comes no further than this.
-    const isBefore = { $or: [{ namespace: { $exists: false } }, { '_id.instance': { $lt: middle } }] }
+    const isBefore = { $or: [{ namespace: { $exists: false } }, { '_id.instance': { $lt: (await storedForm(db))(middle) } }] }
     await whileRefused(db, 'log_streams', isBefore, async () => {
       await until('the first half is completed', async () => (await streams().countDocuments(completed)) === COPIES / 2)
       await Promise.all(cluster().servers.map((server) => server.kill()))

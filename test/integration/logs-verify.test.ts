@@ -12,8 +12,9 @@ import { Gate } from '../support/gate.js'
 import { readMetric } from '../support/metrics.js'
 import { numberedLinesCommand } from '../support/numbered-lines.js'
 import { plainRequest } from '../support/plain-http.js'
+import { storedIds } from '../support/stored-ids.js'
 
-type ChunkId = { instance: string; task: number; attempt: number; n: number }
+type ChunkId = { instance: string | Binary; task: number; attempt: number; n: number }
 type ChunkDocument = {
   _id: ChunkId
   count: number
@@ -82,7 +83,7 @@ describe('verification of a sealed log', () => {
     const { command, args } = numberedLinesCommand(log, { sections: 1, gateFile: gate.file, burst: 1_000, pauseMs: 1 })
     id = (await createAndRun(api, commandJob(command, args))).instanceId
     await waitForSealed(api, id)
-    stored = await chunks.find({ '_id.instance': id }).sort({ _id: 1 }).toArray()
+    stored = await chunks.find({ '_id.instance': storedIds([id]) }).sort({ _id: 1 }).toArray()
   })
   afterEach(async () => {
     for (const document of stored) await put(document)
@@ -208,7 +209,7 @@ test('a log whose worker was lost is interrupted, says why and which lines are m
 
   // A chunk that has not arrived while one after it has: as when two servers stored them and one did not.
   const chunks = (await cluster().database()).collection<ChunkDocument>('log_chunks')
-  const inGap = await chunks.find({ '_id.instance': instanceId, '_id.n': { $gte: 2, $lt: 4 } }).toArray()
+  const inGap = await chunks.find({ '_id.instance': storedIds([instanceId]), '_id.n': { $gte: 2, $lt: 4 } }).toArray()
   await chunks.deleteMany({ _id: { $in: inGap.map(({ _id }) => _id) } })
   const gaps = [{ from: 2, to: 4 }]
   expect(await logPage(api, instanceId)).toMatchObject({ state: 'interrupted', total: 2, gaps, lines: [{ text: '1a' }, { text: '1b' }] })

@@ -5,7 +5,7 @@ import { JobRevisionView, JobView } from '@jobtrail/shared/api/jobs'
 import { LogSearchPage } from '@jobtrail/shared/api/logs'
 import { ChunkBuilder } from '@jobtrail/shared/log/chunk-builder'
 import { Redis } from 'ioredis'
-import type { Db } from 'mongodb'
+import type { Binary, Db } from 'mongodb'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { useCluster } from '../support/cluster.js'
 import { createAndRun, getInstance, logPage, rawLog, shellJob, uniqueName, waitForEnd, waitForSealed } from '../support/factories.js'
@@ -13,6 +13,7 @@ import { LogFollower } from '../support/follow.js'
 import { readMetric } from '../support/metrics.js'
 import { copyAsOld, countStored, DAY_MS } from '../support/old-runs.js'
 import { ProtocolWorker } from '../support/protocol-worker.js'
+import { storedIds } from '../support/stored-ids.js'
 
 const cluster = useCluster({ servers: 2, workers: 1, serverEnv: { JOBTRAIL_RETENTION_SWEEP_MS: '500', JOBTRAIL_AUDIT_DAYS: '200' } })
 const NOTHING = { instances: 0, attempts: 0, streams: 0, chunks: 0 }
@@ -164,11 +165,11 @@ describe('what is kept long enough', () => {
     const namespace = await newNamespace()
     const more = { namespace, madeAgo: 40, changeStream: { state: 'interrupted', totals: undefined } }
     const [empty = '', headless = ''] = await copyAsOld(db, succeeded, 2, more)
-    const chunks = db.collection<{ _id: { instance: string; n: number } }>('log_chunks')
-    const first = await chunks.findOneAndDelete({ '_id.instance': headless })
+    const chunks = db.collection<{ _id: { instance: string | Binary; n: number } }>('log_chunks')
+    const first = await chunks.findOneAndDelete({ '_id.instance': storedIds([headless]) })
     if (first === null) throw new Error('no chunk')
     await chunks.insertOne({ ...first, _id: { ...first._id, n: 5 } })
-    await chunks.deleteMany({ '_id.instance': empty })
+    await chunks.deleteMany({ '_id.instance': storedIds([empty]) })
     expect((await getInstance(api, headless)).log).toMatchObject({ state: 'interrupted', gaps: [{ from: 0, to: 5 }] })
     await api.patch(`/api/namespaces/${namespace}`, { revision: 1, retention: keep(null, 30) })
     for (const id of [empty, headless]) {

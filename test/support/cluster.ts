@@ -159,6 +159,7 @@ export class Cluster {
         JOBTRAIL_KEY_PREFIX: this.keyPrefix,
         JOBTRAIL_HOST: '127.0.0.1',
         JOBTRAIL_SECRET_KEYS: TEST_SECRET_KEYS,
+        JOBTRAIL_UPGRADE_GRACE_MS: '0',
         ...(typeof serverEnv === 'function' ? serverEnv(index) : serverEnv),
       },
     })

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Db, Document } from 'mongodb'
+import { storedForm, storedIds } from './stored-ids.js'
 
 export const DAY_MS = 86_400_000
 
@@ -71,13 +72,15 @@ export async function copyAsOld(db: Db, instanceId: string, count: number, age: 
   const instance = await db.collection<{ _id: string }>('instances').findOne({ _id: instanceId })
   if (instance === null) throw new Error(`no instance ${instanceId}`)
   const parts = ['attempts', 'log_streams', 'log_chunks'] as const
-  const originals = await Promise.all(parts.map((name) => db.collection(name).find({ '_id.instance': instanceId }).toArray()))
+  const originals = await Promise.all(parts.map((name) => db.collection(name).find({ '_id.instance': storedIds([instanceId]) }).toArray()))
   const endedAt = new Date(Date.now() - endedAgo * DAY_MS)
   const ids = Array.from({ length: count }, () => idOf(madeAgo)).toSorted()
   const copies = ids.map((_id) => ({ ...instance, namespace, createdAt: new Date(Date.now() - madeAgo * DAY_MS), finishedAt: endedAt, ...change, _id }))
+  const ofLogs = await storedForm(db)
   for (const [i, name] of parts.entries()) {
     const more = name === 'attempts' ? { namespace, ...changeAttempt } : name === 'log_streams' ? { namespace, ...changeStream } : {}
-    const documents: Document[] = ids.flatMap((id) => (originals[i] ?? []).map((each) => ({ ...each, ...more, _id: { ...each['_id'], instance: id } })))
+    const form = name === 'attempts' ? (id: string) => id : ofLogs
+    const documents: Document[] = ids.flatMap((id) => (originals[i] ?? []).map((each) => ({ ...each, ...more, _id: { ...each['_id'], instance: form(id) } })))
     for (let at = 0; at < documents.length; at += 2_000) await db.collection(name).insertMany(documents.slice(at, at + 2_000), { ignoreUndefined: true })
   }
   await db.collection<{ _id: string }>('instances').insertMany(copies)
@@ -88,7 +91,7 @@ export async function copyAsOld(db: Db, instanceId: string, count: number, age: 
 export async function countStored(db: Db, ids: readonly string[]): Promise<Record<string, number>> {
   const [instances, attempts, streams, chunks] = await Promise.all([
     db.collection<{ _id: string }>('instances').countDocuments({ _id: { $in: [...ids] } }),
-    ...['attempts', 'log_streams', 'log_chunks'].map((name) => db.collection(name).countDocuments({ '_id.instance': { $in: ids } })),
+    ...['attempts', 'log_streams', 'log_chunks'].map((name) => db.collection(name).countDocuments({ '_id.instance': storedIds(ids) })),
   ])
   return { instances: instances ?? 0, attempts: attempts ?? 0, streams: streams ?? 0, chunks: chunks ?? 0 }
 }

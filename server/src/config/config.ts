@@ -70,6 +70,12 @@ export const Environment = z.object({
   JOBTRAIL_SESSION_MS: milliseconds(12 * 3_600_000, 60_000, 30 * 86_400_000, 'How long a sign-in lasts'),
   JOBTRAIL_LEASE_MS: milliseconds(30_000, 2_000, 600_000, 'How long a worker may run an attempt without a heartbeat'),
   JOBTRAIL_RETENTION_SWEEP_MS: milliseconds(600_000, 500, 86_400_000, 'How often the cluster looks for what is kept long enough'),
+  JOBTRAIL_UPGRADE_GRACE_MS: milliseconds(
+    3_600_000,
+    0,
+    30 * 86_400_000,
+    'How long no server of an older version must have run before data is stored in a form that older versions do not read: so long an upgrade can be taken back',
+  ),
   JOBTRAIL_AUDIT_DAYS: z.coerce
     .number({ error: 'must be a number of days' })
     .int()
@@ -117,6 +123,7 @@ export type Config = Readonly<{
   leaseMs: number
   heartbeatMs: number
   retentionSweepMs: number
+  upgradeGraceMs: number
   /** null: for ever. */
   auditDays: number | null
   trustProxy: number
@@ -157,6 +164,7 @@ export function parseConfig(environment: Record<string, string | undefined>): Co
     leaseMs: env.JOBTRAIL_LEASE_MS,
     heartbeatMs: Math.max(500, Math.floor(env.JOBTRAIL_LEASE_MS / 6)),
     retentionSweepMs: env.JOBTRAIL_RETENTION_SWEEP_MS,
+    upgradeGraceMs: env.JOBTRAIL_UPGRADE_GRACE_MS,
     auditDays: env.JOBTRAIL_AUDIT_DAYS === 0 ? null : env.JOBTRAIL_AUDIT_DAYS,
     trustProxy: env.JOBTRAIL_TRUST_PROXY,
     trustedProxies: parseAddresses(env.JOBTRAIL_TRUSTED_PROXIES) ?? new BlockList(),

@@ -48,6 +48,11 @@ export class InstanceReads {
     })
   }
 
+  /** Whether there is any run at all. */
+  hasAny(): Promise<boolean> {
+    return this.instances.isAnyStored()
+  }
+
   /** Whose the runs are, by their IDs; those that were removed are left out. */
   ownersOf(ids: readonly string[]): Promise<Map<string, LogOwner>> {
     return this.instances.ownersOf(ids)

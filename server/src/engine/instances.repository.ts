@@ -95,6 +95,10 @@ export class InstancesRepository implements OnModuleInit {
     return new Map(found.map(({ _id, status, attempt }) => [_id, { status, attempt }]))
   }
 
+  async isAnyStored(): Promise<boolean> {
+    return (await this.collection.findOne({}, { projection: { _id: 1 } })) !== null
+  }
+
   /** Whose the runs are, by their IDs. */
   async ownersOf(ids: readonly string[]): Promise<Map<string, LogOwner>> {
     if (ids.length === 0) return new Map()

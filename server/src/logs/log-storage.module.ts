@@ -4,6 +4,9 @@ import { EngineModule } from '../engine/engine.module.js'
 import { LogBackfillLock } from './backfill/log-backfill-lock.js'
 import { LogBackfillRepository } from './backfill/log-backfill.repository.js'
 import { LogOwnersBackfill } from './backfill/log-owners-backfill.js'
+import { LogIdFormRepository } from './ids/log-id-form.repository.js'
+import { LogIdSwitch } from './ids/log-id-switch.js'
+import { LogIds } from './ids/log-ids.js'
 import { LogExpiry } from './log-expiry.service.js'
 import { LogIngestService } from './log-ingest.service.js'
 import { LogOwners } from './log-owners.service.js'
@@ -17,6 +20,9 @@ import { MongoLogStore } from './mongo-log-store.js'
 @Module({
   imports: [EngineModule],
   providers: [
+    LogIds,
+    LogIdFormRepository,
+    LogIdSwitch,
     { provide: LogStore, useClass: MongoLogStore },
     LogStreamsRepository,
     LogOwners,

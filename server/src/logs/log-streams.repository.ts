@@ -3,17 +3,19 @@ import { type AnyBulkWriteOperation, Binary, type ClientSession, type Collection
 import { type AttemptKey, attemptKeyString } from '@jobtrail/shared/domain/attempt-key'
 import { isCheckedLog, isClosedLog, LOG_STATES, type LogState } from '@jobtrail/shared/domain/statuses'
 import type { LineRange, StreamTotals } from '@jobtrail/shared/log/chunk'
+import { genesisDigest } from '@jobtrail/shared/log/codec'
 import type { LogLoss } from '@jobtrail/shared/log/losses'
 import type { LogOwner, OwnedAttempt } from '../engine/ports/attempt-logs.js'
 import { ensureCollection } from '../platform/ensure-collection.js'
 import { duplicatesOf, Mongo } from '../platform/mongo.js'
 import type { Reads } from '../platform/reads.js'
 import type { LineTimes, Prefix } from './domain/stream-totals.js'
-import { keyOf, type StreamId, streamId } from './log-key.js'
+import { LogIds } from './ids/log-ids.js'
+import { keyOf, type StreamId } from './log-key.js'
 import { LOG_LOCATIONS, type LogLocation } from './log-ref.js'
 
-/** No losses are stored as no list. The times of the first and the last line are absent where there is none, and in what former versions wrote. */
-type StoredTotals = Omit<StreamTotals, 'digest' | 'losses'> & { digest: Binary; losses?: LogLoss[]; marker?: number; firstAt?: Date; lastAt?: Date }
+/** No losses are stored as no list, and no digest where there are no lines and only versions read it that know that it follows from the key. The times of the first and the last line are absent where there is none, and in what former versions wrote. */
+type StoredTotals = Omit<StreamTotals, 'digest' | 'losses'> & { digest?: Binary; losses?: LogLoss[]; marker?: number; firstAt?: Date; lastAt?: Date }
 /**
  * A document of log_streams. A stream has none until something is to be said of it: without one it is open. Totals are there once it is sealed or expired; `prefix` is a
  * watermark (what is certainly stored without a gap from line 0) that only grows; `expected` is what the worker announced at the attempt's end.
@@ -81,7 +83,10 @@ export class LogStreamsRepository implements OnModuleInit {
   private readonly collection: Collection<StreamDocument>
   private readonly reads: Reads<StreamDocument>
 
-  constructor(private readonly mongo: Mongo) {
+  constructor(
+    private readonly mongo: Mongo,
+    private readonly ids: LogIds,
+  ) {
     this.collection = mongo.collection<StreamDocument>('log_streams')
     this.reads = mongo.reads<StreamDocument>('log_streams')
   }
@@ -107,27 +112,27 @@ export class LogStreamsRepository implements OnModuleInit {
   }
 
   async find(key: AttemptKey): Promise<StreamRecord | undefined> {
-    const document = await this.collection.findOne({ _id: streamId(key) })
+    const document = await this.collection.findOne({ _id: this.ids.stream(key) })
     return document === null ? undefined : toRecord(document)
   }
 
   /** Answers in the order given. */
   async findMany(keys: readonly AttemptKey[]): Promise<(StreamRecord | undefined)[]> {
     if (keys.length === 0) return []
-    return inOrderOf(keys, await this.collection.find({ _id: { $in: keys.map(streamId) } }).toArray())
+    return inOrderOf(keys, await this.collection.find({ _id: { $in: keys.map((key) => this.ids.stream(key)) } }).toArray())
   }
 
   /** As {@link findMany}, for somebody who looks at them. */
   async look(keys: readonly AttemptKey[]): Promise<(StreamRecord | undefined)[]> {
     if (keys.length === 0) return []
-    return inOrderOf(keys, await this.reads.find({ _id: { $in: keys.map(streamId) } }).toArray())
+    return inOrderOf(keys, await this.reads.find({ _id: { $in: keys.map((key) => this.ids.stream(key)) } }).toArray())
   }
 
   /** Those of the streams that take nothing more, by {@link attemptKeyString}. */
   async closedAmong(keys: readonly AttemptKey[]): Promise<Map<string, LogState>> {
     const distinct = new Map(keys.map((key) => [attemptKeyString(key), key]))
     const closed = await this.collection
-      .find({ _id: { $in: [...distinct.values()].map(streamId) }, state: { $in: CLOSED } }, { projection: { state: 1 } })
+      .find({ _id: { $in: [...distinct.values()].map((key) => this.ids.stream(key)) }, state: { $in: CLOSED } }, { projection: { state: 1 } })
       .toArray()
     return new Map(closed.map(({ _id, state }) => [attemptKeyString(keyOf(_id)), state]))
   }
@@ -136,7 +141,7 @@ export class LogStreamsRepository implements OnModuleInit {
   seal(streams: readonly KeyedTotals[]): Promise<boolean[]> {
     const sealedAt = new Date()
     return this.updateUnsealed(
-      streams.map(({ key, totals }) => ({ key, set: { state: sealedState(totals), totals: toStored(totals), sealedAt }, unset: NOT_OF_CLOSED })),
+      streams.map(({ key, totals }) => ({ key, set: { state: sealedState(totals), totals: this.toStored(key, totals), sealedAt }, unset: NOT_OF_CLOSED })),
     )
   }
 
@@ -145,7 +150,7 @@ export class LogStreamsRepository implements OnModuleInit {
     const sealedAt = new Date()
     try {
       await this.collection.insertMany(
-        streams.map(({ key, totals }) => ({ _id: streamId(key), ...ownerOf(key), state: sealedState(totals), totals: toStored(totals), sealedAt })),
+        streams.map(({ key, totals }) => ({ _id: this.ids.stream(key), ...ownerOf(key), state: sealedState(totals), totals: this.toStored(key, totals), sealedAt })),
         { ordered: false },
       )
     } catch (error) {
@@ -160,7 +165,7 @@ export class LogStreamsRepository implements OnModuleInit {
       streams.map(({ key, totals }) => ({
         key,
         filter: { expected: { $exists: false } },
-        set: { expected: toStored(totals), expectedAt: at },
+        set: { expected: this.toStored(key, totals), expectedAt: at },
         setOnInsert: { state: 'open' },
       })),
     )
@@ -175,7 +180,7 @@ export class LogStreamsRepository implements OnModuleInit {
   async abandon(keys: readonly AttemptKey[]): Promise<void> {
     if (keys.length === 0) return
     await this.collection.updateMany(
-      { _id: { $in: keys.map(streamId) }, state: 'open' },
+      { _id: { $in: keys.map((key) => this.ids.stream(key)) }, state: 'open' },
       { $set: { state: 'interrupted', reason: 'Its run was removed', gaps: [], interruptedAt: new Date() } },
     )
   }
@@ -186,7 +191,7 @@ export class LogStreamsRepository implements OnModuleInit {
       {
         key,
         filter: { 'prefix.lines': { $not: { $gte: prefix.lines } } },
-        set: { prefix: toStored(prefix) },
+        set: { prefix: this.toStored(key, prefix) },
         setOnInsert: { state: 'open' },
       },
     ])
@@ -198,12 +203,12 @@ export class LogStreamsRepository implements OnModuleInit {
     return documents.flatMap((document) => {
       const { _id, expected, expectedAt, progress } = document
       if (expected === undefined || expectedAt === undefined) return []
-      return { key: keyOf(_id), ...ownerIn(document), expected: fromStored(expected), expectedAt, ...(progress === undefined ? {} : { progress }) }
+      return { key: keyOf(_id), ...ownerIn(document), expected: fromStored(_id, expected), expectedAt, ...(progress === undefined ? {} : { progress }) }
     })
   }
 
   async noteProgress(key: AttemptKey, progress: { lines: number; at: Date }): Promise<void> {
-    await this.collection.updateOne({ _id: streamId(key), state: 'open' }, { $set: { progress } })
+    await this.collection.updateOne({ _id: this.ids.stream(key), state: 'open' }, { $set: { progress } })
   }
 
   /** Open ones count once their totals were announced: those of running attempts are open as they should be. */
@@ -218,7 +223,7 @@ export class LogStreamsRepository implements OnModuleInit {
   /** Expires those that are sealed or partial and have lines: their totals stay. */
   async expireSealed(keys: readonly AttemptKey[], at: Date): Promise<void> {
     await this.collection.updateMany(
-      { _id: { $in: keys.map(streamId) }, state: { $in: CHECKED }, 'totals.lines': { $gt: 0 } },
+      { _id: { $in: keys.map((key) => this.ids.stream(key)) }, state: { $in: CHECKED }, 'totals.lines': { $gt: 0 } },
       { $set: { state: 'expired', expiredAt: at } },
     )
   }
@@ -226,7 +231,7 @@ export class LogStreamsRepository implements OnModuleInit {
   /** Expires those that were never sealed; `totals`: what was stored of them. */
   async expireUnsealed(streams: readonly KeyedTotals[], at: Date): Promise<void> {
     await this.updateUnsealed(
-      streams.map(({ key, totals }) => ({ key, set: { state: 'expired', totals: toStored(totals), expiredAt: at }, unset: NOT_OF_CLOSED })),
+      streams.map(({ key, totals }) => ({ key, set: { state: 'expired', totals: this.toStored(key, totals), expiredAt: at }, unset: NOT_OF_CLOSED })),
     )
   }
 
@@ -245,7 +250,7 @@ export class LogStreamsRepository implements OnModuleInit {
   /** Adds what former versions did not write. */
   async complete(records: readonly Completed[]): Promise<void> {
     const operations: AnyBulkWriteOperation<StreamDocument>[] = records.flatMap(({ ref, times: { firstAt, lastAt } }) => {
-      const _id = streamId(ref)
+      const _id = this.ids.stream(ref)
       const owner = { updateOne: { filter: { _id }, update: { $set: ownerOf(ref) } } }
       if (firstAt === undefined || lastAt === undefined) return owner
       const times = { 'totals.firstAt': new Date(firstAt), 'totals.lastAt': new Date(lastAt) }
@@ -255,7 +260,12 @@ export class LogStreamsRepository implements OnModuleInit {
   }
 
   async delete(keys: readonly AttemptKey[], session: ClientSession): Promise<void> {
-    await this.collection.deleteMany({ _id: { $in: keys.map(streamId) } }, { session })
+    await this.collection.deleteMany({ _id: { $in: keys.map((key) => this.ids.stream(key)) } }, { session })
+  }
+
+  private toStored(key: OwnedAttempt, totals: StreamTotals & Prefix): StoredTotals {
+    const { digest, ...sums } = totals
+    return toStored(totals.lines === 0 && this.ids.isBinary(key.instanceId) && digest === genesisDigest(key) ? sums : totals)
   }
 
   /**
@@ -276,7 +286,7 @@ export class LogStreamsRepository implements OnModuleInit {
   private async upsertUnsealed(changes: readonly Change[]): Promise<Set<number>> {
     const operations: AnyBulkWriteOperation<StreamDocument>[] = changes.map(({ key, filter, set, setOnInsert, unset }) => ({
       updateMany: {
-        filter: { ...filter, _id: streamId(key), state: { $nin: CLOSED } },
+        filter: { ...filter, _id: this.ids.stream(key), state: { $nin: CLOSED } },
         update: {
           $set: { ...ownerOf(key), ...set },
           ...(setOnInsert === undefined ? {} : { $setOnInsert: setOnInsert }),
@@ -304,12 +314,12 @@ function ownerIn({ namespace, jobId }: StreamDocument): { owner?: LogOwner } {
   return namespace === undefined || jobId === undefined ? {} : { owner: { namespace, jobId } }
 }
 
-function toStored({ chunks, lines, bytes, digest, losses = [], marker, firstAt, lastAt }: StreamTotals & Prefix): StoredTotals {
+function toStored({ chunks, lines, bytes, digest, losses = [], marker, firstAt, lastAt }: Omit<StreamTotals & Prefix, 'digest'> & { digest?: string }): StoredTotals {
   return {
     chunks,
     lines,
     bytes,
-    digest: new Binary(Buffer.from(digest, 'hex')),
+    ...(digest === undefined ? {} : { digest: new Binary(Buffer.from(digest, 'hex')) }),
     ...(losses.length === 0 ? {} : { losses }),
     ...(marker === undefined ? {} : { marker }),
     ...(firstAt === undefined ? {} : { firstAt: new Date(firstAt) }),
@@ -317,9 +327,9 @@ function toStored({ chunks, lines, bytes, digest, losses = [], marker, firstAt, 
   }
 }
 
-const fromStored = ({ digest, firstAt, lastAt, ...sums }: StoredTotals): StreamTotals & Prefix => ({
+const fromStored = (id: StreamId, { digest, firstAt, lastAt, ...sums }: StoredTotals): StreamTotals & Prefix => ({
   ...sums,
-  digest: digest.toString('hex'),
+  digest: digest === undefined ? genesisDigest(keyOf(id)) : digest.toString('hex'),
   ...(firstAt === undefined ? {} : { firstAt: firstAt.getTime() }),
   ...(lastAt === undefined ? {} : { lastAt: lastAt.getTime() }),
 })
@@ -336,10 +346,10 @@ function toRecord(document: StreamDocument): StreamRecord {
     ...ownerIn(document),
     location,
     state,
-    ...(totals === undefined ? {} : { totals: fromStored(totals) }),
+    ...(totals === undefined ? {} : { totals: fromStored(_id, totals) }),
     // A watermark of a former version does not say when its lines were written: they are looked through once more.
-    ...(prefix?.firstAt === undefined ? {} : { prefix: fromStored(prefix) }),
-    ...(expected === undefined ? {} : { expected: fromStored(expected) }),
+    ...(prefix?.firstAt === undefined ? {} : { prefix: fromStored(_id, prefix) }),
+    ...(expected === undefined ? {} : { expected: fromStored(_id, expected) }),
     ...(gaps === undefined ? {} : { gaps }),
     ...(reason === undefined ? {} : { reason }),
     ...(expiredAt === undefined ? {} : { expiredAt }),

@@ -6,7 +6,8 @@ import { ensureCollection } from '../platform/ensure-collection.js'
 import { Metrics } from '../platform/metrics.js'
 import { Mongo } from '../platform/mongo.js'
 import { Reads } from '../platform/reads.js'
-import { type ChunkId, chunkId, keyOf } from './log-key.js'
+import { LogIds } from './ids/log-ids.js'
+import { type ChunkId, keyOf } from './log-key.js'
 import type { LogRef } from './log-ref.js'
 import {
   type CheckedChunk,
@@ -47,15 +48,18 @@ const DUPLICATE_KEY = 11_000
 const VALIDATION_FAILED = 121
 
 class MongoPositions implements LogPositions {
-  constructor(private readonly chunks: Reads<ChunkDocument>) {}
+  constructor(
+    private readonly chunks: Reads<ChunkDocument>,
+    private readonly ids: LogIds,
+  ) {}
 
   async positions(key: LogRef, from: number, limit: number): Promise<ChunkPosition[]> {
-    const found = this.chunks.find<PositionDocument>(inStream(key, from), { sort: { _id: 1 }, limit, batchSize: limit, projection: POSITION })
+    const found = this.chunks.find<PositionDocument>(inStream(this.ids, key, from), { sort: { _id: 1 }, limit, batchSize: limit, projection: POSITION })
     return (await found.toArray()).map(toPosition)
   }
 
   async positionAt(key: LogRef, line: number): Promise<ChunkPosition | undefined> {
-    const found = await this.chunks.findOne<PositionDocument>(inStream(key, 0, line + 1), { sort: { _id: -1 }, projection: POSITION })
+    const found = await this.chunks.findOne<PositionDocument>(inStream(this.ids, key, 0, line + 1), { sort: { _id: -1 }, projection: POSITION })
     return found === null ? undefined : toPosition(found)
   }
 }
@@ -74,13 +78,14 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
 
   constructor(
     private readonly mongo: Mongo,
+    private readonly ids: LogIds,
     private readonly metrics: Metrics,
   ) {
     super()
     this.chunks = mongo.collection<ChunkDocument>('log_chunks')
     this.reads = mongo.reads<ChunkDocument>('log_chunks')
-    this.own = new MongoPositions(new Reads(mongo.db, 'log_chunks'))
-    this.forPeople = new MongoPositions(this.reads)
+    this.own = new MongoPositions(new Reads(mongo.db, 'log_chunks'), ids)
+    this.forPeople = new MongoPositions(this.reads, ids)
   }
 
   async onModuleInit(): Promise<void> {
@@ -104,7 +109,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   async put(chunks: readonly CheckedChunk[]): Promise<PutResult[]> {
     const results: PutResult[] = chunks.map(() => 'ok')
     try {
-      await this.chunks.insertMany(chunks.map(toDocument), { ordered: false, writeConcern: WRITE_CONCERN })
+      await this.chunks.insertMany(chunks.map((chunk) => toDocument(this.ids.chunk(chunk.header, chunk.header.n), chunk)), { ordered: false, writeConcern: WRITE_CONCERN })
       return results
     } catch (error) {
       for (const { index, code } of writeErrorsOf(error)) {
@@ -126,19 +131,19 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
     if (chunks.length === 0) return []
     const stored = new Map<string, { count: number; checksum: number; digest: Binary }>()
     const cursor = this.chunks.find(
-      { _id: { $in: chunks.map(({ header }) => chunkId(header, header.n)) } },
+      { _id: { $in: chunks.map(({ header }) => this.ids.chunk(header, header.n)) } },
       { projection: { count: 1, checksum: 1, digest: 1 }, maxTimeMS: OPERATION_MS },
     )
-    for await (const document of cursor) stored.set(idString(document._id), document)
+    for await (const document of cursor) stored.set(placeOf(keyOf(document._id), document._id.n), document)
     return chunks.map(({ header }) => {
-      const found = stored.get(idString(chunkId(header, header.n)))
+      const found = stored.get(placeOf(header, header.n))
       if (found === undefined) return 'refused'
       return found.checksum === header.checksum && found.count === header.count && found.digest.toString('hex') === header.digest ? 'dup' : 'conflict'
     })
   }
 
   async read(key: LogRef, range: ChunkRead): Promise<StoredChunk[]> {
-    const cursor = this.reads.find(inStream(key, range.from, range.to), {
+    const cursor = this.reads.find(inStream(this.ids, key, range.from, range.to), {
       sort: { _id: range.order === 'desc' ? -1 : 1 },
       limit: range.maxChunks,
       batchSize: range.maxChunks,
@@ -175,7 +180,7 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   private async onlyOf(keys: readonly LogRef[]): Promise<(ChunkPosition | undefined)[]> {
     const limit = 2 * keys.length
     const found = await this.chunks
-      .find<PositionDocument>({ $or: keys.map((key) => inStream(key, 0)) }, { projection: POSITION, limit, batchSize: limit, maxTimeMS: OPERATION_MS })
+      .find<PositionDocument>({ $or: keys.map((key) => inStream(this.ids, key, 0)) }, { projection: POSITION, limit, batchSize: limit, maxTimeMS: OPERATION_MS })
       .toArray()
     if (found.length === limit) return keys.map(() => undefined)
     const byStream = new Map<string, PositionDocument[]>()
@@ -192,14 +197,14 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   async haveBegun(keys: readonly LogRef[]): Promise<boolean[]> {
     if (keys.length === 0) return []
     const begun = new Set<string>()
-    const cursor = this.chunks.find({ _id: { $in: keys.map((key) => chunkId(key, 0)) } }, { projection: { _id: 1 }, maxTimeMS: OPERATION_MS })
-    for await (const { _id } of cursor) begun.add(idString(_id))
-    return keys.map((key) => begun.has(idString(chunkId(key, 0))))
+    const cursor = this.chunks.find({ _id: { $in: keys.map((key) => this.ids.chunk(key, 0)) } }, { projection: { _id: 1 }, maxTimeMS: OPERATION_MS })
+    for await (const { _id } of cursor) begun.add(attemptKeyString(keyOf(_id)))
+    return keys.map((key) => begun.has(attemptKeyString(key)))
   }
 
   async hasAny(keys: readonly LogRef[]): Promise<boolean> {
     for (let from = 0; from < keys.length; from += STREAMS_AT_ONCE) {
-      const some = { $or: keys.slice(from, from + STREAMS_AT_ONCE).map((key) => inStream(key, 0)) }
+      const some = { $or: keys.slice(from, from + STREAMS_AT_ONCE).map((key) => inStream(this.ids, key, 0)) }
       if ((await this.chunks.findOne(some, { projection: { _id: 1 }, maxTimeMS: OPERATION_MS })) !== null) return true
     }
     return false
@@ -207,13 +212,13 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
 
   /** Answered from the index alone. */
   async starts(key: LogRef, from: number, to: number): Promise<number[]> {
-    return (await this.chunks.find(inStream(key, from, to), { projection: { _id: 1 }, maxTimeMS: OPERATION_MS }).toArray()).map(({ _id }) => _id.n)
+    return (await this.chunks.find(inStream(this.ids, key, from, to), { projection: { _id: 1 }, maxTimeMS: OPERATION_MS }).toArray()).map(({ _id }) => _id.n)
   }
 
   /** In batches, so that no single command outlasts its deadline however long the logs are. */
   async drop(keys: readonly LogRef[]): Promise<void> {
     for (let from = 0; from < keys.length; from += STREAMS_AT_ONCE)
-      await this.dropAll({ $or: keys.slice(from, from + STREAMS_AT_ONCE).map((key) => inStream(key, 0)) })
+      await this.dropAll({ $or: keys.slice(from, from + STREAMS_AT_ONCE).map((key) => inStream(this.ids, key, 0)) })
   }
 
   private async dropAll(all: Filter<ChunkDocument>): Promise<void> {
@@ -225,11 +230,11 @@ export class MongoLogStore extends LogStore implements OnModuleInit {
   }
 }
 
-const idString = (id: ChunkId): string => `${id.instance}_${id.task}_${id.attempt}_${id.n}`
+const placeOf = (key: AttemptKey, n: number): string => `${attemptKeyString(key)}_${n}`
 
 /** Chunks of a stream that begin in lines [from, to). */
-function inStream(key: AttemptKey, from: number, to = Number.MAX_SAFE_INTEGER): Filter<ChunkDocument> {
-  return { _id: { $gte: chunkId(key, from), $lt: chunkId(key, to) } }
+function inStream(ids: LogIds, key: AttemptKey, from: number, to = Number.MAX_SAFE_INTEGER): Filter<ChunkDocument> {
+  return { _id: { $gte: ids.chunk(key, from), $lt: ids.chunk(key, to) } }
 }
 
 /**
@@ -243,9 +248,9 @@ function writeErrorsOf(error: unknown): { index: number; code: number }[] {
   return writeErrors.map(({ index, code }) => ({ index, code }))
 }
 
-function toDocument({ header, data, marker }: CheckedChunk): ChunkDocument {
+function toDocument(_id: ChunkId, { header, data, marker }: CheckedChunk): ChunkDocument {
   return {
-    _id: chunkId(header, header.n),
+    _id,
     count: header.count,
     bytes: header.bytes,
     offset: header.offset,

@@ -1,6 +1,7 @@
-import type { Db } from 'mongodb'
+import type { Binary, Db } from 'mongodb'
 import { insertCeiling } from '../ceilings.js'
 import type { Cluster } from '../../support/cluster.js'
+import { storedIds } from '../../support/stored-ids.js'
 import type { Bench } from './bench.js'
 import { pidOf } from './cluster-roles.js'
 import { childrenOf, cpuTime, peakMib } from './process-meter.js'
@@ -25,7 +26,7 @@ export interface IngestionRun {
 }
 
 interface ChunkDocument {
-  _id: { instance: string; n: number }
+  _id: { instance: string | Binary; n: number }
   firstAt: Date
 }
 
@@ -76,7 +77,7 @@ function cpuOf(servers: readonly number[], worker: number, mongod: number): Inge
 async function firstLineAt(database: Db, instanceIds: readonly string[]): Promise<number> {
   const first = await database
     .collection<ChunkDocument>('log_chunks')
-    .find({ '_id.instance': { $in: [...instanceIds] }, '_id.n': 0 }, { projection: { firstAt: 1 } })
+    .find({ '_id.instance': storedIds(instanceIds), '_id.n': 0 }, { projection: { firstAt: 1 } })
     .toArray()
   return Math.min(...first.map(({ firstAt }) => firstAt.getTime()))
 }

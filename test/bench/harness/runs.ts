@@ -3,6 +3,7 @@ import { type CreateJob, JobView, RunsCreated } from '@jobtrail/shared/api/jobs'
 import type { Db } from 'mongodb'
 import type { z } from 'zod'
 import type { Cluster } from '../../support/cluster.js'
+import { storedIds } from '../../support/stored-ids.js'
 
 /** A job as it is sent: whatever has a default may be left out. */
 export type JobInput = z.input<typeof CreateJob>
@@ -18,7 +19,6 @@ export interface InstanceDocument {
 }
 
 interface StreamDocument {
-  _id: { instance: string }
   state: string
   totals?: { lines: number }
   sealedAt?: Date
@@ -40,7 +40,7 @@ export async function waitUntilSealed(database: Db, instanceIds: readonly string
   const streams = database.collection<StreamDocument>('log_streams')
   const sealed = await waitFor(
     async () => {
-      const found = await streams.find({ state: 'sealed', '_id.instance': { $in: [...instanceIds] } }).toArray()
+      const found = await streams.find({ state: 'sealed', '_id.instance': storedIds(instanceIds) }).toArray()
       return found.length === instanceIds.length ? found : undefined
     },
     { timeoutMs, what: `${instanceIds.length} sealed logs`, intervalMs: 100 },
