@@ -8,8 +8,7 @@ import { Mongo } from '../platform/mongo.js'
 import { SignalBus } from '../platform/signals.js'
 import { Principal } from '../rights/principal.js'
 import { EndedSessionsRepository } from './sessions/ended-sessions.repository.js'
-import { networkOf } from '../config/addresses.js'
-import { LoginLimits, triesOfDevice, triesOfName, triesOfUser } from './sessions/login-limits.js'
+import { keyOfAddress, LoginLimits, triesOfDevice, triesOfName, triesOfUser } from './sessions/login-limits.js'
 import { SessionTokens } from './sessions/session-tokens.js'
 import { ApiTokensService } from './tokens/api-tokens.service.js'
 import { fromStoredGrants } from './users/grants.js'
@@ -42,7 +41,7 @@ export class AuthService {
   /** Throws AppError INVALID_CREDENTIALS, the same and after the same time whether name, password or a disabled user is the reason; TOO_MANY_ATTEMPTS. `device`: to be kept there for the next time. */
   async login({ username, password }: Login, { ip, requestId, device: deviceText }: LoginFrom): Promise<{ session: Session; device: string | undefined }> {
     const device = deviceText === undefined ? undefined : await this.sessions.readDevice(deviceText)
-    const who = device === undefined ? `address:${ip === null ? '-' : networkOf(ip)}` : `device:${device.deviceId}`
+    const who = device === undefined ? keyOfAddress(ip) : triesOfDevice(device.deviceId).key
     // The limit is looked at inside the turn: many guesses sent at once would all pass it before the first is counted.
     const { user, isKnown, tries } = await this.turns.take(who, async () => {
       const found = await this.users.findByName(username)

@@ -2,6 +2,7 @@ import { type CallHandler, type ExecutionContext, Injectable, type NestIntercept
 import { Reflector } from '@nestjs/core'
 import { finalize, from, mergeMap, type Observable } from 'rxjs'
 import type { Reply, Request } from '../platform/http/requests.js'
+import { READ_CONNECTIONS } from '../platform/mongo.js'
 import { UserGate } from '../platform/user-gate.js'
 import { principalOf } from '../rights/current-principal.js'
 
@@ -12,7 +13,7 @@ export const OwnBounds = (): MethodDecorator => SetMetadata(OWN_BOUNDS, true)
 /** Global: bounds how much one user reads at a time, so that there are connections to MongoDB, memory and time left for the others. As many in all as people's reads have connections. */
 @Injectable()
 export class ReadGate implements NestInterceptor {
-  private readonly gate = new UserGate({ what: 'requests', running: 24, runningPerUser: 12, waiting: 1_000, waitingPerUser: 100, waitMs: 20_000 })
+  private readonly gate = new UserGate({ what: 'requests', running: READ_CONNECTIONS, runningPerUser: 12, waiting: 1_000, waitingPerUser: 100, waitMs: 20_000 })
 
   constructor(private readonly reflector: Reflector) {}
 

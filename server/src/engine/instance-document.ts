@@ -2,7 +2,7 @@ import type { InstanceCause } from '@jobtrail/shared/api/instances'
 import type { AttemptKey } from '@jobtrail/shared/domain/attempt-key'
 import { INSTANCE_STATUSES, type InstanceStatus } from '@jobtrail/shared/domain/statuses'
 import type { CollectionPlan } from '../platform/ensure-collection.js'
-import { embeddedTask, type TaskKey } from './domain/task-key.js'
+import { embeddedTask, isEmbedded, type TaskKey } from './domain/task-key.js'
 
 /**
  * What changes while a task is queued, placed, retried and settled. A plain instance holds it in its own document, under these names: its one task costs no document and no write of
@@ -63,6 +63,10 @@ export const taskOf = ({ _id }: Pick<InstanceDocument, '_id'>): TaskKey => embed
 export const latestAttemptOf = (document: WithTask): AttemptKey => ({ ...taskOf(document), attempt: document.attempt })
 /** The attempt that comes next of a task that waits. */
 export const nextAttemptOf = (document: WithTask): AttemptKey => ({ ...taskOf(document), attempt: document.attempt + 1 })
+
+/** Whether the run has come to this attempt. One of a later number is about to be claimed, or never was: no worker has been given it. */
+export const wasClaimed = ({ task, attempt }: Pick<AttemptKey, 'task' | 'attempt'>, instance: Pick<InstanceDocument, 'attempt'>): boolean =>
+  !isEmbedded({ task }) || attempt <= instance.attempt
 
 /** Where a page of instances ends. */
 export type InstancePlace = Pick<InstanceDocument, 'namespace' | '_id'>

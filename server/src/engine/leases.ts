@@ -4,7 +4,7 @@ import { isFinalInstance } from '@jobtrail/shared/domain/statuses'
 import { CONFIG, type Config } from '../config/config.js'
 import { announcedTotals, type AttemptDocument, attemptId, attemptKeyOf } from './attempt-document.js'
 import { AttemptsRepository } from './attempts.repository.js'
-import { isEmbedded } from './domain/task-key.js'
+import { wasClaimed } from './instance-document.js'
 import { InstancesRepository } from './instances.repository.js'
 import { Clock } from '../platform/clock.js'
 import { Logger } from '../platform/logging.js'
@@ -142,7 +142,7 @@ export class Leases {
     const instances = await this.instances.progressOf(attempts.map(({ _id }) => _id.instance))
     const isClaimed = ({ _id }: AttemptDocument): boolean => {
       const instance = instances.get(_id.instance)
-      return instance !== undefined && !(isEmbedded(_id) && isFinalInstance(instance.status) && instance.attempt < _id.attempt)
+      return instance !== undefined && (wasClaimed(_id, instance) || !isFinalInstance(instance.status))
     }
     const orphans = attempts.filter((attempt) => !isClaimed(attempt))
     if (orphans.length > 0) await this.attempts.deleteUnsent(orphans.map(({ _id }) => _id))
@@ -180,14 +180,17 @@ export class Leases {
     if (lost.startedAt === null && (await hasLines())) lost = (await this.attempts.markLostStarted(attempt._id)) ?? lost
     this.logger.warn('An attempt is lost', { attempt: attemptKeyString(key), worker: attempt.workerId, hasStarted: lost.startedAt !== null, reason: error })
     this.metrics.attemptsFinished.inc({ status: 'LOST' })
-    await this.conclude(lost)
+    await this.concludeOf(lost, owner)
   }
 
   /** What follows from an attempt that has ended, for its log and its instance. The sweep does it again when the server that should have is dead. Idempotent. */
   async conclude(attempt: AttemptDocument): Promise<void> {
+    await this.concludeOf(attempt, await this.ownerOf(attempt))
+  }
+
+  private async concludeOf(attempt: AttemptDocument, owner: LogOwner | undefined): Promise<void> {
     const { status, startedAt, mayHaveStarted, finishedAt, error, killProblem, result, resultText, isFinal, logTotals } = attempt
     const key = attemptKeyOf(attempt._id)
-    const owner = await this.ownerOf(attempt)
     if (owner !== undefined) {
       if (status === 'LOST') await this.logs.interrupt({ ...key, ...owner }, error ?? 'The worker is lost')
       else await this.logs.attemptsEnded([{ ...key, ...owner, totals: logTotals === null ? null : announcedTotals(key, logTotals) }])

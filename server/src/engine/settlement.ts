@@ -8,6 +8,7 @@ import { Clock } from '../platform/clock.js'
 import { groupBy } from '../platform/group-by.js'
 import { Logger } from '../platform/logging.js'
 import { SignalBus } from '../platform/signals.js'
+import { UnderWay } from '../platform/under-way.js'
 import { QUEUE_AHEAD_MS } from './attempt-queue.js'
 import { backoffMs, MAX_UNSTARTED_LOSSES, unstartedBackoffMs } from './domain/retry.js'
 import { taskKeyString } from './domain/task-key.js'
@@ -36,7 +37,7 @@ const MAX_FOLLOWING = 200
 /** Decides what follows for a task when an attempt at it has ended: final, or another attempt by the job's retry policy. Idempotent. */
 @Injectable()
 export class Settlement {
-  private readonly following = new Set<Promise<void>>()
+  private readonly following = new UnderWay()
 
   constructor(
     private readonly tasks: TasksRepository,
@@ -61,8 +62,8 @@ export class Settlement {
   }
 
   /** Resolves when nothing is under way that follows from settled tasks. */
-  async idle(): Promise<void> {
-    await Promise.all(this.following)
+  idle(): Promise<void> {
+    return this.following.idle()
   }
 
   /** Queues those that may go on now that so many permits of their jobs are free. */
@@ -113,10 +114,7 @@ export class Settlement {
       this.logger.warn('Too much is waiting for Redis: the sweep will queue retries and release permits', { settlements: settlements.length })
       return
     }
-    const work = Promise.all([this.queueRetries(settlements, documents), this.releasePermits(settlements, documents)]).then(() => {
-      this.following.delete(work)
-    })
-    this.following.add(work)
+    void this.following.track(Promise.all([this.queueRetries(settlements, documents), this.releasePermits(settlements, documents)]))
   }
 
   /** Never rejects. */

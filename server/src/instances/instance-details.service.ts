@@ -8,8 +8,7 @@ import { AuditService } from '../audit/audit.service.js'
 import { Principal } from '../rights/principal.js'
 import { attemptKeyOf } from '../engine/attempt-document.js'
 import { parseRoute } from '../engine/domain/route.js'
-import { isEmbedded } from '../engine/domain/task-key.js'
-import type { InstanceDocument } from '../engine/instance-document.js'
+import { type InstanceDocument, wasClaimed } from '../engine/instance-document.js'
 import { InstanceReads } from '../engine/instance-reads.service.js'
 import { InstancesService } from '../engine/instances.service.js'
 import { LogStreamsService } from '../logs/log-streams.service.js'
@@ -40,8 +39,7 @@ export class InstanceDetailsService {
 
   async detail(principal: Principal, id: string): Promise<InstanceDetail> {
     const instance = await this.require(principal, id, 'viewer')
-    // One of a later number is about to be claimed, or never was: no worker has been given it.
-    const attempts = (await this.reads.attemptsOf(id)).filter(({ _id }) => !isEmbedded(_id) || _id.attempt <= instance.attempt)
+    const attempts = (await this.reads.attemptsOf(id)).filter(({ _id }) => wasClaimed(_id, instance))
     const [logs, waitingFor] = await Promise.all([
       this.streams.summaries(attempts.map(({ _id }) => ({ ...attemptKeyOf(_id), namespace: instance.namespace, jobId: instance.jobId }))),
       instance.status === 'WAITING' ? this.waitingFor(instance) : null,

@@ -36,6 +36,9 @@ const WAITS = {
   waitQueueTimeoutMS: 10_000,
 } as const satisfies MongoClientOptions
 
+/** For what people look at, on each server. */
+export const READ_CONNECTIONS = 24
+
 /**
  * The MongoDB connections. Repositories take their collections from it: {@link collection} for whatever runs depend on, {@link reads} for what people look at, which
  * has connections of its own, so that however much is looked at, leases, dispatch and logs that arrive never wait for a connection because of it.
@@ -59,7 +62,13 @@ export class Mongo implements OnModuleInit, OnApplicationShutdown {
       ignoreUndefined: true,
     })
     this.db = this.client.db(databaseOf(config.mongodbUri))
-    this.readClient = new MongoClient(config.mongodbUri, { ...TRUTH, ...WAITS, appName: `${config.serverId} reads`, maxPoolSize: 24, ignoreUndefined: true })
+    this.readClient = new MongoClient(config.mongodbUri, {
+      ...TRUTH,
+      ...WAITS,
+      appName: `${config.serverId} reads`,
+      maxPoolSize: READ_CONNECTIONS,
+      ignoreUndefined: true,
+    })
     this.readDb = this.readClient.db(this.db.databaseName)
   }
 

@@ -10,6 +10,10 @@ export class UnderWay {
     return work
   }
 
+  get size(): number {
+    return this.works.size
+  }
+
   /** Resolves when all that is under way now is over, well or badly. */
   async idle(): Promise<void> {
     await Promise.allSettled(this.works)

@@ -11,13 +11,17 @@ const WINDOW_MS = 15 * 60_000
 /** Who tries: `key` counts their own failures; `beside` counts those that others may have caused, each with the wait that follows from them. */
 export type Tries = { key: string; beside: readonly { key: string; delayAfter: (failures: number) => number }[] }
 
+/** All who come from an address, or from the IPv6 network that it is of. */
+export const keyOfAddress = (ip: string | null): string => `address:${placeOf(ip)}`
+const placeOf = (ip: string | null): string => (ip === null ? '-' : networkOf(ip))
+
 /** A name from an address: others cannot hold someone up from elsewhere for long. */
 export const triesOfName = (username: string, ip: string | null): Tries => {
-  const [name, address] = [username.toLowerCase(), ip === null ? '-' : networkOf(ip)]
+  const name = username.toLowerCase()
   return {
-    key: `name:${address}:${name}`,
+    key: `name:${placeOf(ip)}:${name}`,
     beside: [
-      { key: `address:${address}`, delayAfter: delayOfAddressAfter },
+      { key: keyOfAddress(ip), delayAfter: delayOfAddressAfter },
       { key: `everywhere:${name}`, delayAfter: delayOfNameAfter },
     ],
   }
